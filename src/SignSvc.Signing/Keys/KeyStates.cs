@@ -1,0 +1,52 @@
+namespace SignSvc.Signing.Keys;
+
+public enum KeyPurpose
+{
+    Artifacts,
+    Tokens,
+}
+
+/// <summary><c>assured</c>: the private key lives in a backend and every signature is a call to it. <c>volume</c>: a short-lived key, stored wrapped, used in memory.</summary>
+public enum KeyTier
+{
+    Assured,
+    Volume,
+}
+
+/// <summary>What guards the private key; never more than is true. Ordered from the weakest.</summary>
+public enum Protection
+{
+    Software,
+    Kms,
+    Hsm,
+}
+
+public enum KeyState
+{
+    Enabled,
+    Disabled,
+    PendingDeletion,
+    Deleted,
+}
+
+/// <summary>States of one version (NIST SP 800-57 part 1 section 7, in our words).</summary>
+public enum VersionState
+{
+    /// <summary>Published, not signing yet.</summary>
+    Announced,
+
+    /// <summary>Signs.</summary>
+    Active,
+
+    /// <summary>Verifies and is published; signs no more.</summary>
+    Retired,
+
+    /// <summary>No longer published.</summary>
+    Removed,
+
+    /// <summary>The private key is gone for good.</summary>
+    Destroyed,
+
+    /// <summary>Compromised or withdrawn: neither signs nor verifies nor is published.</summary>
+    Revoked,
+}

@@ -1,0 +1,40 @@
+namespace SignSvc.Signing.Keys;
+
+/// <summary>One piece of key material under a key. Immutable; a change makes a new record in a new snapshot.</summary>
+public sealed record KeyVersion
+{
+    /// <summary>The key this version belongs to; with <see cref="Number"/> it binds wrapped material to its place.</summary>
+    public required string KeyId { get; init; }
+
+    /// <summary>From 1, without gaps.</summary>
+    public required int Number { get; init; }
+
+    public required PublicKey PublicKey { get; init; }
+
+    /// <summary>
+    /// What the backend needs to find the private key again: an ARN, a token's CKA_ID, or the wrapped key itself.
+    /// Only the backend that made it reads it; it is never shown to a caller. Null once the material is destroyed.
+    /// </summary>
+    public string? Handle { get; init; }
+
+    public required Protection Protection { get; init; }
+
+    public required VersionState State { get; init; }
+
+    public required DateTimeOffset CreatedAt { get; init; }
+
+    /// <summary>It signs from this moment on, if it is active.</summary>
+    public required DateTimeOffset SignsFrom { get; init; }
+
+    /// <summary>It signs until this moment, exclusive; null: until it is retired.</summary>
+    public DateTimeOffset? SignsUntil { get; init; }
+
+    public string Kid => PublicKey.Kid;
+
+    /// <summary>Published versions stand in the JWKS and verify.</summary>
+    public bool IsPublished => State is VersionState.Announced or VersionState.Active or VersionState.Retired;
+
+    /// <summary>Invariant 2: active, and the clock inside its period.</summary>
+    public bool MaySignAt(DateTimeOffset now) =>
+        State == VersionState.Active && now >= SignsFrom && (SignsUntil is null || now < SignsUntil);
+}

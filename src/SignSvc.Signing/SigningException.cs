@@ -1,0 +1,19 @@
+namespace SignSvc.Signing;
+
+/// <summary>
+/// The one exception of the domain. Its message is written for the caller and is shown to it: it never holds a secret,
+/// a path or a stack. Only the process edge turns it into an answer (HTTP problem, gRPC status).
+/// </summary>
+public sealed class SigningException : Exception
+{
+    public SigningException(SigningFault fault, string message, Exception? inner = null) : base(message, inner) =>
+        Fault = fault;
+
+    public SigningFault Fault { get; }
+
+    /// <summary>When it is worth trying again, where that is known; null leaves the choice to the edge.</summary>
+    public TimeSpan? RetryAfter { get; init; }
+
+    /// <summary>The audit record of this refusal, once one is durable.</summary>
+    public string? AuditId { get; set; }
+}
