@@ -3,7 +3,8 @@ using System.Text.Json.Serialization;
 
 namespace SignSvc.Signing.Keys;
 
-internal sealed class SigningAlgorithmConverter : JsonConverter<SigningAlgorithm>
+/// <summary>An algorithm in JSON is its JWA name.</summary>
+public sealed class SigningAlgorithmConverter : JsonConverter<SigningAlgorithm>
 {
     public override SigningAlgorithm Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
         SigningAlgorithm.Parse(reader.GetString());
@@ -12,7 +13,8 @@ internal sealed class SigningAlgorithmConverter : JsonConverter<SigningAlgorithm
         writer.WriteStringValue(value.Name);
 }
 
-internal sealed class KeySpecConverter : JsonConverter<KeySpec>
+/// <summary>A spec in JSON is its AWS KMS name.</summary>
+public sealed class KeySpecConverter : JsonConverter<KeySpec>
 {
     public override KeySpec Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
         KeySpec.Parse(reader.GetString());
@@ -22,7 +24,7 @@ internal sealed class KeySpecConverter : JsonConverter<KeySpec>
 }
 
 /// <summary>A public key in JSON is its SPKI in base64.</summary>
-internal sealed class PublicKeyConverter : JsonConverter<PublicKey>
+public sealed class PublicKeyConverter : JsonConverter<PublicKey>
 {
     public override PublicKey Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
         PublicKey.FromSpki(reader.GetBytesFromBase64());

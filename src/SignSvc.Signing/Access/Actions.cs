@@ -1,0 +1,21 @@
+namespace SignSvc.Signing.Access;
+
+/// <summary>What a caller may be allowed to do. The names are part of policies and audit records: rename nothing.</summary>
+public static class Actions
+{
+    public const string KeysCreate = "keys:Create";
+    public const string KeysList = "keys:List";
+    public const string KeysRead = "keys:Read";
+    public const string KeysSign = "keys:Sign";
+    public const string KeysVerify = "keys:Verify";
+    public const string TokensIssue = "tokens:Issue";
+    public const string ProfilesRead = "profiles:Read";
+    public const string ProfilesPut = "profiles:Put";
+    public const string CredentialsCreate = "credentials:Create";
+    public const string CredentialsRead = "credentials:Read";
+    public const string CredentialsRevoke = "credentials:Revoke";
+    public const string AuditRead = "audit:Read";
+
+    /// <summary>Not an action to grant: what the audit calls a request whose sender nobody could name.</summary>
+    public const string Authenticate = "callers:Authenticate";
+}

@@ -1,0 +1,16 @@
+using System.Collections.Immutable;
+
+namespace SignSvc.Signing.Access;
+
+/// <summary>Who asks, as authentication settled it.</summary>
+/// <param name="Principal">The caller's lasting name in policies and in the audit: <c>credential:ci</c>.</param>
+/// <param name="Address">The peer's IP address; null on a Unix socket.</param>
+/// <param name="TraceId">W3C trace id of the request, for the audit.</param>
+public sealed record Caller(string Principal, ImmutableArray<Role> Roles, string? Address = null, string? TraceId = null)
+{
+    /// <summary>The service itself, at start and in scheduled work.</summary>
+    public static readonly Caller Service = new("service", [Role.Admin]);
+
+    /// <summary>The name behind the principal's kind: <c>ci</c> of <c>credential:ci</c>.</summary>
+    public string Name => Principal[(Principal.IndexOf(':', StringComparison.Ordinal) + 1)..];
+}

@@ -1,0 +1,43 @@
+using System.Collections.Frozen;
+
+namespace SignSvc.Signing.Access;
+
+/// <summary>All-or-nothing permission sets of service credentials.</summary>
+public enum Role
+{
+    /// <summary>Everything.</summary>
+    Admin,
+
+    /// <summary>Keys and profiles, but neither signing nor credentials.</summary>
+    Operator,
+
+    /// <summary>Signs, verifies, issues tokens, reads public keys; may not list keys.</summary>
+    Signer,
+
+    /// <summary>Reads keys, credentials and the audit.</summary>
+    Auditor,
+}
+
+/// <summary>Which actions a role holds.</summary>
+public static class Roles
+{
+    private static readonly FrozenSet<string> Operator = Set(
+        Actions.KeysCreate, Actions.KeysList, Actions.KeysRead, Actions.KeysVerify, Actions.ProfilesRead, Actions.ProfilesPut);
+
+    private static readonly FrozenSet<string> Signer = Set(
+        Actions.KeysRead, Actions.KeysSign, Actions.KeysVerify, Actions.TokensIssue, Actions.ProfilesRead);
+
+    private static readonly FrozenSet<string> Auditor = Set(
+        Actions.KeysList, Actions.KeysRead, Actions.KeysVerify, Actions.ProfilesRead, Actions.CredentialsRead, Actions.AuditRead);
+
+    public static bool Allows(this Role role, string action) => role switch
+    {
+        Role.Admin => true,
+        Role.Operator => Operator.Contains(action),
+        Role.Signer => Signer.Contains(action),
+        Role.Auditor => Auditor.Contains(action),
+        _ => false,
+    };
+
+    private static FrozenSet<string> Set(params string[] actions) => actions.ToFrozenSet(StringComparer.Ordinal);
+}

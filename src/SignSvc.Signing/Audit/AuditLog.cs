@@ -1,0 +1,323 @@
+using System.Buffers;
+using System.Text.Json;
+using System.Threading.Channels;
+using SignSvc.Signing.Storage;
+
+namespace SignSvc.Signing.Audit;
+
+/// <summary>Bounds of the log. Each is a promise to callers: overload and a hanging store become 503, never a wait without end.</summary>
+public sealed record AuditLimits
+{
+    /// <summary>How long a caller waits for its record to be durable. Longer hides a hanging store; shorter refuses what a slow disk could have kept.</summary>
+    public TimeSpan CommitTimeout { get; init; } = TimeSpan.FromSeconds(1.5);
+
+    /// <summary>Entries that may wait for a commit. Beyond it the answer is 503 at once.</summary>
+    public int QueuedEntries { get; init; } = 16_384;
+
+    /// <summary>Bytes of records after which a segment is closed and the rest waits for the next commit.</summary>
+    public int SegmentBytes { get; init; } = 4 * 1024 * 1024;
+}
+
+/// <summary>
+/// The one writer of the audit (invariant 1). It commits, as one segment, whatever arrived while the commit before ran;
+/// a caller goes on when the commit that holds its record has returned. State changes pass through the same writer, so
+/// that a change and its record are one commit.
+/// </summary>
+/// <remarks>
+/// After <see cref="SigningFault.StoreFailed"/> (a failed fsync, a damaged file) the log refuses everything until the
+/// process is started again and the store has been checked: a later fsync that succeeds proves nothing about what an
+/// earlier one lost.
+/// </remarks>
+public sealed class AuditLog : IAsyncDisposable
+{
+    private readonly IStore _store;
+    private readonly AuditChain _chain;
+    private readonly AuditLimits _limits;
+    private readonly TimeProvider _time;
+    private readonly Channel<Entry> _queue;
+    private readonly Task _writer;
+    private readonly string _node;
+
+    // Owned by the writer.
+    private long _nextSequence;
+    private ReadOnlyMemory<byte> _previous;
+    private bool _headIsKnown;
+    private Entry? _heldBack;
+
+    // Written by the writer, read by everyone.
+    private long _commitStartedAt;
+    private volatile SigningException? _failed;
+
+    private AuditLog(IStore store, AuditChain chain, string node, AuditLimits limits, TimeProvider time)
+    {
+        _store = store;
+        _chain = chain;
+        _node = node;
+        _limits = limits;
+        _time = time;
+        _queue = Channel.CreateBounded<Entry>(new BoundedChannelOptions(limits.QueuedEntries)
+        {
+            SingleReader = true,
+            FullMode = BoundedChannelFullMode.Wait,
+        });
+        _writer = Task.Run(WriteAsync);
+    }
+
+    /// <summary>Opens a node's chain where it ended.</summary>
+    public static async Task<AuditLog> OpenAsync(
+        IStore store, AuditChain chain, string node, AuditLimits limits, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var log = new AuditLog(store, chain, node, limits, time);
+        await log.ReadHeadAsync(cancellationToken);
+        return log;
+    }
+
+    /// <summary>Why the log refuses everything until a restart; null while it does not.</summary>
+    public SigningException? Failure => _failed;
+
+    /// <summary>Entries that wait for a commit.</summary>
+    public int Queued => _queue.Reader.Count;
+
+    /// <summary>Returns when the record is durable.</summary>
+    /// <returns>Its audit id.</returns>
+    /// <exception cref="SigningException"><see cref="SigningFault.AuditUnavailable"/>: it may or may not become durable; release nothing.</exception>
+    public async ValueTask<string> AppendAsync(AuditRecord record, CancellationToken cancellationToken)
+    {
+        var entry = new Entry(record);
+        await CommitAsync(entry, cancellationToken);
+        return AuditId.Format(_node, entry.FirstSequence);
+    }
+
+    /// <summary>Returns when all records are durable; they are neighbours in the chain.</summary>
+    /// <returns>Their audit ids, in order.</returns>
+    /// <exception cref="SigningException"><see cref="SigningFault.AuditUnavailable"/>.</exception>
+    public async ValueTask<string[]> AppendAsync(IReadOnlyCollection<AuditRecord> records, CancellationToken cancellationToken)
+    {
+        if (records.Count == 0)
+            return [];
+        var entry = new Entry(records);
+        await CommitAsync(entry, cancellationToken);
+        var ids = new string[records.Count];
+        for (var i = 0; i < ids.Length; i++)
+            ids[i] = AuditId.Format(_node, entry.FirstSequence + i);
+        return ids;
+    }
+
+    /// <summary>Returns when the changes and their record are durable, in one commit.</summary>
+    /// <returns>The record's audit id and the revision that the changes led to.</returns>
+    /// <exception cref="SigningException"><see cref="SigningFault.NameTaken"/>, <see cref="SigningFault.Conflict"/> (nothing was changed), <see cref="SigningFault.AuditUnavailable"/> (it may or may not take effect).</exception>
+    public async Task<(string AuditId, long Revision)> ChangeAsync(
+        AuditRecord record, IReadOnlyList<DocumentChange> changes, CancellationToken cancellationToken)
+    {
+        var entry = new Entry(record) { Changes = changes };
+        await CommitAsync(entry, cancellationToken);
+        return (AuditId.Format(_node, entry.FirstSequence), entry.Revision);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _queue.Writer.TryComplete();
+        await _writer;
+    }
+
+    private async ValueTask CommitAsync(Entry entry, CancellationToken cancellationToken)
+    {
+        if (_failed is { } failed)
+            throw failed;
+        // A commit that hangs would only collect callers who are all refused in the end: refuse them now.
+        if (StuckFor() > _limits.CommitTimeout)
+            throw Unavailable("The audit store does not answer.");
+        if (!_queue.Writer.TryWrite(entry))
+            throw Unavailable("Too many requests wait for the audit store.");
+        try
+        {
+            await entry.Done.Task.WaitAsync(_limits.CommitTimeout, _time, cancellationToken);
+        }
+        catch (TimeoutException e)
+        {
+            throw Unavailable("The audit store did not answer in time.", e);
+        }
+    }
+
+    private TimeSpan StuckFor()
+    {
+        var started = Volatile.Read(ref _commitStartedAt);
+        return started == 0 ? TimeSpan.Zero : _time.GetElapsedTime(started);
+    }
+
+    private async Task WriteAsync()
+    {
+        var batch = new List<Entry>();
+        while (_heldBack is not null || await _queue.Reader.WaitToReadAsync())
+        {
+            Collect(batch);
+            Volatile.Write(ref _commitStartedAt, Math.Max(1, _time.GetTimestamp()));
+            try
+            {
+                await CommitAsync(batch);
+            }
+            catch (SigningException e)
+            {
+                Refuse(batch, e);
+            }
+            finally
+            {
+                Volatile.Write(ref _commitStartedAt, 0);
+                batch.Clear();
+            }
+        }
+    }
+
+    /// <summary>Takes what waits: a segment's worth of records, or one entry with changes, which is committed alone because its refusal must touch nobody else.</summary>
+    private void Collect(List<Entry> batch)
+    {
+        var bytes = 0;
+        while (true)
+        {
+            var entry = _heldBack;
+            _heldBack = null;
+            if (entry is null && !_queue.Reader.TryRead(out entry))
+                return;
+            if (batch.Count > 0 && !FitsWith(batch[0], entry, bytes))
+            {
+                _heldBack = entry;
+                return;
+            }
+
+            batch.Add(entry);
+            bytes += entry.Text.WrittenCount;
+            if (entry.Changes.Count > 0)
+                return;
+        }
+    }
+
+    private bool FitsWith(Entry first, Entry entry, int bytes) =>
+        entry.Changes.Count == 0
+        && bytes + entry.Text.WrittenCount <= _limits.SegmentBytes
+        && (entry.LastAt - first.FirstAt).Duration() <= AuditSegment.MaxSpan;
+
+    private async Task CommitAsync(List<Entry> batch)
+    {
+        if (_failed is { } failed)
+            throw failed;
+        if (!_headIsKnown)
+            await ReadHeadAsync(CancellationToken.None);
+
+        var segment = Assemble(batch);
+        var revision = await _store.CommitAsync(segment, batch[^1].Changes, CancellationToken.None);
+        _nextSequence += segment.Count;
+        _previous = segment.Seal;
+
+        var sequence = segment.FirstSequence;
+        foreach (var entry in batch)
+        {
+            entry.FirstSequence = sequence;
+            entry.Revision = revision;
+            sequence += entry.Count;
+            entry.Done.TrySetResult();
+        }
+    }
+
+    private AuditSegment Assemble(List<Entry> batch)
+    {
+        var body = new byte[batch.Sum(e => e.Text.WrittenCount)];
+        var terms = new HashSet<string>(StringComparer.Ordinal);
+        var at = 0;
+        foreach (var entry in batch)
+        {
+            entry.Text.WrittenSpan.CopyTo(body.AsSpan(at));
+            at += entry.Text.WrittenCount;
+            entry.AddTermsTo(terms);
+        }
+
+        var count = batch.Sum(e => e.Count);
+        return new AuditSegment
+        {
+            Node = _node,
+            FirstSequence = _nextSequence,
+            Count = count,
+            FirstAt = batch.Min(e => e.FirstAt),
+            LastAt = batch.Max(e => e.LastAt),
+            Body = body,
+            Previous = _previous,
+            Seal = _chain.Seal(_node, _nextSequence, count, _previous.Span, body),
+            Terms = terms,
+        };
+    }
+
+    private void Refuse(List<Entry> batch, SigningException e)
+    {
+        if (e.Fault == SigningFault.StoreFailed)
+            _failed ??= new SigningException(
+                SigningFault.AuditUnavailable,
+                "The audit store failed; nothing is signed until the service was restarted and has checked it.", e);
+
+        var isAboutTheChange = e.Fault is SigningFault.NameTaken or SigningFault.Conflict;
+        if (!isAboutTheChange)
+            _headIsKnown = false;
+        var refusal = _failed ?? (isAboutTheChange ? e : Unavailable("The audit store cannot be written.", e));
+        foreach (var entry in batch)
+            entry.Done.TrySetException(refusal);
+    }
+
+    private async Task ReadHeadAsync(CancellationToken cancellationToken)
+    {
+        var head = await _store.ReadAuditHeadAsync(_node, cancellationToken);
+        _nextSequence = head is null ? 1 : head.LastSequence + 1;
+        _previous = head?.Seal ?? AuditChain.Genesis;
+        _headIsKnown = true;
+    }
+
+    private static SigningException Unavailable(string message, Exception? inner = null) =>
+        new(SigningFault.AuditUnavailable, message, inner) { RetryAfter = TimeSpan.FromSeconds(1) };
+
+    /// <summary>What one caller waits for. The text is written on the caller's thread, so that the writer only copies.</summary>
+    private sealed class Entry
+    {
+        private readonly IReadOnlyCollection<AuditRecord> _records;
+
+        public Entry(AuditRecord record) : this([record])
+        {
+        }
+
+        public Entry(IReadOnlyCollection<AuditRecord> records)
+        {
+            _records = records;
+            Text = new ArrayBufferWriter<byte>(512 * records.Count);
+            using var writer = new Utf8JsonWriter(Text);
+            FirstAt = DateTimeOffset.MaxValue;
+            LastAt = DateTimeOffset.MinValue;
+            foreach (var record in records)
+            {
+                JsonSerializer.Serialize(writer, record, SigningJson.Default.AuditRecord);
+                writer.Flush();
+                Text.Write("\n"u8);
+                writer.Reset();
+                FirstAt = record.At < FirstAt ? record.At : FirstAt;
+                LastAt = record.At > LastAt ? record.At : LastAt;
+            }
+        }
+
+        public ArrayBufferWriter<byte> Text { get; }
+
+        public IReadOnlyList<DocumentChange> Changes { get; init; } = [];
+
+        public int Count => _records.Count;
+
+        public DateTimeOffset FirstAt { get; }
+
+        public DateTimeOffset LastAt { get; }
+
+        public TaskCompletionSource Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public long FirstSequence { get; set; }
+
+        public long Revision { get; set; }
+
+        public void AddTermsTo(HashSet<string> terms)
+        {
+            foreach (var record in _records)
+                AuditTerms.AddTo(terms, record);
+        }
+    }
+}

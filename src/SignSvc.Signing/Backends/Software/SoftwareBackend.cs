@@ -1,0 +1,147 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using SignSvc.Signing.Keys;
+
+namespace SignSvc.Signing.Backends.Software;
+
+/// <summary>
+/// Private keys made and used in this process, stored only wrapped. It is the embedded default, the reference that the
+/// contract suite was written against, and the engine of the volume tier, whose keys differ in who wraps them.
+/// A handle is <c>purpose:base64</c> of the wrapped PKCS#8.
+/// </summary>
+public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IKeyBackend, IImportsKeys, IDestroysKeys, IDisposable
+{
+    private readonly ConcurrentDictionary<(string KeyId, int Version), Task<AsymmetricAlgorithm>> _open = new();
+
+    public string Name => name;
+
+    public Protection Protection => Protection.Software;
+
+    public async Task<BackendKeyPair> CreateAsync(KeyPairRequest request, CancellationToken cancellationToken)
+    {
+        using AsymmetricAlgorithm key = request.Spec.Family == KeyFamily.Ecc
+            ? ECDsa.Create(request.Spec.Curve)
+            : RSA.Create(request.Spec.Bits);
+        return await WrapAsync(key, request, cancellationToken);
+    }
+
+    public async Task<BackendKeyPair> ImportAsync(
+        KeyPairRequest request, ReadOnlyMemory<byte> pkcs8, CancellationToken cancellationToken)
+    {
+        using var key = Open(pkcs8.Span, request.Spec);
+        return await WrapAsync(key, request, cancellationToken);
+    }
+
+    public ValueTask<BackendSignature> SignAsync(
+        KeyVersion version, SigningAlgorithm algorithm, ReadOnlyMemory<byte> digest, CancellationToken cancellationToken)
+    {
+        if (digest.Length != algorithm.DigestLength || !version.PublicKey.Spec.CanSignWith(algorithm))
+            throw new SigningException(SigningFault.AlgorithmMismatch, $"{algorithm} does not fit this key or digest.");
+        var opening = _open.TryGetValue((version.KeyId, version.Number), out var known) ? known : OpenOnce(version);
+        if (opening.IsFaulted)
+            opening = OpenOnce(version);
+        return opening.IsCompletedSuccessfully
+            ? ValueTask.FromResult(Sign(opening.GetAwaiter().GetResult(), algorithm, digest.Span))
+            : SignWhenOpenAsync(opening, algorithm, digest, cancellationToken);
+    }
+
+    /// <summary>Nothing is kept here but the opened key; the wrapped one goes with the version's handle.</summary>
+    public async Task DestroyAsync(KeyVersion version, CancellationToken cancellationToken)
+    {
+        if (_open.TryRemove((version.KeyId, version.Number), out var opening))
+            (await opening.WaitAsync(cancellationToken)).Dispose();
+    }
+
+    public void Dispose()
+    {
+        foreach (var opening in _open.Values.Where(o => o.IsCompletedSuccessfully))
+            opening.GetAwaiter().GetResult().Dispose();
+        _open.Clear();
+    }
+
+    private static async ValueTask<BackendSignature> SignWhenOpenAsync(
+        Task<AsymmetricAlgorithm> opening, SigningAlgorithm algorithm, ReadOnlyMemory<byte> digest, CancellationToken cancellationToken) =>
+        Sign(await opening.WaitAsync(cancellationToken), algorithm, digest.Span);
+
+    /// <summary>An opened key may sign from several threads at once.</summary>
+    private static BackendSignature Sign(AsymmetricAlgorithm key, SigningAlgorithm algorithm, ReadOnlySpan<byte> digest)
+    {
+        try
+        {
+            return key is ECDsa ec
+                ? new BackendSignature(ec.SignHash(digest, DSASignatureFormat.IeeeP1363FixedFieldConcatenation))
+                : new BackendSignature(((RSA)key).SignHash(digest, algorithm.Hash, algorithm.RsaPadding!));
+        }
+        catch (ObjectDisposedException e)
+        {
+            throw new SigningException(SigningFault.KeyNotUsable, "The private key was destroyed.", e);
+        }
+    }
+
+    /// <summary>
+    /// A failed opening is not kept: the wrapping key may be back at the next try. Two first callers may both open the
+    /// key; one of the two is kept, the other is left to its finalizer.
+    /// </summary>
+    private Task<AsymmetricAlgorithm> OpenOnce(KeyVersion version) => _open.AddOrUpdate(
+        (version.KeyId, version.Number),
+        _ => OpenAsync(version),
+        (_, known) => known.IsFaulted ? OpenAsync(version) : known);
+
+    private async Task<AsymmetricAlgorithm> OpenAsync(KeyVersion version)
+    {
+        var parts = version.Handle?.Split(':') ?? throw new SigningException(
+            SigningFault.KeyNotUsable, "The private key was destroyed.");
+        var purpose = parts[0] is "tokens" ? KeyPurpose.Tokens : KeyPurpose.Artifacts;
+        // Not the caller's cancellation: whoever else waits for this key shall have it.
+        var pkcs8 = await wrapping.UnwrapAsync(
+            Convert.FromBase64String(parts[^1]), new WrappingContext(version.KeyId, version.Number, purpose), CancellationToken.None);
+        try
+        {
+            return Open(pkcs8, version.PublicKey.Spec);
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(pkcs8);
+        }
+    }
+
+    private async Task<BackendKeyPair> WrapAsync(
+        AsymmetricAlgorithm key, KeyPairRequest request, CancellationToken cancellationToken)
+    {
+        var publicKey = PublicKey.FromSpki(key.ExportSubjectPublicKeyInfo());
+        var pkcs8 = key.ExportPkcs8PrivateKey();
+        try
+        {
+            var context = new WrappingContext(request.KeyId, request.Version, request.Purpose);
+            var wrapped = await wrapping.WrapAsync(pkcs8, context, cancellationToken);
+            var purpose = request.Purpose == KeyPurpose.Tokens ? "tokens" : "artifacts";
+            return new BackendKeyPair($"{purpose}:{Convert.ToBase64String(wrapped)}", publicKey, Protection);
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(pkcs8);
+        }
+    }
+
+    private static AsymmetricAlgorithm Open(ReadOnlySpan<byte> pkcs8, KeySpec spec)
+    {
+        AsymmetricAlgorithm key = spec.Family == KeyFamily.Ecc ? ECDsa.Create() : RSA.Create();
+        try
+        {
+            key.ImportPkcs8PrivateKey(pkcs8, out var read);
+            if (read == pkcs8.Length && PublicKey.FromSpki(key.ExportSubjectPublicKeyInfo()).Spec == spec)
+                return key;
+            throw new SigningException(SigningFault.InvalidRequest, $"The private key is not a {spec} key.");
+        }
+        catch (CryptographicException e)
+        {
+            key.Dispose();
+            throw new SigningException(SigningFault.InvalidRequest, $"Not the PKCS#8 of a {spec} key.", e);
+        }
+        catch (SigningException)
+        {
+            key.Dispose();
+            throw;
+        }
+    }
+}

@@ -1,0 +1,149 @@
+using System.Collections.Immutable;
+using SignSvc.Signing.Access;
+using SignSvc.Signing.Backends;
+using SignSvc.Signing.Storage;
+
+namespace SignSvc.Signing.Keys;
+
+/// <summary>What an installation demands of its keys.</summary>
+/// <param name="RequireHardware">Refuses assured keys that live in software, at creation and at every signature.</param>
+public sealed record KeyRules(bool RequireHardware);
+
+/// <summary>Keys from their creation on.</summary>
+public sealed class KeyLifecycle(
+    LiveSnapshot live, Decisions decisions, BackendSet backends, KeyRules rules, TimeProvider time)
+{
+    public const int MaxPage = 1000;
+
+    /// <summary>Makes a key and its first version, which signs at once: nobody can have cached a key set without it.</summary>
+    /// <exception cref="SigningException">
+    /// <see cref="SigningFault.NameTaken"/>; <see cref="SigningFault.HardwareRequired"/>; <see cref="SigningFault.InvalidRequest"/>: no such backend.
+    /// </exception>
+    public Task<Key> CreateAsync(Caller caller, NewKey request, CancellationToken cancellationToken)
+    {
+        var draft = decisions.Draft(caller, Actions.KeysCreate) with { KeyName = request.Name };
+        return decisions.ChangeAsync(caller, draft, async permit =>
+        {
+            var backend = FindBackend(request);
+            // Asked before a pair is made, to spare the backend; decided when the change is committed.
+            if (live.Current.Keys.TryGet(request.Name, out _))
+                throw new SigningException(SigningFault.NameTaken, $"There is a key {request.Name} already.");
+
+            var now = time.GetUtcNow();
+            var keyId = Guid.CreateVersion7(now).ToString();
+            var pair = await backend.CreateAsync(
+                new KeyPairRequest(keyId, Version: 1, request.Name, request.Spec, request.Purpose), cancellationToken);
+            var key = FirstVersion(request, keyId, pair, now);
+            var version = key.Versions[0];
+            var record = draft with
+            {
+                KeyId = key.Id,
+                Version = version.Number,
+                Kid = version.Kid,
+                Protection = version.Protection,
+                Detail = $"{request.Tier} {request.Spec} for {request.Purpose}",
+            };
+            await live.ChangeAsync(permit, record, Change.Of(key, Snapshot.Empty), cancellationToken);
+            return key;
+        });
+    }
+
+    /// <summary>One page in order of names.</summary>
+    /// <param name="after">The last name of the page before; null: from the first.</param>
+    public Task<ImmutableArray<Key>> ListAsync(
+        Caller caller, KeyFilter filter, int limit, string? after, CancellationToken cancellationToken) =>
+        decisions.ReadAsync(
+            caller,
+            decisions.Draft(caller, Actions.KeysList),
+            _ => ValueTask.FromResult(live.Current.Keys.After(after).Where(filter.Matches).Take(limit).ToImmutableArray()),
+            cancellationToken);
+
+    /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>; <see cref="SigningFault.Forbidden"/>, also for an unknown key where the caller may not list keys.</exception>
+    public Task<Key> ReadAsync(Caller caller, string reference, CancellationToken cancellationToken)
+    {
+        var known = live.Current.Keys.TryGet(reference, out var key);
+        var draft = decisions.Draft(caller, Actions.KeysRead, known ? null : $"key/{reference}") with
+        {
+            KeyId = key?.Id,
+            KeyName = key?.Name,
+        };
+        return decisions.ReadAsync(
+            caller, draft, _ => key is not null ? ValueTask.FromResult(key) : throw Unknown(caller), cancellationToken);
+    }
+
+    /// <summary>Invariant 6: to a caller who may not list keys, an unknown key looks like a forbidden one.</summary>
+    public static SigningException Unknown(Caller caller) =>
+        AccessPolicy.Allows(caller, Actions.KeysList)
+            ? new SigningException(SigningFault.NotFound, "There is no such key.")
+            : AccessPolicy.Forbidden();
+
+    private IKeyBackend FindBackend(NewKey request)
+    {
+        if (!backends.TryGet(request.Backend, out var backend))
+        {
+            throw new SigningException(
+                SigningFault.InvalidRequest,
+                $"There is no such backend; configured are {string.Join(", ", backends.Names)}.");
+        }
+
+        if (rules.RequireHardware && request.Tier == KeyTier.Assured && backend!.Protection == Protection.Software)
+        {
+            throw new SigningException(
+                SigningFault.HardwareRequired,
+                $"The backend {request.Backend} keeps keys in software, and this service demands hardware for the assured tier.");
+        }
+
+        return backend!;
+    }
+
+    private static Key FirstVersion(NewKey request, string keyId, BackendKeyPair pair, DateTimeOffset now) => new()
+    {
+        Id = keyId,
+        Name = request.Name,
+        Description = request.Description,
+        Owner = request.Owner,
+        Purpose = request.Purpose,
+        Tier = request.Tier,
+        Backend = request.Backend,
+        Spec = request.Spec,
+        Algorithms = request.Algorithms,
+        State = KeyState.Enabled,
+        CreatedAt = now,
+        Tags = request.Tags,
+        Versions =
+        [
+            new KeyVersion
+            {
+                KeyId = keyId,
+                Number = 1,
+                PublicKey = pair.PublicKey,
+                Handle = pair.Handle,
+                Protection = pair.Protection,
+                State = VersionState.Active,
+                CreatedAt = now,
+                SignsFrom = now,
+            },
+        ],
+    };
+}
+
+/// <summary>What a listing shows; null means any.</summary>
+/// <param name="Tag"><c>name=value</c>, or a name alone.</param>
+public sealed record KeyFilter(
+    KeyPurpose? Purpose = null, KeyTier? Tier = null, KeyState? State = null, string? NamePrefix = null, string? Tag = null)
+{
+    public bool Matches(Key key) =>
+        (Purpose is null || key.Purpose == Purpose)
+        && (Tier is null || key.Tier == Tier)
+        && (State is null || key.State == State)
+        && (NamePrefix is null || key.Name.StartsWith(NamePrefix, StringComparison.Ordinal))
+        && (Tag is null || HasTag(key, Tag));
+
+    private static bool HasTag(Key key, string tag)
+    {
+        var equals = tag.IndexOf('=', StringComparison.Ordinal);
+        return equals < 0
+            ? key.Tags.ContainsKey(tag)
+            : key.Tags.TryGetValue(tag[..equals], out var value) && string.Equals(value, tag[(equals + 1)..], StringComparison.Ordinal);
+    }
+}

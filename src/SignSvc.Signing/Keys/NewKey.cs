@@ -1,0 +1,98 @@
+using System.Collections.Immutable;
+
+namespace SignSvc.Signing.Keys;
+
+/// <summary>A key as it shall be made. Only <see cref="Parse"/> makes one, so that an instance is coherent.</summary>
+public sealed record NewKey
+{
+    public const int MaxTextLength = 256;
+    public const int MaxTags = 50;
+
+    private NewKey()
+    {
+    }
+
+    public required string Name { get; init; }
+
+    public string? Description { get; private init; }
+
+    public string? Owner { get; private init; }
+
+    public required KeyPurpose Purpose { get; init; }
+
+    public required KeyTier Tier { get; init; }
+
+    public required string Backend { get; init; }
+
+    public required KeySpec Spec { get; init; }
+
+    public required ImmutableArray<SigningAlgorithm> Algorithms { get; init; }
+
+    public ImmutableSortedDictionary<string, string> Tags { get; private init; } = ImmutableSortedDictionary<string, string>.Empty;
+
+    /// <param name="tier">Null: assured for artifacts, volume for tokens.</param>
+    /// <param name="algorithms">Null or empty: the spec's first.</param>
+    /// <param name="tags">At most 50; keys of 1 to 128 and values of 0 to 256 characters, as AWS KMS has it.</param>
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>, <see cref="SigningFault.UnknownAlgorithm"/>, <see cref="SigningFault.AlgorithmMismatch"/>.</exception>
+    public static NewKey Parse(
+        string? name,
+        KeyPurpose purpose,
+        KeyTier? tier,
+        string? backend,
+        string? spec,
+        IReadOnlyList<string>? algorithms,
+        string? description = null,
+        string? owner = null,
+        IReadOnlyDictionary<string, string>? tags = null)
+    {
+        var keySpec = KeySpec.Parse(spec);
+        var effectiveTier = tier ?? (purpose == KeyPurpose.Tokens ? KeyTier.Volume : KeyTier.Assured);
+        if (effectiveTier == KeyTier.Volume && purpose != KeyPurpose.Tokens)
+            throw Invalid("The volume tier is for tokens: short-lived keys do not fit artifacts that are verified for years.");
+        return new NewKey
+        {
+            Name = KeyName.Parse(name),
+            Description = CheckText("description", description),
+            Owner = CheckText("owner", owner),
+            Purpose = purpose,
+            Tier = effectiveTier,
+            Backend = backend ?? "software",
+            Spec = keySpec,
+            Algorithms = ParseAlgorithms(keySpec, purpose, algorithms),
+            Tags = ParseTags(tags),
+        };
+    }
+
+    private static ImmutableArray<SigningAlgorithm> ParseAlgorithms(
+        KeySpec spec, KeyPurpose purpose, IReadOnlyList<string>? names)
+    {
+        if (names is null or [])
+            return [spec.Algorithms[0]];
+        if (names.Count > spec.Algorithms.Length)
+            throw new SigningException(SigningFault.AlgorithmMismatch, $"A {spec} key has at most {spec.Algorithms.Length} algorithms.");
+        var algorithms = names.Select(SigningAlgorithm.Parse).Distinct().ToImmutableArray();
+        if (algorithms.FirstOrDefault(a => !spec.CanSignWith(a)) is { } misfit)
+            throw new SigningException(SigningFault.AlgorithmMismatch, $"A {spec} key cannot sign with {misfit}.");
+        if (purpose == KeyPurpose.Tokens && algorithms.Length > 1)
+            throw Invalid("A tokens key has exactly one algorithm (RFC 8725 section 3.1).");
+        return algorithms;
+    }
+
+    private static ImmutableSortedDictionary<string, string> ParseTags(IReadOnlyDictionary<string, string>? tags)
+    {
+        if (tags is null)
+            return ImmutableSortedDictionary<string, string>.Empty;
+        var isWithinLimits = tags.Count <= MaxTags && tags.All(t =>
+            t.Key.Length is > 0 and <= 128 && t.Value is { Length: <= 256 } && !t.Key.Any(char.IsControl) && !t.Value.Any(char.IsControl));
+        if (!isWithinLimits)
+            throw Invalid($"A key has at most {MaxTags} tags, with keys of 1 to 128 and values of 0 to 256 characters.");
+        return tags.ToImmutableSortedDictionary(StringComparer.Ordinal);
+    }
+
+    private static string? CheckText(string what, string? text) =>
+        text is null || (text.Length <= MaxTextLength && !text.Any(char.IsControl))
+            ? text
+            : throw Invalid($"{what} has at most {MaxTextLength} characters and no control characters.");
+
+    private static SigningException Invalid(string message) => new(SigningFault.InvalidRequest, message);
+}

@@ -1,0 +1,281 @@
+using System.Collections.Concurrent;
+using SignSvc.Signing.Access;
+using SignSvc.Signing.Audit;
+using SignSvc.Signing.Backends;
+using SignSvc.Signing.Keys;
+using SignSvc.Signing.Storage;
+using SignSvc.Signing.Tokens;
+
+namespace SignSvc.Signing;
+
+/// <summary>
+/// The one path that every signature takes: resolve key and version in the snapshot, authorise, sign at the backend,
+/// verify what came back, make the audit record durable, answer. HTTP, gRPC and the compatibility endpoints all end here.
+/// </summary>
+public sealed class Signer(
+    LiveSnapshot live, BackendSet backends, AuditLog audit, Decisions decisions, KeyRules rules, TokenIssuing tokens, TimeProvider time)
+{
+    /// <summary>Items of one batch that are worked on at once: enough to keep a remote backend busy.</summary>
+    private const int BatchParallelism = 64;
+
+    /// <summary>Of the volume tier's signatures, one in so many is verified, and the first of each version.</summary>
+    private const int VolumeSample = 1024;
+
+    private readonly ConcurrentDictionary<string, bool> _verifiedKids = new(StringComparer.Ordinal);
+    private long _volumeSignatures;
+
+    /// <exception cref="SigningException">The refusal, with the id of its audit record.</exception>
+    public async Task<SignedDigest> SignAsync(Caller caller, SignRequest request, CancellationToken cancellationToken) =>
+        await AnswerAsync(await DecideAsync(caller, request, cancellationToken), cancellationToken);
+
+    /// <summary>Every item has its own decision and record; the records become durable together.</summary>
+    /// <returns>In the order of the items.</returns>
+    public Task<Outcome<SignedDigest>[]> SignBatchAsync(
+        Caller caller, IReadOnlyList<SignRequest> requests, CancellationToken cancellationToken) =>
+        AnswerAllAsync(requests, r => DecideAsync(caller, r, cancellationToken), cancellationToken);
+
+    /// <exception cref="SigningException">The refusal, with the id of its audit record.</exception>
+    public async Task<IssuedToken> IssueAsync(Caller caller, TokenOrder order, CancellationToken cancellationToken) =>
+        await AnswerAsync(await DecideAsync(caller, order, cancellationToken), cancellationToken);
+
+    /// <inheritdoc cref="SignBatchAsync"/>
+    public Task<Outcome<IssuedToken>[]> IssueBatchAsync(
+        Caller caller, IReadOnlyList<TokenOrder> orders, CancellationToken cancellationToken) =>
+        AnswerAllAsync(orders, o => DecideAsync(caller, o, cancellationToken), cancellationToken);
+
+    /// <summary>Verifies locally, whatever the state of the key; a version that is no longer published verifies nothing.</summary>
+    /// <param name="request">Without a version, all published ones are tried.</param>
+    /// <param name="signature">r‖s for ECDSA.</param>
+    public Task<Verification> VerifyAsync(
+        Caller caller, SignRequest request, Func<Key, byte[]?> signature, CancellationToken cancellationToken)
+    {
+        var key = Find(request.Key);
+        var draft = decisions.Draft(caller, Actions.KeysVerify, key is null ? $"key/{request.Key}" : null) with
+        {
+            KeyId = key?.Id,
+            KeyName = key?.Name,
+        };
+        return decisions.ReadAsync(
+            caller,
+            draft,
+            _ =>
+            {
+                if (key is null)
+                    throw KeyLifecycle.Unknown(caller);
+                var algorithm = Choose(key, request.Algorithm);
+                var digest = request.Payload.DigestFor(algorithm);
+                var candidates = request.Version is { } number
+                    ? [key.Version(number) ?? throw UnknownVersion()]
+                    : key.Versions.Reverse();
+                var value = signature(key);
+                var match = value is null
+                    ? null
+                    : candidates.FirstOrDefault(v => v.IsPublished && v.PublicKey.Verify(algorithm, digest.Span, value));
+                return ValueTask.FromResult(new Verification(match is not null, match?.Number));
+            },
+            cancellationToken);
+    }
+
+    private async Task<Decided<SignedDigest>> DecideAsync(
+        Caller caller, SignRequest request, CancellationToken cancellationToken)
+    {
+        var record = decisions.Draft(caller, Actions.KeysSign) with { Context = request.Context };
+        try
+        {
+            // Resolve.
+            var key = Find(request.Key);
+            record = record with { Resource = key is null ? $"key/{request.Key}" : null, KeyId = key?.Id, KeyName = key?.Name };
+
+            // Authorise. An unknown key is decided after it, so that it cannot be told from a forbidden one.
+            var permit = AccessPolicy.Authorise(caller, Actions.KeysSign);
+            if (key is null)
+                throw KeyLifecycle.Unknown(caller);
+            if (key.Purpose != KeyPurpose.Artifacts)
+                throw new SigningException(SigningFault.KeyNotUsable, $"{key.Name} is a tokens key: it signs tokens of a profile only.");
+            request.Context?.Check();
+
+            var version = UsableVersion(key, request.Version);
+            var algorithm = Choose(key, request.Algorithm);
+            var digest = request.Payload.DigestFor(algorithm);
+            record = record with
+            {
+                Version = version.Number,
+                Kid = version.Kid,
+                Algorithm = algorithm,
+                Protection = version.Protection,
+                Digest = Convert.ToBase64String(digest.Span),
+            };
+
+            var signature = await SignAsync(permit, key, version, algorithm, digest, cancellationToken);
+            return new Decided<SignedDigest>(
+                record with { BackendRequestId = signature.RequestId },
+                auditId => new SignedDigest(signature.Value, algorithm, key, version, auditId));
+        }
+        catch (Exception e) when (AsRefusal(e) is { } refusal)
+        {
+            return new Decided<SignedDigest>(Decisions.Refused(record, refusal), refusal);
+        }
+    }
+
+    private async Task<Decided<IssuedToken>> DecideAsync(Caller caller, TokenOrder order, CancellationToken cancellationToken)
+    {
+        var record = decisions.Draft(caller, Actions.TokensIssue, $"profile/{order.Profile}");
+        try
+        {
+            // Resolve.
+            var snapshot = live.Current;
+            var profile = snapshot.Profiles.GetValueOrDefault(order.Profile);
+
+            // Authorise.
+            var permit = AccessPolicy.Authorise(caller, Actions.TokensIssue);
+            if (profile is null || !snapshot.Keys.TryGet(profile.KeyId, out var key))
+                throw new SigningException(SigningFault.NotFound, "There is no such token profile.");
+
+            var version = UsableVersion(key, number: null);
+            var algorithm = key.Algorithms[0];
+            var claims = tokens.Settle(caller, profile, order.Request, time.GetUtcNow());
+            record = record with
+            {
+                KeyId = key.Id,
+                KeyName = key.Name,
+                Version = version.Number,
+                Kid = version.Kid,
+                Algorithm = algorithm,
+                Protection = version.Protection,
+                TokenId = claims.TokenId,
+                Subject = claims.Subject,
+                Audience = string.Join(' ', claims.Audiences),
+                ExpiresAt = claims.ExpiresAt,
+            };
+
+            var input = TokenWriter.WriteSigningInput(profile.Type, algorithm, version.Kid, claims);
+            var signature = await SignAsync(permit, key, version, algorithm, algorithm.HashData(input), cancellationToken);
+            return new Decided<IssuedToken>(
+                record with { BackendRequestId = signature.RequestId },
+                auditId => new IssuedToken(
+                    TokenWriter.Join(input, signature.Value), claims.ExpiresAt, version.Kid, claims.TokenId, auditId));
+        }
+        catch (Exception e) when (AsRefusal(e) is { } refusal)
+        {
+            return new Decided<IssuedToken>(Decisions.Refused(record, refusal), refusal);
+        }
+    }
+
+    /// <summary>Sign, and verify what came back: always in the assured tier, by sample in the volume tier.</summary>
+    private async ValueTask<BackendSignature> SignAsync(
+        Permit permit, Key key, KeyVersion version, SigningAlgorithm algorithm, ReadOnlyMemory<byte> digest, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(permit);
+        if (rules.RequireHardware && key.Tier == KeyTier.Assured && version.Protection == Protection.Software)
+            throw new SigningException(SigningFault.HardwareRequired, $"{key.Name} lives in software, and this service demands hardware.");
+
+        var signature = await backends[key.Backend].SignAsync(version, algorithm, digest, cancellationToken);
+        var mustVerify = key.Tier == KeyTier.Assured
+            || Interlocked.Increment(ref _volumeSignatures) % VolumeSample == 0
+            || !_verifiedKids.ContainsKey(version.Kid);
+        if (mustVerify)
+        {
+            if (!version.PublicKey.Verify(algorithm, digest.Span, signature.Value))
+                throw new SigningException(SigningFault.BackendFailed, $"The backend {key.Backend} returned a signature that does not verify.");
+            _verifiedKids.TryAdd(version.Kid, true);
+        }
+
+        return signature;
+    }
+
+    private async Task<T> AnswerAsync<T>(Decided<T> decided, CancellationToken cancellationToken)
+        where T : class
+    {
+        if (decided.Refusal is { } refusal)
+        {
+            // A refusal is put on record even if its caller has gone.
+            refusal.AuditId = await audit.AppendAsync(decided.Record, CancellationToken.None);
+            throw refusal;
+        }
+
+        var auditId = await audit.AppendAsync(decided.Record, cancellationToken);
+        return decided.Release!(auditId);
+    }
+
+    private async Task<Outcome<T>[]> AnswerAllAsync<TItem, T>(
+        IReadOnlyList<TItem> items, Func<TItem, Task<Decided<T>>> decide, CancellationToken cancellationToken)
+        where T : class
+    {
+        var decided = new Decided<T>[items.Count];
+        await Parallel.ForAsync(
+            0, items.Count,
+            new ParallelOptions { MaxDegreeOfParallelism = BatchParallelism, CancellationToken = cancellationToken },
+            async (i, _) => decided[i] = await decide(items[i]));
+
+        var auditIds = await audit.AppendAsync(decided.Select(d => d.Record).ToArray(), cancellationToken);
+        return decided.Select((d, i) => d.ToOutcome(auditIds[i])).ToArray();
+    }
+
+    private Key? Find(string reference) => live.Current.Keys.TryGet(reference, out var key) ? key : null;
+
+    /// <summary>Invariant 2.</summary>
+    private KeyVersion UsableVersion(Key key, int? number)
+    {
+        var now = time.GetUtcNow();
+        if (key.State != KeyState.Enabled)
+            throw new SigningException(SigningFault.KeyNotUsable, $"{key.Name} is {key.State switch { KeyState.Disabled => "disabled", KeyState.PendingDeletion => "pending deletion", _ => "deleted" }}.");
+        if (number is null)
+            return key.Signing(now) ?? throw new SigningException(SigningFault.KeyNotUsable, $"No version of {key.Name} signs now.");
+        var version = key.Version(number.Value) ?? throw UnknownVersion();
+        return version.MaySignAt(now)
+            ? version
+            : throw new SigningException(SigningFault.KeyNotUsable, $"Version {number} of {key.Name} does not sign now.");
+    }
+
+    /// <summary>Invariant 5: one of the key's own.</summary>
+    private static SigningAlgorithm Choose(Key key, SigningAlgorithm? wish) =>
+        wish is null
+            ? key.Algorithms[0]
+            : key.Algorithms.Contains(wish)
+                ? wish
+                : throw new SigningException(
+                    SigningFault.AlgorithmMismatch, $"{key.Name} signs with {string.Join(", ", key.Algorithms)}, not with {wish}.");
+
+    private static SigningException UnknownVersion() => new(SigningFault.NotFound, "There is no such version of this key.");
+
+    /// <summary>What may become a refusal on record. Anything else is a defect and goes up to the process edge.</summary>
+    private static SigningException? AsRefusal(Exception e) => e switch
+    {
+        SigningException { Fault: SigningFault.AuditUnavailable } => null,
+        SigningException refusal => refusal,
+        OperationCanceledException => new SigningException(
+            SigningFault.DeadlineExceeded, "The caller went away or its deadline passed before the signature was made.", e),
+        _ => null,
+    };
+
+    /// <summary>What was decided on one item, before its record is durable: either a way to release the answer, or the refusal.</summary>
+    private readonly struct Decided<T>
+        where T : class
+    {
+        public Decided(AuditRecord record, Func<string, T> release)
+        {
+            Record = record;
+            Release = release;
+        }
+
+        public Decided(AuditRecord record, SigningException refusal)
+        {
+            Record = record;
+            Refusal = refusal;
+        }
+
+        public AuditRecord Record { get; }
+
+        public Func<string, T>? Release { get; }
+
+        public SigningException? Refusal { get; }
+
+        public Outcome<T> ToOutcome(string auditId)
+        {
+            if (Refusal is null)
+                return new Outcome<T>(Release!(auditId), Refusal: null);
+            Refusal.AuditId = auditId;
+            return new Outcome<T>(Answer: null, Refusal);
+        }
+    }
+}

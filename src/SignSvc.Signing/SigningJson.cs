@@ -1,0 +1,21 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using SignSvc.Signing.Access;
+using SignSvc.Signing.Audit;
+using SignSvc.Signing.Keys;
+using SignSvc.Signing.Tokens;
+
+namespace SignSvc.Signing;
+
+/// <summary>How documents and audit records are written at rest. A member once written is read for ever.</summary>
+[JsonSourceGenerationOptions(
+    JsonSerializerDefaults.Web,
+    UseStringEnumConverter = true,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    RespectRequiredConstructorParameters = true,
+    IgnoreReadOnlyProperties = true)]
+[JsonSerializable(typeof(Key))]
+[JsonSerializable(typeof(Credential))]
+[JsonSerializable(typeof(TokenProfile))]
+[JsonSerializable(typeof(AuditRecord))]
+public sealed partial class SigningJson : JsonSerializerContext;

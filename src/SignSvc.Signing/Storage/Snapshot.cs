@@ -1,0 +1,88 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using SignSvc.Signing.Access;
+using SignSvc.Signing.Keys;
+using SignSvc.Signing.Tokens;
+
+namespace SignSvc.Signing.Storage;
+
+/// <summary>
+/// All that a node needs to decide, as of one revision. Immutable: a request reads one snapshot from its begin to its
+/// end, so that a change in between is either wholly there or not at all.
+/// </summary>
+public sealed record Snapshot
+{
+    public static readonly Snapshot Empty = new();
+
+    private readonly Lazy<KeySet> _tokenKeys;
+
+    private Snapshot() => _tokenKeys = new Lazy<KeySet>(() => KeySet.OfTokens(Keys));
+
+    private Snapshot(Snapshot original)
+    {
+        Revision = original.Revision;
+        Keys = original.Keys;
+        Profiles = original.Profiles;
+        Credentials = original.Credentials;
+        DocumentVersions = original.DocumentVersions;
+        _tokenKeys = new Lazy<KeySet>(() => KeySet.OfTokens(Keys));
+    }
+
+    public long Revision { get; init; }
+
+    public KeyRing Keys { get; init; } = KeyRing.Empty;
+
+    /// <summary>By name.</summary>
+    public ImmutableSortedDictionary<string, TokenProfile> Profiles { get; init; } =
+        ImmutableSortedDictionary.Create<string, TokenProfile>(StringComparer.Ordinal);
+
+    /// <summary>By id.</summary>
+    public ImmutableDictionary<string, Credential> Credentials { get; init; } =
+        ImmutableDictionary.Create<string, Credential>(StringComparer.Ordinal);
+
+    /// <summary>The public keys of all tokens keys; built when first asked for, once for a snapshot.</summary>
+    public KeySet TokenKeys => _tokenKeys.Value;
+
+    /// <summary>Version of each document, by kind and id: what an update has to follow.</summary>
+    private ImmutableDictionary<(string Kind, string Id), int> DocumentVersions { get; init; } =
+        ImmutableDictionary<(string, string), int>.Empty;
+
+    public int DocumentVersion(string kind, string id) => DocumentVersions.GetValueOrDefault((kind, id));
+
+    public Snapshot With(StateChanges changes)
+    {
+        var next = this;
+        foreach (var document in changes.Documents)
+            next = next.With(document);
+        return next with { Revision = changes.Revision };
+    }
+
+    private Snapshot With(Document document)
+    {
+        var next = this with { DocumentVersions = DocumentVersions.SetItem((document.Kind, document.Id), document.Version) };
+        var body = document.Body.Span;
+        switch (document.Kind)
+        {
+            case DocumentKind.Key:
+                return next with { Keys = Keys.With(JsonSerializer.Deserialize(body, SigningJson.Default.Key)!) };
+            case DocumentKind.Profile:
+                var profile = JsonSerializer.Deserialize(body, SigningJson.Default.TokenProfile)!;
+                return next with { Profiles = Profiles.SetItem(profile.Name, profile) };
+            case DocumentKind.Credential:
+                var credential = JsonSerializer.Deserialize(body, SigningJson.Default.Credential)!;
+                return next with { Credentials = Credentials.SetItem(credential.Id, credential) };
+            default:
+                throw new SigningException(
+                    SigningFault.StoreFailed,
+                    $"The store holds a {document.Kind}, which this version of SignSvc does not know: it was written by a newer one.");
+        }
+    }
+}
+
+/// <summary>Kinds of documents, as they are stored.</summary>
+public static class DocumentKind
+{
+    public const string Key = "key";
+    public const string Profile = "profile";
+    public const string Credential = "credential";
+}

@@ -1,0 +1,97 @@
+using System.Buffers;
+using System.Buffers.Text;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using SignSvc.Signing.Keys;
+
+namespace SignSvc.Signing.Tokens;
+
+/// <summary>A JWT's claims, settled.</summary>
+public sealed record TokenClaims(
+    string Issuer,
+    string Subject,
+    string ClientId,
+    IReadOnlyList<string> Audiences,
+    DateTimeOffset IssuedAt,
+    DateTimeOffset ExpiresAt,
+    string TokenId,
+    JsonElement? Further);
+
+/// <summary>Writes JWS compact serialization (RFC 7515 section 7.1) of JWTs (RFC 7519), and access tokens as RFC 9068 wants them.</summary>
+public static class TokenWriter
+{
+    private static readonly JsonWriterOptions Compact = new() { SkipValidation = true };
+
+    /// <summary>128 random bits, base64url: unguessable and, for all practice, unique.</summary>
+    public static string NewTokenId()
+    {
+        Span<byte> random = stackalloc byte[16];
+        RandomNumberGenerator.Fill(random);
+        return Base64Url.EncodeToString(random);
+    }
+
+    /// <summary>Header and payload, each base64url, joined by a dot, in ASCII: what is signed.</summary>
+    public static byte[] WriteSigningInput(string type, SigningAlgorithm algorithm, string kid, TokenClaims claims)
+    {
+        var header = Encoding.UTF8.GetBytes($$"""{"alg":"{{algorithm.Name}}","kid":"{{kid}}","typ":"{{type}}"}""");
+        var payload = new ArrayBufferWriter<byte>(512);
+        using (var writer = new Utf8JsonWriter(payload, Compact))
+            WritePayload(writer, claims);
+
+        var headerLength = Base64Url.GetEncodedLength(header.Length);
+        var input = new byte[headerLength + 1 + Base64Url.GetEncodedLength(payload.WrittenCount)];
+        Base64Url.EncodeToUtf8(header, input);
+        input[headerLength] = (byte)'.';
+        Base64Url.EncodeToUtf8(payload.WrittenSpan, input.AsSpan(headerLength + 1));
+        return input;
+    }
+
+    /// <param name="signature">r‖s of fixed width, or the RSA signature (RFC 7518 sections 3.3 to 3.5).</param>
+    public static string Join(ReadOnlySpan<byte> signingInput, ReadOnlySpan<byte> signature)
+    {
+        var length = signingInput.Length + 1 + Base64Url.GetEncodedLength(signature.Length);
+        var buffer = ArrayPool<byte>.Shared.Rent(length);
+        try
+        {
+            signingInput.CopyTo(buffer);
+            buffer[signingInput.Length] = (byte)'.';
+            Base64Url.EncodeToUtf8(signature, buffer.AsSpan(signingInput.Length + 1));
+            return Encoding.ASCII.GetString(buffer, 0, length);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private static void WritePayload(Utf8JsonWriter writer, TokenClaims claims)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("iss"u8, claims.Issuer);
+        writer.WriteString("sub"u8, claims.Subject);
+        if (claims.Audiences.Count == 1)
+        {
+            writer.WriteString("aud"u8, claims.Audiences[0]);
+        }
+        else
+        {
+            writer.WriteStartArray("aud"u8);
+            foreach (var audience in claims.Audiences)
+                writer.WriteStringValue(audience);
+            writer.WriteEndArray();
+        }
+
+        writer.WriteString("client_id"u8, claims.ClientId);
+        writer.WriteNumber("iat"u8, claims.IssuedAt.ToUnixTimeSeconds());
+        writer.WriteNumber("exp"u8, claims.ExpiresAt.ToUnixTimeSeconds());
+        writer.WriteString("jti"u8, claims.TokenId);
+        if (claims.Further is { } further)
+        {
+            foreach (var claim in further.EnumerateObject())
+                claim.WriteTo(writer);
+        }
+
+        writer.WriteEndObject();
+    }
+}
