@@ -1,0 +1,106 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+using Microsoft.Data.Sqlite;
+using SignSvc.Signing.Audit;
+
+namespace SignSvc.Storage.Sqlite;
+
+/// <summary>Reads segments: by their terms, newest first, or as a chain, oldest first.</summary>
+internal static class SqliteAuditReader
+{
+    private const string Columns = "s.id, s.node, s.first_sequence, s.count, s.first_at, s.last_at, s.body, s.previous, s.seal";
+
+    public static IAsyncEnumerable<AuditSegment> SearchAsync(
+        Func<SqliteConnection> open, AuditSegmentFilter filter, CancellationToken cancellationToken)
+    {
+        // The first term drives: its rows stand in order of time, so that a page ends the walk early.
+        var sql = new StringBuilder(filter.Terms.Count == 0
+            ? $"SELECT {Columns} FROM audit_segments s WHERE 1 "
+            : $"SELECT {Columns} FROM audit_terms d CROSS JOIN audit_segments s ON s.id = d.segment WHERE d.term = $term0 ");
+        var (at, id) = filter.Terms.Count == 0 ? ("s.first_at", "s.id") : ("d.first_at", "d.segment");
+        var parameters = new List<SqliteParameter>();
+        for (var i = 0; i < filter.Terms.Count; i++)
+        {
+            parameters.Add(new SqliteParameter($"$term{i}", filter.Terms[i]));
+            if (i > 0)
+                sql.Append($"AND EXISTS (SELECT 1 FROM audit_terms t{i} WHERE t{i}.term = $term{i} AND t{i}.first_at = d.first_at AND t{i}.segment = d.segment) ");
+        }
+
+        if (filter.From is { } from)
+        {
+            sql.Append($"AND {at} >= $from ");
+            parameters.Add(new SqliteParameter("$from", Math.Max(0, from.UtcTicks - AuditSegment.MaxSpan.Ticks)));
+        }
+
+        if (filter.To is { } to)
+        {
+            sql.Append($"AND {at} <= $to ");
+            parameters.Add(new SqliteParameter("$to", to.UtcTicks));
+        }
+
+        if (filter is { BeforeAt: { } beforeAt, BeforeId: { } beforeId })
+        {
+            sql.Append($"AND ({at}, {id}) < ($before_at, $before_id) ");
+            parameters.Add(new SqliteParameter("$before_at", beforeAt.UtcTicks));
+            parameters.Add(new SqliteParameter("$before_id", beforeId));
+        }
+
+        sql.Append($"ORDER BY {at} DESC, {id} DESC");
+        return ReadAsync(open, sql.ToString(), parameters, cancellationToken);
+    }
+
+    public static IAsyncEnumerable<AuditSegment> ReadChainAsync(
+        Func<SqliteConnection> open, string node, long fromSequence, CancellationToken cancellationToken) => ReadAsync(
+            open,
+            $"""
+             SELECT {Columns} FROM audit_segments s WHERE s.node = $node AND s.first_sequence >= coalesce(
+                 (SELECT max(first_sequence) FROM audit_segments WHERE node = $node AND first_sequence <= $from), 0)
+             ORDER BY s.first_sequence
+             """,
+            [new SqliteParameter("$node", node), new SqliteParameter("$from", fromSequence)],
+            cancellationToken);
+
+    private static async IAsyncEnumerable<AuditSegment> ReadAsync(
+        Func<SqliteConnection> open, string sql, IEnumerable<SqliteParameter> parameters,
+        [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var connection = open();
+        using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        command.Parameters.AddRange(parameters);
+        using var reader = Guard(command.ExecuteReader);
+        while (Guard(reader.Read))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            yield return Guard(() => Segment(reader));
+        }
+
+        // SQLite is synchronous; the signature is asynchronous for the stores that are not.
+        await Task.CompletedTask;
+    }
+
+    private static AuditSegment Segment(SqliteDataReader reader) => new()
+    {
+        Id = reader.GetInt64(0),
+        Node = reader.GetString(1),
+        FirstSequence = reader.GetInt64(2),
+        Count = reader.GetInt32(3),
+        FirstAt = new DateTimeOffset(reader.GetInt64(4), TimeSpan.Zero),
+        LastAt = new DateTimeOffset(reader.GetInt64(5), TimeSpan.Zero),
+        Body = reader.GetFieldValue<byte[]>(6),
+        Previous = reader.GetFieldValue<byte[]>(7),
+        Seal = reader.GetFieldValue<byte[]>(8),
+    };
+
+    private static T Guard<T>(Func<T> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (SqliteException e)
+        {
+            throw SqliteFaults.Of(e);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+using Microsoft.Data.Sqlite;
+using SignSvc.Signing;
+using SignSvc.Signing.Audit;
+using SignSvc.Signing.Storage;
+
+namespace SignSvc.Storage.Sqlite;
+
+/// <summary>
+/// One SQLite file for one node: write-ahead log, <c>synchronous=FULL</c>, so that a commit that returned has been
+/// flushed by SQLite itself, which reports a failed fsync where .NET's file streams would not.
+/// </summary>
+/// <remarks>
+/// One connection writes and belongs to the audit log's writer, which commits one at a time; reads open their own.
+/// Checkpoints run here, not by SQLite's hook, because the hook drops their errors.
+/// </remarks>
+public sealed class SqliteStore : IStore
+{
+    /// <summary>Bytes of segments after which the log is moved into the database file: bounds the log, and the time of a recovery.</summary>
+    private const int CheckpointBytes = 8 * 1024 * 1024;
+
+    /// <summary>Files up to this size are checked whole at every start; it takes well under a second.</summary>
+    private const long StartCheckBytes = 64 * 1024 * 1024;
+
+    private readonly SqliteConnection _writing;
+    private readonly string _readingFrom;
+    private readonly SqliteStatements _statements;
+    private int _bytesSinceCheckpoint;
+    private SigningException? _checkpointFailure;
+
+    private SqliteStore(SqliteConnection writing, string readingFrom)
+    {
+        _writing = writing;
+        _readingFrom = readingFrom;
+        _statements = new SqliteStatements(writing);
+    }
+
+    /// <summary>Opens the file, or makes it.</summary>
+    /// <exception cref="SigningException"><see cref="SigningFault.StoreFailed"/>: damaged, not ours, or newer. <see cref="SigningFault.StoreUnavailable"/>: full, read-only or held.</exception>
+    public static SqliteStore Open(string path)
+    {
+        var connection = new SqliteConnection(new SqliteConnectionStringBuilder
+        {
+            DataSource = path,
+            Mode = SqliteOpenMode.ReadWriteCreate,
+            Pooling = false,
+            DefaultTimeout = 1,
+        }.ToString());
+        try
+        {
+            connection.Open();
+            SqliteSchema.Execute(
+                connection,
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0;");
+            SqliteSchema.Migrate(connection);
+            if (new FileInfo(path).Length <= StartCheckBytes)
+                Check(connection);
+            return new SqliteStore(connection, new SqliteConnectionStringBuilder { DataSource = path, Mode = SqliteOpenMode.ReadWrite }.ToString());
+        }
+        catch (Exception e)
+        {
+            connection.Dispose();
+            throw e is SqliteException sqlite ? SqliteFaults.Of(sqlite) : e;
+        }
+    }
+
+    public Task<StateChanges> ReadStateAsync(long afterRevision, CancellationToken cancellationToken) => Read(connection =>
+    {
+        // One transaction, so that documents and revision belong together.
+        using var transaction = connection.BeginTransaction(deferred: true);
+        using var command = connection.CreateCommand();
+        command.CommandText = "SELECT kind, id, version, body, seal, revision FROM documents WHERE revision > $after ORDER BY revision";
+        command.Parameters.AddWithValue("$after", afterRevision);
+        using var reader = command.ExecuteReader();
+        var documents = new List<Document>();
+        var revision = afterRevision;
+        while (reader.Read())
+        {
+            documents.Add(new Document(
+                reader.GetString(0), reader.GetString(1), reader.GetInt32(2),
+                reader.GetFieldValue<byte[]>(3), reader.GetFieldValue<byte[]>(4)));
+            revision = reader.GetInt64(5);
+        }
+
+        return new StateChanges(revision, documents);
+    });
+
+    public Task<long> CommitAsync(
+        AuditSegment segment, IReadOnlyList<DocumentChange> changes, CancellationToken cancellationToken)
+    {
+        if (_checkpointFailure is not null)
+            return Task.FromException<long>(_checkpointFailure);
+        try
+        {
+            var revision = _statements.InTransaction(() => Commit(segment, changes));
+            CheckpointWhenDue(segment.Body.Length);
+            return Task.FromResult(revision);
+        }
+        catch (SqliteException e)
+        {
+            return Task.FromException<long>(SqliteFaults.Of(e));
+        }
+        catch (SigningException e)
+        {
+            return Task.FromException<long>(e);
+        }
+    }
+
+    public Task<AuditHead?> ReadAuditHeadAsync(string node, CancellationToken cancellationToken) => Read(connection =>
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = "SELECT last_sequence, seal FROM audit_heads WHERE node = $node";
+        command.Parameters.AddWithValue("$node", node);
+        using var reader = command.ExecuteReader();
+        return reader.Read() ? new AuditHead(node, reader.GetInt64(0), reader.GetFieldValue<byte[]>(1)) : null;
+    });
+
+    public Task<IReadOnlyList<string>> ReadAuditNodesAsync(CancellationToken cancellationToken) => Read(connection =>
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = "SELECT node FROM audit_heads UNION SELECT DISTINCT node FROM audit_segments ORDER BY 1";
+        using var reader = command.ExecuteReader();
+        var nodes = new List<string>();
+        while (reader.Read())
+            nodes.Add(reader.GetString(0));
+        return (IReadOnlyList<string>)nodes;
+    });
+
+    public IAsyncEnumerable<AuditSegment> SearchAuditAsync(AuditSegmentFilter filter, CancellationToken cancellationToken) =>
+        SqliteAuditReader.SearchAsync(OpenForReading, filter, cancellationToken);
+
+    public IAsyncEnumerable<AuditSegment> ReadAuditChainAsync(string node, long fromSequence, CancellationToken cancellationToken) =>
+        SqliteAuditReader.ReadChainAsync(OpenForReading, node, fromSequence, cancellationToken);
+
+    public ValueTask DisposeAsync()
+    {
+        _statements.Dispose();
+        _writing.Dispose();
+        using var any = new SqliteConnection(_readingFrom);
+        SqliteConnection.ClearPool(any);
+        return ValueTask.CompletedTask;
+    }
+
+    private long Commit(AuditSegment segment, IReadOnlyList<DocumentChange> changes)
+    {
+        _statements.Append(segment);
+        var revision = _statements.ReadRevision();
+        foreach (var change in changes)
+            _statements.Put(change, ++revision);
+        return revision;
+    }
+
+    private void CheckpointWhenDue(int bytes)
+    {
+        _bytesSinceCheckpoint += bytes;
+        if (_bytesSinceCheckpoint < CheckpointBytes)
+            return;
+        _bytesSinceCheckpoint = 0;
+        try
+        {
+            SqliteSchema.Execute(_writing, "PRAGMA wal_checkpoint(PASSIVE)");
+        }
+        catch (SqliteException e)
+        {
+            // The commit before it is durable in the log and stands; the next one is refused if the disk failed.
+            var failure = SqliteFaults.Of(e);
+            if (failure.Fault == SigningFault.StoreFailed)
+                _checkpointFailure = failure;
+        }
+    }
+
+    private static void Check(SqliteConnection connection)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = "PRAGMA quick_check(1)";
+        if (command.ExecuteScalar() is not "ok")
+        {
+            throw new SigningException(
+                SigningFault.StoreFailed,
+                "The database is damaged. SignSvc repairs nothing by itself: restore a backup, or copy the data folder and look with 'PRAGMA integrity_check'.");
+        }
+    }
+
+    private Task<T> Read<T>(Func<SqliteConnection, T> read)
+    {
+        try
+        {
+            using var connection = OpenForReading();
+            return Task.FromResult(read(connection));
+        }
+        catch (SqliteException e)
+        {
+            return Task.FromException<T>(SqliteFaults.Of(e));
+        }
+    }
+
+    private SqliteConnection OpenForReading()
+    {
+        var connection = new SqliteConnection(_readingFrom);
+        connection.Open();
+        return connection;
+    }
+}
