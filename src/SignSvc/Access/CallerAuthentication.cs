@@ -1,0 +1,57 @@
+using System.Diagnostics;
+using Microsoft.AspNetCore.Authorization;
+using SignSvc.Signing;
+using SignSvc.Signing.Access;
+
+namespace SignSvc.Access;
+
+/// <summary>
+/// Names the caller of every request before its endpoint runs. Deny by default: an endpoint is open to strangers only
+/// where it says so itself (<c>AllowAnonymous</c>).
+/// </summary>
+public static class CallerAuthentication
+{
+    private const string Scheme = "Bearer ";
+
+    public static void AddAccess(this IServiceCollection services) => services.AddSingleton<StrangerLog>();
+
+    public static void UseCallers(this WebApplication app)
+    {
+        var credentials = app.Services.GetRequiredService<Credentials>();
+        var strangers = app.Services.GetRequiredService<StrangerLog>();
+        app.Use(next => http =>
+        {
+            var endpoint = http.GetEndpoint();
+            if (endpoint is null || endpoint.Metadata.GetMetadata<IAllowAnonymous>() is not null)
+                return next(http);
+            if (Recognise(http, credentials) is not { } caller)
+                return RefuseAsync(http, strangers);
+            http.Features.Set(caller);
+            return next(http);
+        });
+    }
+
+    /// <summary>The caller of this request. Only endpoints that are not open to strangers may ask.</summary>
+    public static Caller Caller(this HttpContext http) => http.Features.Get<Caller>()
+        ?? throw new InvalidOperationException("This endpoint is open to strangers and has no caller.");
+
+    private static Caller? Recognise(HttpContext http, Credentials credentials)
+    {
+        var header = http.Request.Headers.Authorization;
+        if (header.Count != 1 || header[0] is not { } value || !value.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
+            return null;
+        return credentials.Recognise(value.AsSpan(Scheme.Length)) is { } credential
+            ? new Caller(credential.Principal, credential.Roles, Address(http), Activity.Current?.TraceId.ToHexString())
+            : null;
+    }
+
+    private static async Task RefuseAsync(HttpContext http, StrangerLog strangers)
+    {
+        var refusal = new SigningException(
+            SigningFault.Unauthenticated, "Send the header 'Authorization: Bearer' with a credential that is neither expired nor revoked.");
+        await strangers.RecordAsync(refusal, Address(http), http.RequestAborted);
+        throw refusal;
+    }
+
+    private static string? Address(HttpContext http) => http.Connection.RemoteIpAddress?.ToString();
+}

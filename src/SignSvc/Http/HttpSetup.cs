@@ -1,0 +1,63 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using SignSvc.Signing.Access;
+using SignSvc.Signing.Audit;
+using SignSvc.Signing.Keys;
+
+namespace SignSvc.Http;
+
+/// <summary>How HTTP is spoken here: addresses, limits, and a strict reading of JSON.</summary>
+public static class HttpSetup
+{
+    public const string DefaultUrl = "http://127.0.0.1:8080";
+
+    public static void AddHttp(this WebApplicationBuilder builder, Settings settings)
+    {
+        builder.WebHost.UseKestrelHttpsConfiguration();
+        if (string.IsNullOrEmpty(builder.Configuration["urls"]))
+            builder.WebHost.UseUrls(DefaultUrl);
+        builder.WebHost.ConfigureKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = settings.Limits.BodyBytes;
+            kestrel.Limits.MaxConcurrentConnections = settings.Limits.Connections;
+            kestrel.Limits.MaxRequestHeadersTotalSize = 16 * 1024;
+            kestrel.Limits.MaxRequestLineSize = 8 * 1024;
+            kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
+        });
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(10));
+        builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
+        builder.Services.ConfigureHttpJsonOptions(json => Configure(json.SerializerOptions));
+        builder.Services.AddOpenApi("v1");
+        builder.Services.AddSingleton<ProblemWriter>();
+    }
+
+    /// <summary>Unknown members, members given twice, numbers as text and deep nesting are refused rather than read somehow.</summary>
+    public static void Configure(JsonSerializerOptions options)
+    {
+        options.TypeInfoResolverChain.Clear();
+        options.TypeInfoResolverChain.Add(WireJson.Default);
+        options.PropertyNamingPolicy = JsonNamingPolicy.CamelCase;
+        options.PropertyNameCaseInsensitive = false;
+        options.UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow;
+        options.AllowDuplicateProperties = false;
+        options.NumberHandling = JsonNumberHandling.Strict;
+        options.MaxDepth = 16;
+        options.RespectNullableAnnotations = true;
+        options.RespectRequiredConstructorParameters = true;
+        options.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
+        AddEnum<KeyPurpose>(options);
+        AddEnum<KeyTier>(options);
+        AddEnum<KeyState>(options);
+        AddEnum<VersionState>(options);
+        AddEnum<Protection>(options);
+        AddEnum<SignatureEncoding>(options);
+        AddEnum<Role>(options);
+        AddEnum<AuditOutcome>(options);
+        options.Converters.Add(new JsonStringEnumConverter<SignSvc.Signing.SigningFault>(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false));
+    }
+
+    private static void AddEnum<T>(JsonSerializerOptions options)
+        where T : struct, Enum =>
+        options.Converters.Add(new JsonStringEnumConverter<T>(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
+}

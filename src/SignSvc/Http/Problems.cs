@@ -1,0 +1,163 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http.Json;
+using Microsoft.Extensions.Options;
+using SignSvc.Signing;
+
+namespace SignSvc.Http;
+
+/// <summary>An RFC 9457 problem.</summary>
+/// <param name="Type"><c>urn:signsvc:problem:</c> and the stable code.</param>
+/// <param name="AuditId">The record of this refusal, where there is one.</param>
+public sealed record Problem(string Type, string Title, int Status, string Detail, string? AuditId, string? TraceId);
+
+/// <summary>The one place where faults become HTTP answers.</summary>
+public static class Problems
+{
+    public static Problem Of(SigningException fault)
+    {
+        var (status, title) = Describe(fault.Fault);
+        return Create(Code(fault.Fault), status, title, fault.Message, fault.AuditId);
+    }
+
+    public static void UseProblems(this WebApplication app)
+    {
+        var writer = app.Services.GetRequiredService<ProblemWriter>();
+        app.Use(next => async http =>
+        {
+            try
+            {
+                await next(http);
+                if (http.Response is { HasStarted: false, StatusCode: >= 400, ContentLength: null, ContentType: null })
+                    await writer.WriteAsync(http, OfStatus(http.Response.StatusCode));
+            }
+            catch (SigningException e)
+            {
+                await writer.WriteAsync(http, Of(e), e.RetryAfter);
+            }
+            catch (BadHttpRequestException e)
+            {
+                await writer.WriteAsync(http, OfBadRequest(e));
+            }
+            catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
+            {
+                // The caller has gone; nobody reads an answer.
+            }
+            catch (Exception e)
+            {
+                await writer.WriteInternalAsync(http, e);
+            }
+        });
+    }
+
+    internal static Problem Create(string code, int status, string title, string detail, string? auditId = null) =>
+        new($"urn:signsvc:problem:{code}", title, status, detail, auditId, Activity.Current?.TraceId.ToHexString());
+
+    private static string Code(SigningFault fault) => JsonNamingPolicy.KebabCaseLower.ConvertName(fault.ToString());
+
+    private static (int Status, string Title) Describe(SigningFault fault) => fault switch
+    {
+        SigningFault.InvalidRequest => (400, "The request is not valid."),
+        SigningFault.InvalidDigest => (400, "The digest does not have the algorithm's length."),
+        SigningFault.UnknownAlgorithm => (400, "The algorithm is not known."),
+        SigningFault.AlgorithmMismatch => (400, "The algorithm does not fit the key."),
+        SigningFault.HardwareRequired => (400, "This service demands hardware for assured keys."),
+        SigningFault.TooLarge => (413, "The request is too large."),
+        SigningFault.Unauthenticated => (401, "The caller is not authenticated."),
+        SigningFault.Forbidden => (403, "The caller may not do this."),
+        SigningFault.NotFound => (404, "It does not exist."),
+        SigningFault.RateLimited => (429, "The caller sends more than its share."),
+        SigningFault.NameTaken => (409, "The name is taken."),
+        SigningFault.Conflict => (409, "It was changed meanwhile."),
+        SigningFault.KeyNotUsable => (409, "The key does not sign now."),
+        SigningFault.Unsupported => (422, "The backend cannot do this."),
+        SigningFault.Overloaded => (503, "Too much at once."),
+        SigningFault.BackendUnavailable => (503, "The backend does not answer."),
+        SigningFault.StoreUnavailable => (503, "The store does not answer."),
+        SigningFault.AuditUnavailable => (503, "The audit cannot be written, so nothing is signed."),
+        SigningFault.DeadlineExceeded => (504, "The deadline passed."),
+        SigningFault.BackendFailed => (502, "The backend failed."),
+        SigningFault.StoreFailed => (500, "The store failed."),
+        _ => (500, "Something is wrong with the service."),
+    };
+
+    /// <summary>Routing, Kestrel and binding refuse by a bare status; it gets words here.</summary>
+    private static Problem OfStatus(int status) => status switch
+    {
+        404 => Create("not-found", 404, "It does not exist.", "There is nothing at this address."),
+        405 => Create("method-not-allowed", 405, "The method is not allowed here.", "See the Allow header."),
+        413 => Create("too-large", 413, "The request is too large.", "The body is larger than this address takes."),
+        415 => Create("unsupported-media-type", 415, "The body has the wrong media type.", "Send application/json."),
+        _ => Create("invalid-request", status, "The request is not valid.", "The request was refused."),
+    };
+
+    private static Problem OfBadRequest(BadHttpRequestException e) => e.StatusCode switch
+    {
+        StatusCodes.Status400BadRequest => e.InnerException switch
+        {
+            SigningException fault => Of(fault),
+            JsonException { InnerException: SigningException fault } => Of(fault),
+            JsonException json => Create("invalid-request", 400, "The request is not valid.", Explain(json)),
+            _ => Create("invalid-request", 400, "The request is not valid.", "A body or parameter is missing or cannot be read."),
+        },
+        _ => OfStatus(e.StatusCode),
+    };
+
+    /// <summary>Says where and why, without naming the types behind it.</summary>
+    private static string Explain(JsonException e)
+    {
+        var where = e.Path is null or "$" ? "The JSON body" : $"The JSON body at {e.Path[..Math.Min(e.Path.Length, 100)]}";
+        var why = e.Message switch
+        {
+            var m when m.Contains("could not be mapped", StringComparison.Ordinal) => "has an unknown member",
+            var m when m.Contains("missing required", StringComparison.Ordinal) => "lacks a required member",
+            var m when m.Contains("Duplicate", StringComparison.OrdinalIgnoreCase) => "has a member twice",
+            var m when m.Contains("depth", StringComparison.OrdinalIgnoreCase) => "is nested too deeply",
+            var m when m.Contains("could not be converted", StringComparison.Ordinal)
+                || m.Contains("doesn't allow", StringComparison.Ordinal) => "has a value of the wrong type",
+            _ => "is not well-formed",
+        };
+        return $"{where} {why}.";
+    }
+}
+
+/// <summary>Puts problems on the wire.</summary>
+public sealed partial class ProblemWriter(IOptions<JsonOptions> json, ILogger<ProblemWriter> log)
+{
+    /// <summary>Where nothing better is known. Jitter is added so that callers do not come back together.</summary>
+    private static readonly TimeSpan DefaultRetryAfter = TimeSpan.FromSeconds(1);
+
+    public async Task WriteAsync(HttpContext http, Problem problem, TimeSpan? retryAfter = null)
+    {
+        if (http.Response.HasStarted)
+        {
+            http.Abort();
+            return;
+        }
+
+        http.Response.StatusCode = problem.Status;
+        http.Response.Headers.CacheControl = "no-store";
+        if (problem.Status is 429 or 503)
+        {
+            var seconds = Math.Ceiling((retryAfter ?? DefaultRetryAfter).TotalSeconds) + RandomNumberGenerator.GetInt32(3);
+            http.Response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
+        }
+
+        if (problem.Status == 401)
+            http.Response.Headers.WWWAuthenticate = "Bearer";
+        await http.Response.WriteAsJsonAsync(
+            problem, json.Value.SerializerOptions, "application/problem+json", http.RequestAborted);
+    }
+
+    public Task WriteInternalAsync(HttpContext http, Exception e)
+    {
+        LogUnexpected(e, http.Request.Method, http.Request.Path);
+        return WriteAsync(http, Problems.Create(
+            "internal", 500, "Something is wrong with the service.", "The log of the service says more under this trace id."));
+    }
+
+    [LoggerMessage(1001, LogLevel.Error, "Unexpected fault in {Method} {Path}")]
+    private partial void LogUnexpected(Exception e, string method, PathString path);
+}

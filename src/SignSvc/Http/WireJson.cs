@@ -1,0 +1,38 @@
+using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Mvc;
+using SignSvc.Access;
+using SignSvc.Audit;
+using SignSvc.Keys;
+using SignSvc.Operations;
+using SignSvc.Signing;
+using SignSvc.Tokens;
+
+namespace SignSvc.Http;
+
+/// <summary>Every wire record, for the source generator: nothing is serialized by reflection.</summary>
+[JsonSerializable(typeof(Problem))]
+[JsonSerializable(typeof(ProblemDetails))]
+[JsonSerializable(typeof(SignBody))]
+[JsonSerializable(typeof(SignAnswer))]
+[JsonSerializable(typeof(SignBatchBody))]
+[JsonSerializable(typeof(SignBatchAnswer))]
+[JsonSerializable(typeof(VerifyBody))]
+[JsonSerializable(typeof(VerifyAnswer))]
+[JsonSerializable(typeof(TokenBody))]
+[JsonSerializable(typeof(TokenAnswer))]
+[JsonSerializable(typeof(TokenBatchBody))]
+[JsonSerializable(typeof(TokenBatchAnswer))]
+[JsonSerializable(typeof(ProfileBody))]
+[JsonSerializable(typeof(ProfileAnswer))]
+[JsonSerializable(typeof(ProfileList))]
+[JsonSerializable(typeof(NewKeyBody))]
+[JsonSerializable(typeof(KeyAnswer))]
+[JsonSerializable(typeof(KeyList))]
+[JsonSerializable(typeof(NewCredentialBody))]
+[JsonSerializable(typeof(CredentialAnswer))]
+[JsonSerializable(typeof(CredentialList))]
+[JsonSerializable(typeof(AuditPage))]
+[JsonSerializable(typeof(AuditCheckAnswer))]
+[JsonSerializable(typeof(IssuerMetadata))]
+[JsonSerializable(typeof(Health))]
+public sealed partial class WireJson : JsonSerializerContext;

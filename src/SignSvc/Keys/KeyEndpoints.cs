@@ -1,0 +1,117 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http.HttpResults;
+using SignSvc.Access;
+using SignSvc.Http;
+using SignSvc.Signing;
+using SignSvc.Signing.Keys;
+using SignSvc.Signing.Tokens;
+
+namespace SignSvc.Keys;
+
+/// <param name="Name"><c>[a-z0-9][a-z0-9._-]{0,62}</c>, not a UUID.</param>
+/// <param name="Purpose"><c>artifacts</c> or <c>tokens</c>.</param>
+/// <param name="Spec">AWS KMS name: <c>ECC_NIST_P256</c>, <c>RSA_3072</c>, …</param>
+/// <param name="Tier">Default: <c>assured</c> for artifacts, <c>volume</c> for tokens.</param>
+/// <param name="Backend">Default: <c>software</c>.</param>
+/// <param name="Algorithms">JWA names; default: the spec's first.</param>
+public sealed record NewKeyBody(
+    string Name, KeyPurpose Purpose, string Spec, KeyTier? Tier = null, string? Backend = null,
+    ImmutableArray<string>? Algorithms = null, string? Description = null, string? Owner = null,
+    Dictionary<string, string>? Tags = null);
+
+public sealed record VersionAnswer(
+    int Version, string Kid, VersionState State, Protection Protection, DateTimeOffset CreatedAt,
+    DateTimeOffset SignsFrom, DateTimeOffset? SignsUntil);
+
+public sealed record KeyAnswer(
+    string Id, string Name, string? Description, string? Owner, KeyPurpose Purpose, KeyTier Tier, string Backend,
+    Protection Protection, string Spec, ImmutableArray<string> Algorithms, KeyState State,
+    IReadOnlyDictionary<string, string> Tags, DateTimeOffset CreatedAt, ImmutableArray<VersionAnswer> Versions,
+    ImmutableArray<string>? Warnings)
+{
+    public static KeyAnswer Of(Key key) => new(
+        key.Id, key.Name, key.Description, key.Owner, key.Purpose, key.Tier, key.Backend, key.Protection, key.Spec.Name,
+        [.. key.Algorithms.Select(a => a.Name)], key.State, key.Tags, key.CreatedAt,
+        [.. key.Versions.Select(v => new VersionAnswer(v.Number, v.Kid, v.State, v.Protection, v.CreatedAt, v.SignsFrom, v.SignsUntil))],
+        KeyWarnings.Of(key, key.Protection));
+}
+
+/// <param name="Next">Give it as <c>after</c> to read on; null: that was all.</param>
+public sealed record KeyList(ImmutableArray<KeyAnswer> Keys, string? Next);
+
+/// <summary><c>/v1/keys</c>: create, list, read, public key.</summary>
+public static class KeyEndpoints
+{
+    private const int DefaultPage = 100;
+
+    public static void MapKeys(this IEndpointRouteBuilder routes)
+    {
+        var group = routes.MapGroup("/v1/keys").WithTags("Keys").WithProblems();
+        group.MapPost("/", CreateAsync).WithName("CreateKey");
+        group.MapGet("/", ListAsync).WithName("ListKeys");
+        group.MapGet("/{key}", ReadAsync).WithName("ReadKey");
+        group.MapGet("/{key}/public-key", ReadPublicKeyAsync).WithName("ReadPublicKey")
+            .Produces(200, contentType: "application/x-pem-file", additionalContentTypes: ["application/pkix-spki", "application/jwk+json"]);
+    }
+
+    private static async Task<Created<KeyAnswer>> CreateAsync(
+        HttpContext http, NewKeyBody body, KeyLifecycle keys, CancellationToken cancellationToken)
+    {
+        var request = NewKey.Parse(
+            body.Name, body.Purpose, body.Tier, body.Backend, body.Spec, body.Algorithms, body.Description, body.Owner, body.Tags);
+        var key = await keys.CreateAsync(http.Caller(), request, cancellationToken);
+        return TypedResults.Created($"/v1/keys/{key.Name}", KeyAnswer.Of(key));
+    }
+
+    private static async Task<Ok<KeyList>> ListAsync(
+        HttpContext http, KeyLifecycle keys, CancellationToken cancellationToken,
+        string? purpose = null, string? tier = null, string? state = null, string? prefix = null, string? tag = null,
+        int limit = DefaultPage, string? after = null)
+    {
+        var filter = new KeyFilter(
+            Query.Enum<KeyPurpose>("purpose", purpose), Query.Enum<KeyTier>("tier", tier), Query.Enum<KeyState>("state", state), prefix, tag);
+        var size = Query.Limit(limit, KeyLifecycle.MaxPage);
+        // One more than is shown tells whether there is a next page.
+        var page = await keys.ListAsync(http.Caller(), filter, size + 1, after, cancellationToken);
+        var shown = page.Take(size).Select(KeyAnswer.Of).ToImmutableArray();
+        return TypedResults.Ok(new KeyList(shown, page.Length > size ? shown[^1].Name : null));
+    }
+
+    private static async Task<Ok<KeyAnswer>> ReadAsync(
+        HttpContext http, string key, KeyLifecycle keys, CancellationToken cancellationToken) =>
+        TypedResults.Ok(KeyAnswer.Of(await keys.ReadAsync(http.Caller(), key, cancellationToken)));
+
+    /// <summary>PEM and DER are SubjectPublicKeyInfo; JWK carries the kid.</summary>
+    private static async Task<Results<ContentHttpResult, FileContentHttpResult>> ReadPublicKeyAsync(
+        HttpContext http, string key, KeyLifecycle keys, TimeProvider time, CancellationToken cancellationToken,
+        string format = "pem", int? version = null)
+    {
+        var found = await keys.ReadAsync(http.Caller(), key, cancellationToken);
+        var wanted = (version is { } number ? found.Version(number) : found.Signing(time.GetUtcNow()) ?? found.Versions[^1])
+            ?? throw new SigningException(SigningFault.NotFound, "There is no such version of this key.");
+        switch (format)
+        {
+            case "pem":
+                return TypedResults.Text(wanted.PublicKey.ToPem() + "\n", "application/x-pem-file");
+            case "der":
+                return TypedResults.File(wanted.PublicKey.Spki.ToArray(), "application/pkix-spki");
+            case "jwk":
+                var buffer = new System.Buffers.ArrayBufferWriter<byte>(512);
+                await using (var writer = new Utf8JsonWriter(buffer))
+                    KeySet.WriteJwk(writer, found, wanted);
+                return TypedResults.File(buffer.WrittenSpan.ToArray(), "application/jwk+json");
+            default:
+                throw new SigningException(SigningFault.InvalidRequest, "format is pem, der or jwk.");
+        }
+    }
+}
+
+/// <summary>What a caller should know of a key before it trusts it.</summary>
+internal static class KeyWarnings
+{
+    public static ImmutableArray<string>? Of(Key key, Protection protection) =>
+        key.Tier == KeyTier.Assured && protection == Protection.Software
+            ? ["protection: software. This assured key is not in an HSM; use a backend that is one for production."]
+            : null;
+}

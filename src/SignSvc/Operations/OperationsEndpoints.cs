@@ -1,0 +1,25 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using SignSvc.Signing.Audit;
+using SignSvc.Signing.Storage;
+
+namespace SignSvc.Operations;
+
+/// <param name="Status"><c>ok</c>, or what keeps this node from signing.</param>
+public sealed record Health(string Status, long? Revision = null, int? AuditQueue = null);
+
+/// <summary>Health and the description of the API: open to everybody, and silent about anything worth knowing.</summary>
+public static class OperationsEndpoints
+{
+    public static void MapOperations(this IEndpointRouteBuilder routes)
+    {
+        var health = routes.MapGroup("/healthz").WithTags("Operations").AllowAnonymous();
+        health.MapGet("/live", () => TypedResults.Ok(new Health("ok"))).WithName("Live");
+        health.MapGet("/ready", Ready).WithName("Ready");
+        routes.MapOpenApi().AllowAnonymous();
+    }
+
+    private static Results<Ok<Health>, JsonHttpResult<Health>> Ready(LiveSnapshot live, AuditLog audit) =>
+        audit.Failure is { } failure
+            ? TypedResults.Json(new Health(failure.Message), statusCode: StatusCodes.Status503ServiceUnavailable)
+            : TypedResults.Ok(new Health("ok", live.Current.Revision, audit.Queued));
+}

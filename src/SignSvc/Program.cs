@@ -1,0 +1,53 @@
+using SignSvc;
+using SignSvc.Access;
+using SignSvc.Audit;
+using SignSvc.Embedded;
+using SignSvc.Http;
+using SignSvc.Keys;
+using SignSvc.Operations;
+using SignSvc.Signing;
+using SignSvc.Tokens;
+using SignSvc.Tour;
+
+// A table of contents: what the process is made of, in the order in which it comes to life.
+try
+{
+    var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions
+    {
+        Args = args,
+        ContentRootPath = AppContext.BaseDirectory,
+    });
+    var settings = builder.AddSettings();
+    builder.AddHttp(settings);
+
+    await using var node = await EmbeddedNode.OpenAsync(settings, TimeProvider.System, CancellationToken.None);
+    builder.Services.AddNode(node);
+    builder.Services.AddAccess();
+    builder.Services.AddTokens(settings);
+
+    await using var app = builder.Build();
+    app.UseProblems();
+    app.UseRouting();
+    app.UseCallers();
+
+    app.MapSigning();
+    app.MapTokens();
+    app.MapKeySets();
+    app.MapProfiles();
+    app.MapKeys();
+    app.MapCredentials();
+    app.MapAudit();
+    app.MapOperations();
+
+    await app.StartAsync();
+    app.Announce(node);
+    if (TourGuide.FileToSign(args) is { } file)
+        await TourGuide.ShowAsync(app, node, file);
+    await app.WaitForShutdownAsync();
+    return 0;
+}
+catch (StartException fault)
+{
+    await Console.Error.WriteLineAsync($"SignSvc did not start.\n{fault.Message}");
+    return 1;
+}

@@ -1,0 +1,121 @@
+using System.Reflection;
+
+namespace SignSvc;
+
+/// <summary>Why the process does not start, in words for the operator: what is wrong and what to do.</summary>
+public sealed class StartException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>
+/// The section <c>SignSvc</c> of <c>appsettings.json</c>, or <c>SignSvc__…</c> variables. A setting that is not named
+/// here stops the start: a misspelt one would otherwise quietly be its default.
+/// </summary>
+public sealed record Settings
+{
+    /// <summary>The data folder. Set by <c>SIGNSVC_DATA</c>. Two services on one folder are refused.</summary>
+    public string Data { get; set; } = "data";
+
+    /// <summary>Where verifiers reach this service; it is the issuer of tokens. If it is wrong, tokens are refused everywhere. Default: the first address served.</summary>
+    public string? PublicUrl { get; set; }
+
+    /// <summary>Refuses assured keys that live in software, new ones and those that exist.</summary>
+    public bool RequireHardware { get; set; }
+
+    /// <summary>The file with the root key, base64 of 32 bytes; default: <c>root.key</c> in the data folder. Without it nothing that was stored opens.</summary>
+    public string? RootKeyFile { get; set; }
+
+    /// <summary>Prints the first administrator's token to standard output when it is made. Turn it off where standard output is collected.</summary>
+    public bool PrintBootstrapCredential { get; set; } = true;
+
+    public AuditSettings Audit { get; set; } = new();
+
+    public LimitSettings Limits { get; set; } = new();
+
+    public sealed record AuditSettings
+    {
+        /// <summary>How long a request waits for its record to be durable before it is refused. Over 2,000 a hanging disk becomes a hanging service.</summary>
+        public int CommitTimeoutMilliseconds { get; set; } = 1500;
+
+        /// <summary>Requests that may wait for a commit. Too few refuse a burst; too many keep memory for callers who have given up.</summary>
+        public int QueuedEntries { get; set; } = 16_384;
+    }
+
+    public sealed record LimitSettings
+    {
+        /// <summary>Largest body of a single request. It also bounds a message that is hashed here.</summary>
+        public int BodyBytes { get; set; } = 1024 * 1024;
+
+        /// <summary>Largest body of a batch.</summary>
+        public int BatchBodyBytes { get; set; } = 8 * 1024 * 1024;
+
+        /// <summary>Open connections; more are refused. Each costs a few KiB.</summary>
+        public int Connections { get; set; } = 10_000;
+    }
+
+    /// <summary>Every fault of the settings, in words; empty where all is well.</summary>
+    public IReadOnlyList<string> Check()
+    {
+        var faults = new List<string>();
+        Require(!string.IsNullOrWhiteSpace(Data), "Data (SIGNSVC_DATA) must name a folder.");
+        Require(
+            PublicUrl is null || (Uri.TryCreate(PublicUrl, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && !PublicUrl.EndsWith('/')),
+            "PublicUrl must be an absolute http or https URL without a slash at its end.");
+        Require(Audit.CommitTimeoutMilliseconds is >= 50 and <= 10_000, "Audit:CommitTimeoutMilliseconds is from 50 to 10000.");
+        Require(Audit.QueuedEntries is >= 16 and <= 1_000_000, "Audit:QueuedEntries is from 16 to 1000000.");
+        Require(Limits.BodyBytes is >= 1024 and <= 64 * 1024 * 1024, "Limits:BodyBytes is from 1024 to 67108864.");
+        Require(Limits.BatchBodyBytes >= Limits.BodyBytes && Limits.BatchBodyBytes <= 256 * 1024 * 1024, "Limits:BatchBodyBytes is from Limits:BodyBytes to 268435456.");
+        Require(Limits.Connections is >= 10 and <= 1_000_000, "Limits:Connections is from 10 to 1000000.");
+        return faults;
+
+        void Require(bool holds, string message)
+        {
+            if (!holds)
+                faults.Add(message);
+        }
+    }
+}
+
+public static class SettingsReader
+{
+    private const string Section = "SignSvc";
+
+    /// <exception cref="StartException">Names every unknown and every wrong setting at once.</exception>
+    public static Settings AddSettings(this WebApplicationBuilder builder)
+    {
+        var section = builder.Configuration.GetSection(Section);
+        var faults = Unknown(section, typeof(Settings)).Select(name => $"{name} is not a setting.").ToList();
+        var settings = new Settings();
+        try
+        {
+            section.Bind(settings);
+        }
+        catch (InvalidOperationException e)
+        {
+            faults.Add(e.InnerException?.Message ?? e.Message);
+        }
+
+        if (Environment.GetEnvironmentVariable("SIGNSVC_DATA") is { Length: > 0 } data)
+            settings.Data = data;
+        settings.Data = Path.GetFullPath(settings.Data);
+        faults.AddRange(settings.Check());
+        return faults.Count == 0
+            ? settings
+            : throw new StartException($"The settings are wrong:\n{string.Join('\n', faults.Select(f => $"  - {f}"))}");
+    }
+
+    private static IEnumerable<string> Unknown(IConfigurationSection section, Type type)
+    {
+        foreach (var child in section.GetChildren())
+        {
+            var property = type.GetProperty(child.Key, BindingFlags.IgnoreCase | BindingFlags.Instance | BindingFlags.Public);
+            if (property is null)
+            {
+                yield return child.Path;
+            }
+            else if (property.PropertyType.DeclaringType == typeof(Settings))
+            {
+                foreach (var name in Unknown(child, property.PropertyType))
+                    yield return name;
+            }
+        }
+    }
+}
