@@ -18,6 +18,7 @@ try
         ContentRootPath = AppContext.BaseDirectory,
     });
     var settings = builder.AddSettings();
+    var fileToSign = TourGuide.FileToSign(args);
     builder.AddHttp(settings);
 
     await using var node = await EmbeddedNode.OpenAsync(settings, TimeProvider.System, CancellationToken.None);
@@ -41,8 +42,8 @@ try
 
     await app.StartAsync();
     app.Announce(node);
-    if (TourGuide.FileToSign(args) is { } file)
-        await TourGuide.ShowAsync(app, node, file);
+    if (fileToSign is not null)
+        await TourGuide.ShowAsync(app, node, fileToSign);
     await app.WaitForShutdownAsync();
     return 0;
 }
