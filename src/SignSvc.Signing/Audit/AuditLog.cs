@@ -222,12 +222,13 @@ public sealed class AuditLog : IAsyncDisposable
     {
         var body = new byte[batch.Sum(e => e.Text.WrittenCount)];
         var terms = new HashSet<string>(StringComparer.Ordinal);
+        var usage = new Dictionary<string, VersionUsage>(StringComparer.Ordinal);
         var at = 0;
         foreach (var entry in batch)
         {
             entry.Text.WrittenSpan.CopyTo(body.AsSpan(at));
             at += entry.Text.WrittenCount;
-            entry.AddTermsTo(terms);
+            entry.AddTo(terms, usage);
         }
 
         var count = batch.Sum(e => e.Count);
@@ -242,6 +243,7 @@ public sealed class AuditLog : IAsyncDisposable
             Previous = _previous,
             Seal = _chain.Seal(_node, _nextSequence, count, _previous.Span, body),
             Terms = terms,
+            Usage = usage.Values,
         };
     }
 
@@ -314,10 +316,20 @@ public sealed class AuditLog : IAsyncDisposable
 
         public long Revision { get; set; }
 
-        public void AddTermsTo(HashSet<string> terms)
+        public void AddTo(HashSet<string> terms, Dictionary<string, VersionUsage> usage)
         {
             foreach (var record in _records)
+            {
                 AuditTerms.AddTo(terms, record);
+                if (record is { Kid: { } kid, IsSignature: true })
+                    usage[kid] = Add(usage.GetValueOrDefault(kid), kid, record);
+            }
         }
+
+        private static VersionUsage Add(VersionUsage? known, string kid, AuditRecord record) => new(
+            kid,
+            (known?.Uses ?? 0) + 1,
+            record.At > known?.LastUsedAt ? record.At : known?.LastUsedAt ?? record.At,
+            record.ExpiresAt > known?.LatestExpiry ? record.ExpiresAt : known?.LatestExpiry ?? record.ExpiresAt);
     }
 }

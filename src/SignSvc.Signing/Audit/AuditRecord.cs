@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using SignSvc.Signing.Artifacts;
 using SignSvc.Signing.Keys;
 
@@ -72,4 +73,9 @@ public sealed record AuditRecord
 
     /// <summary>W3C trace id, 32 hex digits.</summary>
     public string? TraceId { get; init; }
+
+    /// <summary>A signature was made and released; it counts as a use of its version.</summary>
+    [JsonIgnore]
+    public bool IsSignature =>
+        Outcome == AuditOutcome.Allowed && Action is (Access.Actions.KeysSign or Access.Actions.TokensIssue);
 }

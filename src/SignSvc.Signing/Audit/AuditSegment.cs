@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
+using SignSvc.Signing.Storage;
 
 namespace SignSvc.Signing.Audit;
 
@@ -39,6 +40,9 @@ public sealed record AuditSegment
 
     /// <summary>What the store indexes the segment by: <c>caller=…</c>, <c>key=…</c>; see <see cref="AuditTerms"/>. Not sealed: they follow from the body.</summary>
     public IReadOnlyCollection<string> Terms { get; init; } = [];
+
+    /// <summary>The signatures among the records, added up per version: the store adds them to what it has, in the same commit. Follows from the body.</summary>
+    public IReadOnlyCollection<VersionUsage> Usage { get; init; } = [];
 
     public long LastSequence => FirstSequence + Count - 1;
 }

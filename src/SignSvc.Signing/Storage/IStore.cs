@@ -31,6 +31,9 @@ public interface IStore : IAsyncDisposable
     Task<long> CommitAsync(
         AuditSegment segment, IReadOnlyList<DocumentChange> changes, CancellationToken cancellationToken);
 
+    /// <summary>How often and how lately each version signed, over all nodes; exact up to the last commit.</summary>
+    Task<IReadOnlyList<VersionUsage>> ReadUsageAsync(CancellationToken cancellationToken);
+
     /// <summary>Where a node's chain ends, kept apart from its segments; null where it has none.</summary>
     Task<AuditHead?> ReadAuditHeadAsync(string node, CancellationToken cancellationToken);
 
@@ -51,5 +54,9 @@ public sealed record Document(string Kind, string Id, int Version, ReadOnlyMemor
 
 /// <param name="Names">Every name the document holds from now on, with its scope (<c>key:release</c>); each is held by one document at most.</param>
 public sealed record DocumentChange(Document Document, ImmutableArray<string> Names);
+
+/// <summary>What is known of the use of one version; in a segment: what the segment adds.</summary>
+/// <param name="LatestExpiry">The greatest <c>exp</c> that it ever signed: until then (plus skew) its public key has to stay published. Null where it signed no token.</param>
+public sealed record VersionUsage(string Kid, long Uses, DateTimeOffset LastUsedAt, DateTimeOffset? LatestExpiry);
 
 public sealed record StateChanges(long Revision, IReadOnlyList<Document> Documents);

@@ -31,6 +31,8 @@ internal static class SqliteSchema
             term TEXT NOT NULL, first_at INTEGER NOT NULL, segment INTEGER NOT NULL,
             PRIMARY KEY (term, first_at, segment)) WITHOUT ROWID;
         CREATE TABLE audit_heads (node TEXT PRIMARY KEY, last_sequence INTEGER NOT NULL, seal BLOB NOT NULL) WITHOUT ROWID;
+        CREATE TABLE version_usage (
+            kid TEXT PRIMARY KEY, uses INTEGER NOT NULL, last_used_at INTEGER NOT NULL, latest_expiry INTEGER) WITHOUT ROWID;
         """,
     ];
 

@@ -16,6 +16,7 @@ internal sealed class SqliteStatements : IDisposable
     private readonly SqliteCommand _term;
     private readonly SqliteCommand _head;
     private readonly SqliteCommand _firstHead;
+    private readonly SqliteCommand _usage;
     private readonly SqliteCommand _revision;
 
     public SqliteStatements(SqliteConnection connection)
@@ -37,6 +38,14 @@ internal sealed class SqliteStatements : IDisposable
         _firstHead = Prepare(
             "INSERT OR IGNORE INTO audit_heads (node, last_sequence, seal) VALUES ($node, $last_sequence, $seal)",
             "$node", "$last_sequence", "$seal");
+        _usage = Prepare(
+            """
+            INSERT INTO version_usage (kid, uses, last_used_at, latest_expiry) VALUES ($kid, $uses, $last_used_at, $latest_expiry)
+            ON CONFLICT (kid) DO UPDATE SET uses = uses + excluded.uses,
+                last_used_at = max(last_used_at, excluded.last_used_at),
+                latest_expiry = max(coalesce(latest_expiry, excluded.latest_expiry), coalesce(excluded.latest_expiry, latest_expiry))
+            """,
+            "$kid", "$uses", "$last_used_at", "$latest_expiry");
         _revision = Prepare("SELECT coalesce(max(revision), 0) FROM documents");
     }
 
@@ -63,6 +72,8 @@ internal sealed class SqliteStatements : IDisposable
             Bytes(segment.Body), Bytes(segment.Previous), Bytes(segment.Seal)).ExecuteScalar()!;
         foreach (var term in segment.Terms)
             Run(_term, term, segment.FirstAt.UtcTicks, id).ExecuteNonQuery();
+        foreach (var use in segment.Usage)
+            Run(_usage, use.Kid, use.Uses, use.LastUsedAt.UtcTicks, (object?)use.LatestExpiry?.UtcTicks ?? DBNull.Value).ExecuteNonQuery();
 
         var advanced = segment.FirstSequence == 1
             ? Run(_firstHead, segment.Node, segment.LastSequence, Bytes(segment.Seal)).ExecuteNonQuery()
@@ -96,7 +107,7 @@ internal sealed class SqliteStatements : IDisposable
 
     public void Dispose()
     {
-        foreach (var command in (ReadOnlySpan<SqliteCommand>)[_begin, _commit, _rollback, _segment, _term, _head, _firstHead, _revision])
+        foreach (var command in (ReadOnlySpan<SqliteCommand>)[_begin, _commit, _rollback, _segment, _term, _head, _firstHead, _usage, _revision])
             command.Dispose();
     }
 

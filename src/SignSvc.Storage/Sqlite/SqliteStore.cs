@@ -105,6 +105,22 @@ public sealed class SqliteStore : IStore
         }
     }
 
+    public Task<IReadOnlyList<VersionUsage>> ReadUsageAsync(CancellationToken cancellationToken) => Read(connection =>
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = "SELECT kid, uses, last_used_at, latest_expiry FROM version_usage";
+        using var reader = command.ExecuteReader();
+        var usage = new List<VersionUsage>();
+        while (reader.Read())
+        {
+            usage.Add(new VersionUsage(
+                reader.GetString(0), reader.GetInt64(1), new DateTimeOffset(reader.GetInt64(2), TimeSpan.Zero),
+                reader.IsDBNull(3) ? null : new DateTimeOffset(reader.GetInt64(3), TimeSpan.Zero)));
+        }
+
+        return (IReadOnlyList<VersionUsage>)usage;
+    });
+
     public Task<AuditHead?> ReadAuditHeadAsync(string node, CancellationToken cancellationToken) => Read(connection =>
     {
         using var command = connection.CreateCommand();
