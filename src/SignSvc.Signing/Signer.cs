@@ -70,7 +70,7 @@ public sealed class Signer(
                 var value = signature(key);
                 var match = value is null
                     ? null
-                    : candidates.FirstOrDefault(v => v.IsPublished && v.PublicKey.Verify(algorithm, digest.Span, value));
+                    : candidates.FirstOrDefault(v => v.IsPublished && v.Number >= key.MinVerificationVersion && v.PublicKey.Verify(algorithm, digest.Span, value));
                 return ValueTask.FromResult(new Verification(match is not null, match?.Number));
             },
             cancellationToken);
@@ -222,7 +222,7 @@ public sealed class Signer(
         if (number is null)
             return key.Signing(now) ?? throw new SigningException(SigningFault.KeyNotUsable, $"No version of {key.Name} signs now.");
         var version = key.Version(number.Value) ?? throw UnknownVersion();
-        return version.MaySignAt(now)
+        return version.MaySignAt(now) && version.Number >= key.MinSigningVersion
             ? version
             : throw new SigningException(SigningFault.KeyNotUsable, $"Version {number} of {key.Name} does not sign now.");
     }

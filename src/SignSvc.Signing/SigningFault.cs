@@ -26,6 +26,7 @@ public enum SigningFault
     Conflict,
     KeyNotUsable,
     Unsupported,
+    StillInUse,
 
     // Nothing is wrong with the request: try again later.
     Overloaded,

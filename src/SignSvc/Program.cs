@@ -25,10 +25,12 @@ try
     builder.Services.AddNode(node);
     builder.Services.AddAccess();
     builder.Services.AddTokens(settings);
+    builder.Services.AddKeySchedule();
 
     await using var app = builder.Build();
     app.UseProblems();
     app.UseRouting();
+    app.UseAliasesInPaths();
     app.UseCallers();
 
     app.MapSigning();
@@ -36,6 +38,9 @@ try
     app.MapKeySets();
     app.MapProfiles();
     app.MapKeys();
+    app.MapKeyChanges();
+    app.MapVersions();
+    app.MapAliases();
     app.MapCredentials();
     app.MapAudit();
     app.MapOperations();

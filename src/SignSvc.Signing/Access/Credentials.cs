@@ -39,7 +39,7 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
 
             var (credential, token) = Credential.Create(valid, [.. roles.Distinct()], now, expiresAt);
             var record = draft with { Detail = $"roles {string.Join(", ", credential.Roles)}", ExpiresAt = expiresAt };
-            await live.ChangeAsync(permit, record, Change.Of(credential, Snapshot.Empty), cancellationToken);
+            await live.ChangeAsync(permit, record, cancellationToken, Change.Of(credential, Snapshot.Empty));
             return (credential, token);
         });
     }
@@ -65,7 +65,7 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
                     || string.Equals(c.Name, reference, StringComparison.Ordinal))
                 ?? throw new SigningException(SigningFault.NotFound, "There is no such credential.");
             var revoked = credential with { RevokedAt = credential.RevokedAt ?? time.GetUtcNow() };
-            await live.ChangeAsync(permit, draft, Change.Of(revoked, basis), cancellationToken);
+            await live.ChangeAsync(permit, draft, cancellationToken, Change.Of(revoked, basis));
             return revoked;
         });
     }

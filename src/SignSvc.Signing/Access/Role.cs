@@ -22,7 +22,10 @@ public enum Role
 public static class Roles
 {
     private static readonly FrozenSet<string> Operator = Set(
-        Actions.KeysCreate, Actions.KeysList, Actions.KeysRead, Actions.KeysVerify, Actions.ProfilesRead, Actions.ProfilesPut);
+        Actions.KeysCreate, Actions.KeysList, Actions.KeysRead, Actions.KeysVerify, Actions.KeysUpdate, Actions.KeysEnable,
+        Actions.KeysDisable, Actions.KeysRotate, Actions.KeysRetire, Actions.KeysRevoke, Actions.KeysImport,
+        Actions.KeysScheduleDeletion, Actions.KeysCancelDeletion, Actions.AliasesPut, Actions.AliasesDelete,
+        Actions.ProfilesRead, Actions.ProfilesPut);
 
     private static readonly FrozenSet<string> Signer = Set(
         Actions.KeysRead, Actions.KeysSign, Actions.KeysVerify, Actions.TokensIssue, Actions.ProfilesRead);

@@ -33,6 +33,24 @@ public sealed record Key
 
     public ImmutableSortedDictionary<string, string> Tags { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
 
+    /// <summary>Further names, which may move from key to key; see <see cref="AliasName"/>.</summary>
+    public ImmutableSortedSet<string> Aliases { get; init; } = ImmutableSortedSet<string>.Empty;
+
+    /// <summary>Null: on demand, with the purpose's usual lead.</summary>
+    public RotationPolicy? Rotation { get; init; }
+
+    /// <summary>Deletion is refused until this is taken off.</summary>
+    public bool DeletionProtection { get; init; }
+
+    /// <summary>Versions below neither sign nor are chosen.</summary>
+    public int MinSigningVersion { get; init; } = 1;
+
+    /// <summary>Signatures of versions below do not verify here.</summary>
+    public int MinVerificationVersion { get; init; } = 1;
+
+    /// <summary>When a key that is pending deletion goes for good.</summary>
+    public DateTimeOffset? DeletesAt { get; init; }
+
     /// <summary>In order of their numbers, from 1.</summary>
     public required ImmutableArray<KeyVersion> Versions { get; init; }
 
@@ -46,12 +64,14 @@ public sealed record Key
             return null;
         for (var i = Versions.Length - 1; i >= 0; i--)
         {
-            if (Versions[i].MaySignAt(now))
+            if (Versions[i].MaySignAt(now) && Versions[i].Number >= MinSigningVersion)
                 return Versions[i];
         }
 
         return null;
     }
+
+    public Key With(KeyVersion version) => this with { Versions = Versions.SetItem(version.Number - 1, version) };
 
     public KeyVersion? Version(int number) => number >= 1 && number <= Versions.Length ? Versions[number - 1] : null;
 }

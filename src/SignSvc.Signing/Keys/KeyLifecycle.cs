@@ -43,7 +43,7 @@ public sealed class KeyLifecycle(
                 Protection = version.Protection,
                 Detail = $"{request.Tier} {request.Spec} for {request.Purpose}",
             };
-            await live.ChangeAsync(permit, record, Change.Of(key, Snapshot.Empty), cancellationToken);
+            await live.ChangeAsync(permit, record, cancellationToken, Change.Of(key, Snapshot.Empty));
             return key;
         });
     }
@@ -96,35 +96,40 @@ public sealed class KeyLifecycle(
         return backend!;
     }
 
-    private static Key FirstVersion(NewKey request, string keyId, BackendKeyPair pair, DateTimeOffset now) => new()
+    private static Key FirstVersion(NewKey request, string keyId, BackendKeyPair pair, DateTimeOffset now)
     {
-        Id = keyId,
-        Name = request.Name,
-        Description = request.Description,
-        Owner = request.Owner,
-        Purpose = request.Purpose,
-        Tier = request.Tier,
-        Backend = request.Backend,
-        Spec = request.Spec,
-        Algorithms = request.Algorithms,
-        State = KeyState.Enabled,
-        CreatedAt = now,
-        Tags = request.Tags,
-        Versions =
-        [
-            new KeyVersion
-            {
-                KeyId = keyId,
-                Number = 1,
-                PublicKey = pair.PublicKey,
-                Handle = pair.Handle,
-                Protection = pair.Protection,
-                State = VersionState.Active,
-                CreatedAt = now,
-                SignsFrom = now,
-            },
-        ],
-    };
+        var key = new Key
+        {
+            Id = keyId,
+            Name = request.Name,
+            Description = request.Description,
+            Owner = request.Owner,
+            Purpose = request.Purpose,
+            Tier = request.Tier,
+            Backend = request.Backend,
+            Spec = request.Spec,
+            Algorithms = request.Algorithms,
+            State = KeyState.Enabled,
+            CreatedAt = now,
+            Tags = request.Tags,
+            Rotation = request.Rotation,
+            DeletionProtection = request.DeletionProtection,
+            Versions = [],
+        };
+        var first = new KeyVersion
+        {
+            KeyId = keyId,
+            Number = 1,
+            PublicKey = pair.PublicKey,
+            Handle = pair.Handle,
+            Protection = pair.Protection,
+            State = VersionState.Active,
+            CreatedAt = now,
+            ServedAt = now,
+            SignsFrom = now,
+        };
+        return key with { Versions = [KeyRotation.Timed(key, first, now)] };
+    }
 }
 
 /// <summary>What a listing shows; null means any.</summary>

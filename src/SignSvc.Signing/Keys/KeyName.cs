@@ -26,3 +26,23 @@ public static class KeyName
                 SigningFault.InvalidRequest,
                 $"The {what} must match [a-z0-9][a-z0-9._-]{{0,62}} and must not be a UUID.");
 }
+
+/// <summary>
+/// Aliases: segments like names, joined by slashes (<c>prod/app</c>), 255 characters at the most. In a URL a slash inside
+/// an alias is written <c>%2F</c>.
+/// </summary>
+public static class AliasName
+{
+    public const int MaxLength = 255;
+
+    public static bool IsValid(string? alias) =>
+        alias is { Length: > 0 and <= MaxLength } && alias.Split('/').All(KeyName.IsValid);
+
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>.</exception>
+    public static string Parse(string? alias) =>
+        IsValid(alias)
+            ? alias!
+            : throw new SigningException(
+                SigningFault.InvalidRequest,
+                $"An alias is one or more names joined by slashes, with at most {MaxLength} characters.");
+}

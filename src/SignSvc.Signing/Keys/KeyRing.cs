@@ -8,15 +8,21 @@ public sealed class KeyRing
 {
     public static readonly KeyRing Empty = new(
         ImmutableDictionary.Create<string, Key>(StringComparer.Ordinal),
+        ImmutableSortedDictionary.Create<string, string>(StringComparer.Ordinal),
         ImmutableSortedDictionary.Create<string, string>(StringComparer.Ordinal));
 
     private readonly ImmutableDictionary<string, Key> _byId;
     private readonly ImmutableSortedDictionary<string, string> _idByName;
+    private readonly ImmutableSortedDictionary<string, string> _idByAlias;
 
-    private KeyRing(ImmutableDictionary<string, Key> byId, ImmutableSortedDictionary<string, string> idByName)
+    private KeyRing(
+        ImmutableDictionary<string, Key> byId,
+        ImmutableSortedDictionary<string, string> idByName,
+        ImmutableSortedDictionary<string, string> idByAlias)
     {
         _byId = byId;
         _idByName = idByName;
+        _idByAlias = idByAlias;
     }
 
     public int Count => _byId.Count;
@@ -33,17 +39,30 @@ public sealed class KeyRing
         return _idByName.SkipWhile(n => names.Compare(n.Key, name) <= 0).Select(n => _byId[n.Value]);
     }
 
-    /// <param name="reference">An id or a name.</param>
+    /// <summary>Every alias, in order, with the key it stands for.</summary>
+    public IEnumerable<(string Alias, Key Key)> Aliases => _idByAlias.Select(a => (a.Key, _byId[a.Value]));
+
+    /// <param name="reference">An id, a name or an alias.</param>
     public bool TryGet(string reference, [NotNullWhen(true)] out Key? key)
     {
         if (_byId.TryGetValue(reference, out key))
             return true;
-        return _idByName.TryGetValue(reference, out var id) && _byId.TryGetValue(id, out key);
+        return (_idByName.TryGetValue(reference, out var id) || _idByAlias.TryGetValue(reference, out id))
+            && _byId.TryGetValue(id, out key);
     }
 
     public KeyRing With(Key key)
     {
-        var names = _byId.TryGetValue(key.Id, out var old) ? _idByName.Remove(old.Name) : _idByName;
-        return new KeyRing(_byId.SetItem(key.Id, key), names.SetItem(key.Name, key.Id));
+        var old = _byId.GetValueOrDefault(key.Id);
+        var names = old is null ? _idByName : _idByName.Remove(old.Name);
+        // An alias that has moved on in the same revision belongs to its new key already.
+        var gone = old?.Aliases.Where(a => _idByAlias.TryGetValue(a, out var id) && string.Equals(id, key.Id, StringComparison.Ordinal));
+        var aliases = gone is null ? _idByAlias : _idByAlias.RemoveRange(gone);
+        var byId = _byId.SetItem(key.Id, key);
+        // A deleted key is still found by its id, for the audit's sake; its names are free.
+        return key.State == KeyState.Deleted
+            ? new KeyRing(byId, names, aliases)
+            : new KeyRing(
+                byId, names.SetItem(key.Name, key.Id), aliases.SetItems(key.Aliases.Select(a => KeyValuePair.Create(a, key.Id))));
     }
 }

@@ -50,3 +50,24 @@ public enum VersionState
     /// <summary>Compromised or withdrawn: neither signs nor verifies nor is published.</summary>
     Revoked,
 }
+
+/// <summary>Why a version was revoked (RFC 5280 section 5.3.1 has the same words).</summary>
+public enum RevocationReason
+{
+    Compromised,
+    Superseded,
+    Ceased,
+}
+
+/// <summary>Where the key material was made.</summary>
+public enum KeyOrigin
+{
+    /// <summary>In the backend.</summary>
+    Generated,
+
+    /// <summary>Elsewhere, and brought here: somebody else may hold it still.</summary>
+    Imported,
+
+    /// <summary>In the backend, by somebody else, before SignSvc was told of it.</summary>
+    Adopted,
+}

@@ -23,11 +23,28 @@ public sealed record KeyVersion
 
     public required DateTimeOffset CreatedAt { get; init; }
 
+    /// <summary>Since when every live node has served its public key; null: not known yet.</summary>
+    public DateTimeOffset? ServedAt { get; init; }
+
     /// <summary>It signs from this moment on, if it is active.</summary>
     public required DateTimeOffset SignsFrom { get; init; }
 
-    /// <summary>It signs until this moment, exclusive; null: until it is retired.</summary>
+    /// <summary>When its successor shall take over; null: when it is rotated.</summary>
+    public DateTimeOffset? RetiresAt { get; init; }
+
+    /// <summary>The hard stop: it signs until this moment, exclusive, successor or not; null: until it is retired.</summary>
     public DateTimeOffset? SignsUntil { get; init; }
+
+    /// <summary>It was made by a rotation on demand and does not wait for its predecessor's period to end.</summary>
+    public bool TakesOverEarly { get; init; }
+
+    public DateTimeOffset? RetiredAt { get; init; }
+
+    public DateTimeOffset? RevokedAt { get; init; }
+
+    public RevocationReason? RevocationReason { get; init; }
+
+    public KeyOrigin Origin { get; init; }
 
     public string Kid => PublicKey.Kid;
 

@@ -28,6 +28,10 @@ public sealed record NewKey
 
     public required ImmutableArray<SigningAlgorithm> Algorithms { get; init; }
 
+    public required RotationPolicy Rotation { get; init; }
+
+    public bool DeletionProtection { get; private init; }
+
     public ImmutableSortedDictionary<string, string> Tags { get; private init; } = ImmutableSortedDictionary<string, string>.Empty;
 
     /// <param name="tier">Null: assured for artifacts, volume for tokens.</param>
@@ -43,7 +47,9 @@ public sealed record NewKey
         IReadOnlyList<string>? algorithms,
         string? description = null,
         string? owner = null,
-        IReadOnlyDictionary<string, string>? tags = null)
+        IReadOnlyDictionary<string, string>? tags = null,
+        RotationWish? rotation = null,
+        bool deletionProtection = false)
     {
         var keySpec = KeySpec.Parse(spec);
         var effectiveTier = tier ?? (purpose == KeyPurpose.Tokens ? KeyTier.Volume : KeyTier.Assured);
@@ -60,7 +66,19 @@ public sealed record NewKey
             Spec = keySpec,
             Algorithms = ParseAlgorithms(keySpec, purpose, algorithms),
             Tags = ParseTags(tags),
+            Rotation = ParseRotation(effectiveTier, purpose, rotation),
+            DeletionProtection = deletionProtection,
         };
+    }
+
+    /// <summary>A volume key is short-lived: without a wish it signs for 30 days, and never longer than 90.</summary>
+    private static RotationPolicy ParseRotation(KeyTier tier, KeyPurpose purpose, RotationWish? wish)
+    {
+        const int day = 86_400;
+        var period = wish?.PeriodSeconds ?? (tier == KeyTier.Volume ? 30 * day : null);
+        if (tier == KeyTier.Volume && period > 90 * day)
+            throw Invalid("A volume key's rotation period is at most 90 days.");
+        return RotationPolicy.Parse(purpose, period, wish?.LeadSeconds, wish?.GraceSeconds);
     }
 
     private static ImmutableArray<SigningAlgorithm> ParseAlgorithms(
@@ -78,7 +96,7 @@ public sealed record NewKey
         return algorithms;
     }
 
-    private static ImmutableSortedDictionary<string, string> ParseTags(IReadOnlyDictionary<string, string>? tags)
+    public static ImmutableSortedDictionary<string, string> ParseTags(IReadOnlyDictionary<string, string>? tags)
     {
         if (tags is null)
             return ImmutableSortedDictionary<string, string>.Empty;
@@ -89,7 +107,7 @@ public sealed record NewKey
         return tags.ToImmutableSortedDictionary(StringComparer.Ordinal);
     }
 
-    private static string? CheckText(string what, string? text) =>
+    internal static string? CheckText(string what, string? text) =>
         text is null || (text.Length <= MaxTextLength && !text.Any(char.IsControl))
             ? text
             : throw Invalid($"{what} has at most {MaxTextLength} characters and no control characters.");

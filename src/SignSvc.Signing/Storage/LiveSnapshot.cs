@@ -58,13 +58,13 @@ public sealed class LiveSnapshot : IDisposable
     /// <returns>The audit id.</returns>
     /// <exception cref="SigningException">As <see cref="AuditLog.ChangeAsync"/>.</exception>
     public async Task<string> ChangeAsync(
-        Permit permit, AuditRecord record, Change change, CancellationToken cancellationToken)
+        Permit permit, AuditRecord record, CancellationToken cancellationToken, params IReadOnlyList<Change> changes)
     {
         if (!string.Equals(permit.Action, record.Action, StringComparison.Ordinal))
             throw new ArgumentException("The record is of another action than was permitted.", nameof(record));
-        var document = _seal.Seal(change.Kind, change.Id, change.Version, change.Body);
-        var (auditId, _) = await _audit.ChangeAsync(
-            record, [new DocumentChange(document, [.. change.Names])], cancellationToken);
+        var sealedChanges = changes.Select(c =>
+            new DocumentChange(_seal.Seal(c.Kind, c.Id, c.Version, c.Body), [.. c.Names])).ToArray();
+        var (auditId, _) = await _audit.ChangeAsync(record, sealedChanges, cancellationToken);
         // It is durable now: what the caller does meanwhile must not keep this node from serving it.
         await RefreshAsync(CancellationToken.None);
         return auditId;
@@ -80,7 +80,8 @@ public sealed record Change(string Kind, string Id, int Version, ReadOnlyMemory<
 {
     public static Change Of(Key key, Snapshot basis) => new(
         DocumentKind.Key, key.Id, basis.DocumentVersion(DocumentKind.Key, key.Id) + 1,
-        JsonSerializer.SerializeToUtf8Bytes(key, SigningJson.Default.Key), $"key:{key.Name}");
+        JsonSerializer.SerializeToUtf8Bytes(key, SigningJson.Default.Key),
+        key.State == KeyState.Deleted ? [] : [$"key:{key.Name}", .. key.Aliases.Select(a => $"key:{a}")]);
 
     public static Change Of(TokenProfile profile, Snapshot basis) => new(
         DocumentKind.Profile, profile.Name, basis.DocumentVersion(DocumentKind.Profile, profile.Name) + 1,

@@ -23,7 +23,7 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions)
             var profile = draft with { KeyId = signing.Id };
             profile.Check();
             await live.ChangeAsync(
-                permit, record with { KeyId = signing.Id, KeyName = signing.Name }, Change.Of(profile, basis), cancellationToken);
+                permit, record with { KeyId = signing.Id, KeyName = signing.Name }, cancellationToken, Change.Of(profile, basis));
             return profile;
         });
     }

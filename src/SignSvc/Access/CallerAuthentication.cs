@@ -22,7 +22,8 @@ public static class CallerAuthentication
         app.Use(next => http =>
         {
             var endpoint = http.GetEndpoint();
-            if (endpoint is null || endpoint.Metadata.GetMetadata<IAllowAnonymous>() is not null)
+            // Routing's own answers (405, 415) are no routes and do nothing.
+            if (endpoint is not RouteEndpoint || endpoint.Metadata.GetMetadata<IAllowAnonymous>() is not null)
                 return next(http);
             if (Recognise(http, credentials) is not { } caller)
                 return RefuseAsync(http, strangers);

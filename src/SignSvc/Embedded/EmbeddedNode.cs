@@ -18,6 +18,8 @@ namespace SignSvc.Embedded;
 /// </summary>
 public sealed class EmbeddedNode : IAsyncDisposable
 {
+    private const string NodeName = "local";
+
     private readonly DataFolder _folder;
     private readonly RootKey _rootKey;
     private readonly SqliteStore _store;
@@ -33,6 +35,7 @@ public sealed class EmbeddedNode : IAsyncDisposable
         Audit = audit;
         Live = live;
         Time = time;
+        Cluster = new SingleNode(time);
         Backends = new BackendSet([_software]);
         Search = new AuditSearch(store);
         Check = new AuditCheck(store, chain);
@@ -49,6 +52,13 @@ public sealed class EmbeddedNode : IAsyncDisposable
     public BackendSet Backends { get; }
 
     public TimeProvider Time { get; }
+
+    public IStore Store => _store;
+
+    public ICluster Cluster { get; }
+
+    /// <summary>This node's name in the audit and among the nodes.</summary>
+    public string Name => NodeName;
 
     public required Settings Settings { get; init; }
 
@@ -72,7 +82,7 @@ public sealed class EmbeddedNode : IAsyncDisposable
                 CommitTimeout = TimeSpan.FromMilliseconds(settings.Audit.CommitTimeoutMilliseconds),
                 QueuedEntries = settings.Audit.QueuedEntries,
             };
-            var audit = await AuditLog.OpenAsync(store, chain, "local", limits, time, cancellationToken);
+            var audit = await AuditLog.OpenAsync(store, chain, NodeName, limits, time, cancellationToken);
             var live = await LiveSnapshot.OpenAsync(
                 store, audit, new DocumentSeal(rootKey.Derive("signsvc/seal/documents/v1")), cancellationToken);
             var node = new EmbeddedNode(folder, rootKey, store, audit, chain, live, time) { Settings = settings };
@@ -156,7 +166,7 @@ public sealed class EmbeddedNode : IAsyncDisposable
         CryptographicOperations.ZeroMemory(bytes);
         var record = decisions.Draft(Caller.Service, Actions.CredentialsCreate, "credential/bootstrap");
         await decisions.ChangeAsync(Caller.Service, record, async permit =>
-            await Live.ChangeAsync(permit, record, Change.Of(credential, Snapshot.Empty), cancellationToken));
+            await Live.ChangeAsync(permit, record, cancellationToken, Change.Of(credential, Snapshot.Empty)));
         NewBootstrapToken = token;
     }
 
@@ -185,9 +195,15 @@ public static class EmbeddedNodeServices
         services.AddSingleton(node.Search);
         services.AddSingleton(node.Check);
         services.AddSingleton(node.Backends);
+        services.AddSingleton(node.Store);
+        services.AddSingleton(node.Cluster);
         services.AddSingleton(new KeyRules(node.Settings.RequireHardware));
         services.AddSingleton<Decisions>();
         services.AddSingleton<KeyLifecycle>();
+        services.AddSingleton<KeyEdits>();
+        services.AddSingleton<KeyChanges>();
+        services.AddSingleton<KeyRotation>();
+        services.AddSingleton<KeyAliases>();
         services.AddSingleton<TokenProfiles>();
         services.AddSingleton<Credentials>();
         services.AddSingleton<Signer>();

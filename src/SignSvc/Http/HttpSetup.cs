@@ -32,6 +32,14 @@ public static class HttpSetup
         builder.Services.AddSingleton<ProblemWriter>();
     }
 
+    /// <summary>Routing leaves an encoded slash as it is; in <c>{key}</c> it stands for the slash of an alias (<c>prod%2Fapp</c>).</summary>
+    public static void UseAliasesInPaths(this WebApplication app) => app.Use(next => http =>
+    {
+        if (http.Request.RouteValues.TryGetValue("key", out var value) && value is string key && key.Contains('%', StringComparison.Ordinal))
+            http.Request.RouteValues["key"] = key.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
+        return next(http);
+    });
+
     /// <summary>Unknown members, members given twice, numbers as text and deep nesting are refused rather than read somehow.</summary>
     public static void Configure(JsonSerializerOptions options)
     {
@@ -50,6 +58,8 @@ public static class HttpSetup
         AddEnum<KeyTier>(options);
         AddEnum<KeyState>(options);
         AddEnum<VersionState>(options);
+        AddEnum<RevocationReason>(options);
+        AddEnum<KeyOrigin>(options);
         AddEnum<Protection>(options);
         AddEnum<SignatureEncoding>(options);
         AddEnum<Role>(options);

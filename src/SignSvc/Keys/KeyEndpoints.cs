@@ -18,22 +18,39 @@ namespace SignSvc.Keys;
 public sealed record NewKeyBody(
     string Name, KeyPurpose Purpose, string Spec, KeyTier? Tier = null, string? Backend = null,
     ImmutableArray<string>? Algorithms = null, string? Description = null, string? Owner = null,
-    Dictionary<string, string>? Tags = null);
+    Dictionary<string, string>? Tags = null, RotationWish? Rotation = null, bool DeletionProtection = false);
 
+/// <summary>Null: on demand. See <see cref="RotationPolicy"/>.</summary>
+public sealed record RotationAnswer(long? PeriodSeconds, long LeadSeconds, long GraceSeconds)
+{
+    public static RotationAnswer Of(RotationPolicy p) =>
+        new((long?)p.Period?.TotalSeconds, (long)p.Lead.TotalSeconds, (long)p.Grace.TotalSeconds);
+}
+
+/// <param name="RetiresAt">When its successor takes over; null: when it is rotated.</param>
+/// <param name="SignsUntil">The hard stop, successor or not.</param>
 public sealed record VersionAnswer(
-    int Version, string Kid, VersionState State, Protection Protection, DateTimeOffset CreatedAt,
-    DateTimeOffset SignsFrom, DateTimeOffset? SignsUntil);
+    int Version, string Kid, VersionState State, Protection Protection, KeyOrigin Origin, DateTimeOffset CreatedAt,
+    DateTimeOffset? ServedAt, DateTimeOffset SignsFrom, DateTimeOffset? RetiresAt, DateTimeOffset? SignsUntil,
+    DateTimeOffset? RetiredAt, DateTimeOffset? RevokedAt, RevocationReason? RevocationReason)
+{
+    public static VersionAnswer Of(KeyVersion v) => new(
+        v.Number, v.Kid, v.State, v.Protection, v.Origin, v.CreatedAt, v.ServedAt, v.SignsFrom, v.RetiresAt, v.SignsUntil,
+        v.RetiredAt, v.RevokedAt, v.RevocationReason);
+}
 
 public sealed record KeyAnswer(
     string Id, string Name, string? Description, string? Owner, KeyPurpose Purpose, KeyTier Tier, string Backend,
     Protection Protection, string Spec, ImmutableArray<string> Algorithms, KeyState State,
-    IReadOnlyDictionary<string, string> Tags, DateTimeOffset CreatedAt, ImmutableArray<VersionAnswer> Versions,
-    ImmutableArray<string>? Warnings)
+    ImmutableArray<string> Aliases, IReadOnlyDictionary<string, string> Tags, RotationAnswer? Rotation, bool DeletionProtection,
+    int MinSigningVersion, int MinVerificationVersion, DateTimeOffset CreatedAt, DateTimeOffset? DeletesAt,
+    ImmutableArray<VersionAnswer> Versions, ImmutableArray<string>? Warnings)
 {
     public static KeyAnswer Of(Key key) => new(
         key.Id, key.Name, key.Description, key.Owner, key.Purpose, key.Tier, key.Backend, key.Protection, key.Spec.Name,
-        [.. key.Algorithms.Select(a => a.Name)], key.State, key.Tags, key.CreatedAt,
-        [.. key.Versions.Select(v => new VersionAnswer(v.Number, v.Kid, v.State, v.Protection, v.CreatedAt, v.SignsFrom, v.SignsUntil))],
+        [.. key.Algorithms.Select(a => a.Name)], key.State, [.. key.Aliases], key.Tags,
+        key.Rotation is null ? null : RotationAnswer.Of(key.Rotation), key.DeletionProtection, key.MinSigningVersion,
+        key.MinVerificationVersion, key.CreatedAt, key.DeletesAt, [.. key.Versions.Select(VersionAnswer.Of)],
         KeyWarnings.Of(key, key.Protection));
 }
 
@@ -59,7 +76,8 @@ public static class KeyEndpoints
         HttpContext http, NewKeyBody body, KeyLifecycle keys, CancellationToken cancellationToken)
     {
         var request = NewKey.Parse(
-            body.Name, body.Purpose, body.Tier, body.Backend, body.Spec, body.Algorithms, body.Description, body.Owner, body.Tags);
+            body.Name, body.Purpose, body.Tier, body.Backend, body.Spec, body.Algorithms, body.Description, body.Owner, body.Tags,
+            body.Rotation, body.DeletionProtection);
         var key = await keys.CreateAsync(http.Caller(), request, cancellationToken);
         return TypedResults.Created($"/v1/keys/{key.Name}", KeyAnswer.Of(key));
     }

@@ -1,0 +1,113 @@
+using System.Collections.Immutable;
+using SignSvc.Signing.Access;
+using SignSvc.Signing.Storage;
+
+namespace SignSvc.Signing.Keys;
+
+/// <summary>What may be changed of a key at any time; null leaves it as it is.</summary>
+public sealed record KeyUpdate(
+    string? Description = null,
+    string? Owner = null,
+    ImmutableSortedDictionary<string, string>? Tags = null,
+    RotationPolicy? Rotation = null,
+    bool? DeletionProtection = null,
+    int? MinSigningVersion = null,
+    int? MinVerificationVersion = null);
+
+/// <summary>Changes of a key as a whole, with AWS KMS's rules: what is pending deletion can only be cancelled, and comes back disabled.</summary>
+public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, TimeProvider time)
+{
+    public const int MinDeletionDays = 7;
+    public const int MaxDeletionDays = 30;
+
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>: a floor above the newest version; and as <see cref="KeyEdits.ApplyAsync"/>.</exception>
+    public Task<Key> UpdateAsync(Caller caller, string reference, Func<Key, KeyUpdate> update, CancellationToken cancellationToken) =>
+        edits.ApplyAsync(
+            caller, Actions.KeysUpdate, reference, "updated", key => ValueTask.FromResult(Updated(key, update(key))), cancellationToken);
+
+    /// <exception cref="SigningException"><see cref="SigningFault.KeyNotUsable"/>: pending deletion.</exception>
+    public Task<Key> EnableAsync(Caller caller, string reference, CancellationToken cancellationToken) =>
+        edits.ApplyAsync(caller, Actions.KeysEnable, reference, "enabled", key => Set(key, KeyState.Enabled), cancellationToken);
+
+    /// <exception cref="SigningException"><see cref="SigningFault.KeyNotUsable"/>: pending deletion.</exception>
+    public Task<Key> DisableAsync(Caller caller, string reference, CancellationToken cancellationToken) =>
+        edits.ApplyAsync(caller, Actions.KeysDisable, reference, "disabled", key => Set(key, KeyState.Disabled), cancellationToken);
+
+    /// <param name="days">7 to 30.</param>
+    /// <exception cref="SigningException"><see cref="SigningFault.StillInUse"/>, with the evidence: protection, live tokens, token profiles.</exception>
+    public Task<Key> ScheduleDeletionAsync(Caller caller, string reference, int days, CancellationToken cancellationToken)
+    {
+        if (days is < MinDeletionDays or > MaxDeletionDays)
+            throw new SigningException(SigningFault.InvalidRequest, $"A key is deleted after {MinDeletionDays} to {MaxDeletionDays} days.");
+        return edits.ApplyAsync(
+            caller,
+            Actions.KeysScheduleDeletion,
+            reference,
+            $"deletion in {days} days",
+            async key =>
+            {
+                if (key.State == KeyState.PendingDeletion)
+                    throw new SigningException(SigningFault.KeyNotUsable, $"{key.Name} is pending deletion already, at {key.DeletesAt:u}.");
+                await RefuseWhileInUseAsync(key, cancellationToken);
+                return key with { State = KeyState.PendingDeletion, DeletesAt = time.GetUtcNow().AddDays(days) };
+            },
+            cancellationToken);
+    }
+
+    /// <summary>The key comes back disabled.</summary>
+    /// <exception cref="SigningException"><see cref="SigningFault.KeyNotUsable"/>: not pending deletion.</exception>
+    public Task<Key> CancelDeletionAsync(Caller caller, string reference, CancellationToken cancellationToken) =>
+        edits.ApplyAsync(
+            caller,
+            Actions.KeysCancelDeletion,
+            reference,
+            "deletion cancelled",
+            key => key.State == KeyState.PendingDeletion
+                ? ValueTask.FromResult(key with { State = KeyState.Disabled, DeletesAt = null })
+                : throw new SigningException(SigningFault.KeyNotUsable, $"{key.Name} is not pending deletion."),
+            cancellationToken);
+
+    private static ValueTask<Key> Set(Key key, KeyState state) =>
+        key.State == KeyState.PendingDeletion
+            ? throw new SigningException(SigningFault.KeyNotUsable, $"{key.Name} is pending deletion: cancel that first.")
+            : ValueTask.FromResult(key.State == state ? key : key with { State = state });
+
+    private static Key Updated(Key key, KeyUpdate update)
+    {
+        var highest = key.Versions.Length;
+        if (update.MinSigningVersion < 1 || update.MinSigningVersion > highest
+            || update.MinVerificationVersion < 1 || update.MinVerificationVersion > highest)
+        {
+            throw new SigningException(SigningFault.InvalidRequest, $"A floor is a version of the key: from 1 to {highest}.");
+        }
+
+        return key with
+        {
+            Description = NewKey.CheckText("description", update.Description) ?? key.Description,
+            Owner = NewKey.CheckText("owner", update.Owner) ?? key.Owner,
+            Tags = update.Tags ?? key.Tags,
+            Rotation = update.Rotation ?? key.Rotation,
+            DeletionProtection = update.DeletionProtection ?? key.DeletionProtection,
+            MinSigningVersion = update.MinSigningVersion ?? key.MinSigningVersion,
+            MinVerificationVersion = update.MinVerificationVersion ?? key.MinVerificationVersion,
+        };
+    }
+
+    private async Task RefuseWhileInUseAsync(Key key, CancellationToken cancellationToken)
+    {
+        if (key.DeletionProtection)
+            throw StillInUse(key, "it is protected from deletion");
+        if (live.Current.Profiles.Values.FirstOrDefault(p => string.Equals(p.KeyId, key.Id, StringComparison.Ordinal)) is { } profile)
+            throw StillInUse(key, $"the token profile {profile.Name} signs with it");
+        var usage = await store.ReadUsageAsync(cancellationToken);
+        var alive = usage
+            .Where(u => key.Versions.Any(v => string.Equals(v.Kid, u.Kid, StringComparison.Ordinal)))
+            .Where(u => u.LatestExpiry + KeySchedule.Skew > time.GetUtcNow())
+            .MaxBy(u => u.LatestExpiry);
+        if (alive is not null)
+            throw StillInUse(key, $"tokens of {alive.Kid} are alive until {alive.LatestExpiry:u}");
+    }
+
+    private static SigningException StillInUse(Key key, string evidence) =>
+        new(SigningFault.StillInUse, $"{key.Name} cannot be deleted: {evidence}.");
+}

@@ -1,0 +1,53 @@
+using SignSvc.Signing.Access;
+using SignSvc.Signing.Audit;
+using SignSvc.Signing.Storage;
+
+namespace SignSvc.Signing.Keys;
+
+/// <summary>
+/// The way that every change of a key takes: authorise, edit the key as it stands now, commit with the record. Where
+/// somebody else's change came first, the edit is made again from what stands then.
+/// </summary>
+public sealed class KeyEdits(LiveSnapshot live, Decisions decisions, AuditLog audit)
+{
+    private const int Attempts = 10;
+
+    /// <param name="edit">Returns the key as it shall be, or the same instance where nothing has to change. It may run several times.</param>
+    /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>, <see cref="SigningFault.Forbidden"/>, what <paramref name="edit"/> throws, or <see cref="SigningFault.Conflict"/> where others were faster every time.</exception>
+    public Task<Key> ApplyAsync(
+        Caller caller, string action, string reference, string detail, Func<Key, ValueTask<Key>> edit, CancellationToken cancellationToken)
+    {
+        var known = live.Current.Keys.TryGet(reference, out var named);
+        var draft = decisions.Draft(caller, action, known ? null : $"key/{reference}") with
+        {
+            KeyId = named?.Id,
+            KeyName = named?.Name,
+            Detail = detail,
+        };
+        return decisions.ChangeAsync(caller, draft, async permit =>
+        {
+            for (var attempt = 1; ; attempt++)
+            {
+                var basis = live.Current;
+                if (!basis.Keys.TryGet(reference, out var key) || key.State == KeyState.Deleted)
+                    throw KeyLifecycle.Unknown(caller);
+                var edited = await edit(key);
+                if (ReferenceEquals(edited, key))
+                {
+                    await audit.AppendAsync(draft with { Detail = $"{detail}: it was so already" }, cancellationToken);
+                    return key;
+                }
+
+                try
+                {
+                    await live.ChangeAsync(permit, draft, cancellationToken, Change.Of(edited, basis));
+                    return edited;
+                }
+                catch (SigningException e) when (e.Fault == SigningFault.Conflict && attempt < Attempts)
+                {
+                    await live.RefreshAsync(cancellationToken);
+                }
+            }
+        });
+    }
+}

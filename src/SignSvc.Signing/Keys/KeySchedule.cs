@@ -1,0 +1,114 @@
+using System.Collections.Immutable;
+
+namespace SignSvc.Signing.Keys;
+
+/// <summary>One thing that is due on a key.</summary>
+public abstract record DueStep
+{
+    private DueStep()
+    {
+    }
+
+    /// <summary>Make a successor's key pair and publish it.</summary>
+    public sealed record Announce : DueStep;
+
+    /// <summary>If every live node serves the version: note the time, from which its lead runs.</summary>
+    public sealed record ConfirmServed(int Version) : DueStep;
+
+    /// <summary>The version signs from now on; all before it retire.</summary>
+    public sealed record Activate(int Version) : DueStep;
+
+    /// <summary>Its hard stop has passed: it signs no more, whether or not there is a successor.</summary>
+    public sealed record Retire(int Version) : DueStep;
+
+    /// <summary>Its last token has expired: it leaves the key set.</summary>
+    public sealed record Remove(int Version) : DueStep;
+
+    /// <summary>Its private key is of no more use and is ended.</summary>
+    public sealed record Destroy(int Version) : DueStep;
+
+    /// <summary>The waiting time is over: the key goes, with all its private keys.</summary>
+    public sealed record Delete : DueStep;
+
+    /// <summary>Nothing is done by itself; somebody has to know.</summary>
+    public sealed record Alarm(string Message) : DueStep;
+}
+
+/// <summary>
+/// What is due on a key: a pure function of the key, of what its versions signed, and of the time, so that a missed tick,
+/// a restart or a second node changes nothing but the moment at which it is done.
+/// </summary>
+public static class KeySchedule
+{
+    /// <summary>Clock skew that verifiers allow (S).</summary>
+    public static readonly TimeSpan Skew = TimeSpan.FromSeconds(300);
+
+    /// <summary>Convergence of the nodes (R).</summary>
+    public static readonly TimeSpan Convergence = TimeSpan.FromSeconds(60);
+
+    /// <param name="latestExpiry">The greatest <c>exp</c> a version ever signed, by kid, as the store has it; null where it signed no token.</param>
+    public static ImmutableArray<DueStep> Due(Key key, Func<string, DateTimeOffset?> latestExpiry, DateTimeOffset now)
+    {
+        var due = ImmutableArray.CreateBuilder<DueStep>();
+        if (key.State == KeyState.Deleted)
+            return [];
+        if (key.State == KeyState.PendingDeletion)
+            return now >= key.DeletesAt ? [new DueStep.Delete()] : [];
+
+        AddSuccession(key, now, due);
+        foreach (var version in key.Versions)
+            AddEnding(key, version, latestExpiry, now, due);
+        return due.ToImmutable();
+    }
+
+    /// <summary>Earliest first: what was announced is confirmed, then waits its lead, then takes over.</summary>
+    private static void AddSuccession(Key key, DateTimeOffset now, ImmutableArray<DueStep>.Builder due)
+    {
+        var active = key.Versions.LastOrDefault(v => v.State == VersionState.Active);
+        var next = key.Versions.FirstOrDefault(v => v.State == VersionState.Announced);
+        var mayTakeOver = next is { ServedAt: not null } && now >= next.SignsFrom;
+
+        if (next is { ServedAt: null })
+            due.Add(new DueStep.ConfirmServed(next.Number));
+        else if (mayTakeOver && (active is null || active.RetiresAt is null || now >= active.RetiresAt || next!.TakesOverEarly))
+            due.Add(new DueStep.Activate(next!.Number));
+
+        if (next is null && key.Rotation?.Period is not null && (active is null || IsTimeForSuccessor(key, active, now)))
+            due.Add(new DueStep.Announce());
+
+        if (active is not null && !active.MaySignAt(now) && now >= active.SignsFrom && !mayTakeOver)
+            due.Add(new DueStep.Retire(active.Number));
+        if (active is null && !mayTakeOver)
+            due.Add(new DueStep.Alarm("no version signs"));
+        else if (active?.RetiresAt <= now && !mayTakeOver)
+            due.Add(new DueStep.Alarm($"the successor of version {active.Number} is not ready; it signs on until {active.SignsUntil:u}"));
+    }
+
+    /// <summary>The lead, and a margin in which a failed attempt can be repeated.</summary>
+    private static bool IsTimeForSuccessor(Key key, KeyVersion active, DateTimeOffset now) =>
+        active.RetiresAt is { } end && now >= end - key.Rotation!.Lead - Margin(key.Rotation.Period!.Value);
+
+    private static TimeSpan Margin(TimeSpan period) =>
+        period / 10 < TimeSpan.FromHours(1) ? period / 10 : TimeSpan.FromHours(1);
+
+    private static void AddEnding(
+        Key key, KeyVersion version, Func<string, DateTimeOffset?> latestExpiry, DateTimeOffset now, ImmutableArray<DueStep>.Builder due)
+    {
+        var hasHandle = version.Handle is not null;
+        switch (version.State)
+        {
+            // Artifacts are verified for years: their versions stay published until an operator says otherwise.
+            case VersionState.Retired when key.Purpose == KeyPurpose.Tokens
+                && now >= Later(latestExpiry(version.Kid) ?? DateTimeOffset.MinValue, version.RetiredAt) + Skew + Convergence
+                && key.Versions.Any(v => v.IsPublished && v.Number != version.Number):
+                due.Add(new DueStep.Remove(version.Number));
+                break;
+            case VersionState.Retired when key.Tier == KeyTier.Volume && hasHandle && now >= version.RetiredAt + Convergence:
+            case VersionState.Removed or VersionState.Revoked when key.Tier == KeyTier.Volume && hasHandle:
+                due.Add(new DueStep.Destroy(version.Number));
+                break;
+        }
+    }
+
+    private static DateTimeOffset Later(DateTimeOffset a, DateTimeOffset? b) => b > a ? b.Value : a;
+}

@@ -1,0 +1,66 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using SignSvc.Access;
+using SignSvc.Http;
+using SignSvc.Signing.Keys;
+
+namespace SignSvc.Keys;
+
+/// <summary>What is null stays as it is.</summary>
+/// <param name="Tags">All tags from now on.</param>
+/// <param name="Rotation">The whole policy from now on; it holds for the next version.</param>
+public sealed record KeyUpdateBody(
+    string? Description = null, string? Owner = null, Dictionary<string, string>? Tags = null, RotationWish? Rotation = null,
+    bool? DeletionProtection = null, int? MinSigningVersion = null, int? MinVerificationVersion = null)
+{
+    public KeyUpdate For(KeyPurpose purpose) => new(
+        Description, Owner, Tags is null ? null : NewKey.ParseTags(Tags),
+        Rotation is null ? null : RotationPolicy.Parse(purpose, Rotation.PeriodSeconds, Rotation.LeadSeconds, Rotation.GraceSeconds),
+        DeletionProtection, MinSigningVersion, MinVerificationVersion);
+}
+
+/// <summary>Changes of a key as a whole: <c>PATCH</c>, <c>DELETE</c>, <c>/enable</c>, <c>/disable</c>, <c>/rotate</c>, <c>/cancel-deletion</c>.</summary>
+public static class KeyChangeEndpoints
+{
+    public static void MapKeyChanges(this IEndpointRouteBuilder routes)
+    {
+        var group = routes.MapGroup("/v1/keys/{key}").WithTags("Keys").WithProblems();
+        group.MapPatch("/", UpdateAsync).WithName("UpdateKey");
+        group.MapDelete("/", ScheduleDeletionAsync).WithName("ScheduleKeyDeletion");
+        group.MapPost("/enable", EnableAsync).WithName("EnableKey");
+        group.MapPost("/disable", DisableAsync).WithName("DisableKey");
+        group.MapPost("/rotate", RotateAsync).WithName("RotateKey");
+        group.MapPost("/cancel-deletion", CancelDeletionAsync).WithName("CancelKeyDeletion");
+    }
+
+    private static async Task<Ok<KeyAnswer>> UpdateAsync(
+        HttpContext http, string key, KeyUpdateBody body, KeyChanges changes, CancellationToken cancellationToken) =>
+        Answer(await changes.UpdateAsync(http.Caller(), key, current => body.For(current.Purpose), cancellationToken));
+
+    /// <param name="pendingWindowInDays">The waiting time: 7 to 30 days. Until it is over the deletion can be cancelled.</param>
+    private static async Task<Ok<KeyAnswer>> ScheduleDeletionAsync(
+        HttpContext http, string key, KeyChanges changes, CancellationToken cancellationToken,
+        int pendingWindowInDays = KeyChanges.MaxDeletionDays) =>
+        Answer(await changes.ScheduleDeletionAsync(http.Caller(), key, pendingWindowInDays, cancellationToken));
+
+    private static async Task<Ok<KeyAnswer>> EnableAsync(
+        HttpContext http, string key, KeyChanges changes, CancellationToken cancellationToken) =>
+        Answer(await changes.EnableAsync(http.Caller(), key, cancellationToken));
+
+    private static async Task<Ok<KeyAnswer>> DisableAsync(
+        HttpContext http, string key, KeyChanges changes, CancellationToken cancellationToken) =>
+        Answer(await changes.DisableAsync(http.Caller(), key, cancellationToken));
+
+    /// <summary>With a lead of 0 the successor signs already in the answer; else it is announced there, with its time.</summary>
+    private static async Task<Ok<KeyAnswer>> RotateAsync(
+        HttpContext http, string key, KeyRotation rotation, KeyScheduler scheduler, CancellationToken cancellationToken)
+    {
+        var rotated = await rotation.RotateAsync(http.Caller(), key, cancellationToken);
+        return Answer(await scheduler.AdvanceAsync(rotated, cancellationToken));
+    }
+
+    private static async Task<Ok<KeyAnswer>> CancelDeletionAsync(
+        HttpContext http, string key, KeyChanges changes, CancellationToken cancellationToken) =>
+        Answer(await changes.CancelDeletionAsync(http.Caller(), key, cancellationToken));
+
+    private static Ok<KeyAnswer> Answer(Key key) => TypedResults.Ok(KeyAnswer.Of(key));
+}

@@ -1,0 +1,55 @@
+using SignSvc.Embedded;
+using SignSvc.Signing;
+using SignSvc.Signing.Keys;
+using SignSvc.Signing.Storage;
+
+namespace SignSvc.Keys;
+
+/// <summary>Ticks the schedule of all keys for as long as the process lives.</summary>
+public sealed partial class KeyScheduleService(KeyScheduler scheduler, TimeProvider time, ILogger<KeyScheduleService> log) : BackgroundService
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Interval, time);
+        var known = new HashSet<KeyAlarm>();
+        do
+        {
+            try
+            {
+                await scheduler.TickAsync(stoppingToken);
+            }
+            catch (SigningException e)
+            {
+                LogMissed(e.Message);
+            }
+
+            foreach (var alarm in scheduler.Alarms.Where(known.Add))
+                LogAlarm(alarm.Key, alarm.Message);
+            known.IntersectWith(scheduler.Alarms);
+        }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
+    }
+
+    [LoggerMessage(1101, LogLevel.Warning, "The key schedule missed a tick and tries again: {Reason}")]
+    private partial void LogMissed(string reason);
+
+    [LoggerMessage(1102, LogLevel.Error, "Key schedule alarm for {Key}: {Alarm}")]
+    private partial void LogAlarm(string key, string alarm);
+}
+
+public static class KeyScheduleServices
+{
+    public static void AddKeySchedule(this IServiceCollection services)
+    {
+        services.AddSingleton(provider => new KeyScheduler(
+            provider.GetRequiredService<LiveSnapshot>(),
+            provider.GetRequiredService<IStore>(),
+            provider.GetRequiredService<ICluster>(),
+            provider.GetRequiredService<KeyRotation>(),
+            provider.GetRequiredService<EmbeddedNode>().Name,
+            provider.GetRequiredService<TimeProvider>()));
+        services.AddHostedService<KeyScheduleService>();
+    }
+}
