@@ -61,7 +61,8 @@ public sealed class PublicKey
             return new PublicKey(
                 rsaSpec, canonical, [Base64Url.EncodeToString(rsa.Modulus), Base64Url.EncodeToString(rsa.Exponent)]);
         }
-        catch (Exception e) when (e is CryptographicException or InvalidOperationException)
+        // OpenSSL's refusal of a point off its curve reaches us as PlatformNotSupportedException.
+        catch (Exception e) when (e is CryptographicException or InvalidOperationException or PlatformNotSupportedException)
         {
             throw new SigningException(
                 SigningFault.InvalidRequest,

@@ -24,8 +24,10 @@ public static class KeySetEndpoints
     public static void MapKeySets(this IEndpointRouteBuilder routes)
     {
         var group = routes.MapGroup("/.well-known").WithTags("Verifiers").AllowAnonymous();
-        group.MapMethods("/jwks.json", [HttpMethods.Get, HttpMethods.Head], ReadKeySet).WithName("ReadKeySet")
+        group.MapGet("/jwks.json", ReadKeySet).WithName("ReadKeySet")
             .Produces(200, contentType: "application/jwk-set+json").Produces(304);
+        // Not described: it would be a second operation with the same id.
+        group.MapMethods("/jwks.json", [HttpMethods.Head], ReadKeySet).ExcludeFromDescription();
         group.MapGet("/openid-configuration", ReadMetadata).WithName("ReadOpenIdConfiguration");
         group.MapGet("/oauth-authorization-server", ReadMetadata).WithName("ReadAuthorizationServerMetadata");
     }

@@ -1,0 +1,60 @@
+using System.Text;
+using System.Text.Json;
+using Microsoft.OpenApi;
+using SignSvc.Clients.Tests.Running;
+
+namespace SignSvc.Clients.Tests;
+
+/// <summary>The served description of the API, as a generator of clients reads it.</summary>
+public sealed class OpenApiTests(RunningService service)
+{
+    [Fact]
+    public async Task The_document_parses_and_every_operation_has_its_own_id()
+    {
+        var text = await ReadAsync();
+        using var stream = new MemoryStream(Encoding.UTF8.GetBytes(text));
+        var read = await OpenApiDocument.LoadAsync(stream, "json", cancellationToken: TestContext.Current.CancellationToken);
+
+        Assert.NotNull(read.Diagnostic);
+        Assert.Empty(read.Diagnostic.Errors);
+        Assert.NotNull(read.Document);
+        Assert.Empty(read.Document.Validate(ValidationRuleSet.GetDefaultRuleSet()));
+        var operations = read.Document.Paths
+            .SelectMany(path => path.Value.Operations!.Select(o => (Where: $"{o.Key} {path.Key}", o.Value.OperationId)))
+            .ToArray();
+        Assert.NotEmpty(operations);
+        Assert.All(operations, o => Assert.False(string.IsNullOrWhiteSpace(o.OperationId), $"{o.Where} has no operationId"));
+        Assert.All(
+            operations.GroupBy(o => o.OperationId, StringComparer.Ordinal),
+            same => Assert.True(same.Count() == 1, $"{same.Key} names {string.Join(" and ", same.Select(o => o.Where))}"));
+    }
+
+    [Theory]
+    [InlineData("/v1/keys", "get", "post")]
+    [InlineData("/v1/keys/{key}", "get")]
+    [InlineData("/v1/keys/{key}/public-key", "get")]
+    [InlineData("/v1/keys/{key}/sign", "post")]
+    [InlineData("/v1/keys/{key}/sign-batch", "post")]
+    [InlineData("/v1/keys/{key}/verify", "post")]
+    [InlineData("/v1/tokens", "post")]
+    [InlineData("/v1/tokens/batch", "post")]
+    [InlineData("/v1/profiles/{profile}", "get", "put")]
+    [InlineData("/v1/audit", "get")]
+    [InlineData("/v1/credentials", "get", "post")]
+    [InlineData("/.well-known/jwks.json", "get")]
+    [InlineData("/.well-known/openid-configuration", "get")]
+    [InlineData("/.well-known/oauth-authorization-server", "get")]
+    public async Task The_document_describes(string path, params string[] methods)
+    {
+        var paths = JsonElement.Parse(await ReadAsync()).GetProperty("paths");
+
+        Assert.True(paths.TryGetProperty(path, out var described), $"{path} is not described; described are {string.Join(' ', paths.EnumerateObject().Select(p => p.Name))}");
+        Assert.All(methods, method => Assert.True(described.TryGetProperty(method, out _), $"{method} {path} is not described"));
+    }
+
+    private async Task<string> ReadAsync()
+    {
+        using var anonymous = new HttpClient();
+        return await anonymous.GetStringAsync(new Uri($"{service.Url}/openapi/v1.json"), TestContext.Current.CancellationToken);
+    }
+}

@@ -1,0 +1,107 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+
+[assembly: AssemblyFixture(typeof(SignSvc.Clients.Tests.Running.RunningService))]
+
+namespace SignSvc.Clients.Tests.Running;
+
+/// <summary>The built service on a data folder of its own and a free port. One serves all tests of this project.</summary>
+public sealed partial class RunningService : IAsyncLifetime
+{
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
+
+    private readonly DirectoryInfo _data = Directory.CreateTempSubdirectory("signsvc-clients-");
+    private Process? _process;
+
+    /// <summary>Scheme, host and port, without a slash at the end: also the issuer of its tokens.</summary>
+    public string Url { get; private set; } = "";
+
+    /// <summary>Speaks as the administrator of the first start.</summary>
+    public HttpClient Admin { get; } = new();
+
+    public async ValueTask InitializeAsync()
+    {
+        var start = new ProcessStartInfo("dotnet", [Checkout.Service])
+        {
+            UseShellExecute = false,
+            WorkingDirectory = _data.FullName,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            Environment =
+            {
+                ["ASPNETCORE_URLS"] = "http://127.0.0.1:0",
+                ["SIGNSVC_DATA"] = Path.Combine(_data.FullName, "data"),
+                ["SignSvc__PrintBootstrapCredential"] = "false",
+            },
+        };
+        _process = Process.Start(start)!;
+        try
+        {
+            Url = await ReadAddressAsync(_process);
+        }
+        catch
+        {
+            _process.Kill(entireProcessTree: true);
+            throw;
+        }
+
+        // Pipes that nobody reads fill up and stop the writer.
+        _ = _process.StandardOutput.BaseStream.CopyToAsync(Stream.Null);
+        _ = _process.StandardError.BaseStream.CopyToAsync(Stream.Null);
+
+        var token = await File.ReadAllTextAsync(Path.Combine(_data.FullName, "data", "bootstrap.credential"));
+        Admin.BaseAddress = new Uri(Url);
+        Admin.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token.Trim());
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Admin.Dispose();
+        if (_process is not null)
+        {
+            _process.Kill(entireProcessTree: true);
+            await _process.WaitForExitAsync();
+            _process.Dispose();
+        }
+
+        _data.Delete(recursive: true);
+    }
+
+    public Task<JsonElement> PostAsync(string path, object body, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, path, body, cancellationToken);
+
+    public Task<JsonElement> PutAsync(string path, object body, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Put, path, body, cancellationToken);
+
+    public Task<string> GetTextAsync(string path, CancellationToken cancellationToken) => Admin.GetStringAsync(path, cancellationToken);
+
+    private async Task<JsonElement> SendAsync(HttpMethod method, string path, object body, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(method, path);
+        request.Content = JsonContent.Create(body);
+        using var response = await Admin.SendAsync(request, cancellationToken);
+        var text = await response.Content.ReadAsStringAsync(cancellationToken);
+        if (response.StatusCode is not (HttpStatusCode.OK or HttpStatusCode.Created))
+            throw new HttpRequestException($"{method} {path} answered {response.StatusCode}: {text}");
+        return JsonElement.Parse(text);
+    }
+
+    private static async Task<string> ReadAddressAsync(Process process)
+    {
+        using var limit = new CancellationTokenSource(StartLimit);
+        while (await process.StandardOutput.ReadLineAsync(limit.Token) is { } line)
+        {
+            if (Serves().Match(line) is { Success: true } serves)
+                return serves.Groups["url"].Value;
+        }
+
+        throw new InvalidOperationException($"The service did not start: {await process.StandardError.ReadToEndAsync(limit.Token)}");
+    }
+
+    [GeneratedRegex(@"^SignSvc serves (?<url>http://127\.0\.0\.1:\d+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Serves();
+}
