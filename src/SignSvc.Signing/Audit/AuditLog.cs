@@ -160,6 +160,11 @@ public sealed class AuditLog : IAsyncDisposable
             {
                 Refuse(batch, e);
             }
+            catch (Exception e)
+            {
+                // The writer is an edge of the process: a defect in a store must stop signing, not leave callers waiting for nobody.
+                Refuse(batch, new SigningException(SigningFault.StoreFailed, "The audit store failed in a way that is not foreseen.", e));
+            }
             finally
             {
                 Volatile.Write(ref _commitStartedAt, 0);
