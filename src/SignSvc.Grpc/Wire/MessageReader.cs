@@ -18,6 +18,8 @@ internal sealed class MessageReader(PipeReader pipe, int maxBytes, CancellationT
     /// <summary>Whether <c>grpc-encoding</c> announced gzip; without it a compressed message breaks the protocol.</summary>
     public bool Gzipped { get; set; }
 
+    public bool LastWasCompressed { get; private set; }
+
     /// <summary>The one request of a call that has exactly one.</summary>
     /// <exception cref="GrpcException"><see cref="StatusCode.Unimplemented"/>: none or several (doc/statuscodes.md).</exception>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
@@ -138,7 +140,9 @@ internal sealed class MessageReader(PipeReader pipe, int maxBytes, CancellationT
     {
         try
         {
-            return compressed ? ParseCompressed(parser, payload) : parser.ParseFrom(payload);
+            LastWasCompressed = compressed;
+            // .NET's GZipStream makes nothing of nothing, and clients on it send that.
+            return compressed && !payload.IsEmpty ? ParseCompressed(parser, payload) : parser.ParseFrom(payload);
         }
         catch (InvalidProtocolBufferException e)
         {

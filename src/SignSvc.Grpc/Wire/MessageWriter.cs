@@ -32,8 +32,9 @@ internal sealed class MessageWriter(GrpcCall call, WireFormat format, int maxByt
 
         Begin();
         var pipe = _response.BodyWriter;
-        if (format.IsText || (_canCompress && call.Compress))
-            WriteCopy(pipe, message, size);
+        var compress = _canCompress && call.Compress && size > 0;
+        if (format.IsText || compress)
+            WriteCopy(pipe, message, size, compress);
         else if (size <= OnePiece)
             WriteInOnePiece(pipe, message, size);
         else
@@ -114,13 +115,13 @@ internal sealed class MessageWriter(GrpcCall call, WireFormat format, int maxByt
         _broken = false;
     }
 
-    private void WriteCopy(PipeWriter pipe, IMessage message, int size)
+    private void WriteCopy(PipeWriter pipe, IMessage message, int size, bool compress)
     {
         var buffer = ArrayPool<byte>.Shared.Rent(size);
         try
         {
             message.WriteTo(buffer.AsSpan(0, size));
-            if (_canCompress && call.Compress)
+            if (compress)
                 WriteFrame(pipe, 1, Gzip.Compress(buffer.AsSpan(0, size)).Span);
             else
                 WriteFrame(pipe, 0, buffer.AsSpan(0, size));

@@ -1,0 +1,104 @@
+using System.Diagnostics;
+using System.Reflection;
+using Google.Protobuf;
+using Google.Protobuf.Reflection;
+using SignSvc.Grpc.Health;
+using SignSvc.Grpc.Rpc;
+using SignSvc.Grpc.Tests.Interop;
+
+namespace SignSvc.Grpc.Tests;
+
+/// <summary>Runs cases on unmodified gRPC libraries; a case that fails fails with what its client printed.</summary>
+internal static class OutsideClients
+{
+    private const string Python = "/usr/bin/python3";
+
+    private static readonly string Folder = typeof(OutsideClients).Assembly
+        .GetCustomAttributes<AssemblyMetadataAttribute>().Single(a => a.Key is "TestFolder").Value!;
+
+    private static readonly Lazy<Task> NodePackages = new(InstallNodePackages);
+    private static readonly Lazy<Task<string>> PythonReady = new(PreparePython);
+
+    public static async Task NodeAsync(GrpcServer server, string name)
+    {
+        await NodePackages.Value;
+        await RunAsync("node", [Path.Combine(Folder, "node", "interop.mjs"), server.Target, Path.Combine(Folder, "Protos"), name]);
+    }
+
+    public static async Task PythonAsync(GrpcServer server, string name) =>
+        await RunAsync(Python, [Path.Combine(Folder, "python", "interop.py"), server.Target, await PythonReady.Value, name]);
+
+    /// <summary>Starts a case that talks while it runs; its lines are read from its standard output.</summary>
+    public static async Task<Process> StartPythonAsync(GrpcServer server, string name) =>
+        Start(Python, [Path.Combine(Folder, "python", "interop.py"), server.Target, await PythonReady.Value, name]);
+
+    private static async Task InstallNodePackages()
+    {
+        var folder = Path.Combine(Folder, "node");
+        if (!Directory.Exists(Path.Combine(folder, "node_modules", "@grpc", "grpc-js")))
+            await RunAsync("npm", ["ci", "--prefix", folder]);
+    }
+
+    /// <summary>The descriptors that the client builds its messages from, as a file.</summary>
+    private static async Task<string> PreparePython()
+    {
+        try
+        {
+            await RunAsync(Python, ["-c", "import grpc, google.protobuf"]);
+        }
+        catch (Exception e)
+        {
+            throw new InvalidOperationException("These tests need: apt-get install -y python3-grpcio python3-protobuf", e);
+        }
+
+        var files = new FileDescriptorSet();
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        Add(TestReflection.Descriptor);
+        Add(HealthReflection.Descriptor);
+        Add(StatusReflection.Descriptor);
+        Add(ErrorDetailsReflection.Descriptor);
+        var path = Path.Combine(Path.GetTempPath(), $"signsvc-grpc-tests-{Environment.ProcessId}.binpb");
+        await File.WriteAllBytesAsync(path, files.ToByteArray());
+        AppDomain.CurrentDomain.ProcessExit += (_, _) => File.Delete(path);
+        return path;
+
+        void Add(FileDescriptor file)
+        {
+            if (!seen.Add(file.Name))
+                return;
+            foreach (var import in file.Dependencies)
+                Add(import);
+            files.File.Add(FileDescriptorProto.Parser.ParseFrom(file.SerializedData));
+        }
+    }
+
+    private static async Task RunAsync(string program, string[] arguments)
+    {
+        using var process = Start(program, arguments);
+        var output = process.StandardOutput.ReadToEndAsync();
+        var errors = process.StandardError.ReadToEndAsync();
+        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(2));
+        try
+        {
+            await process.WaitForExitAsync(patience.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill(entireProcessTree: true);
+        }
+
+        Assert.True(process.ExitCode == 0, $"{program} {arguments[^1]} ended with {process.ExitCode}.\n{await output}\n{await errors}");
+    }
+
+    private static Process Start(string program, string[] arguments)
+    {
+        var start = new ProcessStartInfo(program, arguments)
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment["no_proxy"] = "*";
+        return Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start.");
+    }
+}
