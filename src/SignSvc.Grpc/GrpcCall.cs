@@ -6,7 +6,10 @@ using SignSvc.Grpc.Wire;
 
 namespace SignSvc.Grpc;
 
-/// <summary>One call, for as long as its handler runs. Not for use by several threads at once.</summary>
+/// <summary>
+/// One call, for as long as its handler runs. Requests may be read while answers are written; otherwise it is not for
+/// use by several threads at once.
+/// </summary>
 public sealed class GrpcCall
 {
     private readonly CallDeadline? _deadline;

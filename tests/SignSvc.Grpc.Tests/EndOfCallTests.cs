@@ -47,6 +47,16 @@ public sealed class EndOfCallTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_shortest_timeouts_are_deadlines_too()
+    {
+        for (var i = 0; i < 200; i++)
+        {
+            var answer = await _client.CallAsync("UnaryCall", RawClient.Frame([]), ("grpc-timeout", $"{i * 10}u"), ("x-await-cancel", "1"));
+            Assert.Equal(StatusCode.DeadlineExceeded, answer.Status);
+        }
+    }
+
+    [Fact]
     public async Task A_deadline_is_told_to_the_handler()
     {
         var before = _server.Time.GetUtcNow();

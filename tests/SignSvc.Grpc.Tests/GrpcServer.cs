@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -26,7 +28,12 @@ public sealed class GrpcServer : IAsyncLifetime
 
     public Uri Http1 { get; private set; } = null!;
 
+    /// <summary>Where gRPC's libraries find it.</summary>
     public string Target => Http2.Authority;
+
+    public string UnixSocket { get; } = Path.Combine(Path.GetTempPath(), $"grpc-{RandomNumberGenerator.GetHexString(12)}.sock");
+
+    public string AbstractSocket { get; } = $"grpc-{RandomNumberGenerator.GetHexString(12)}";
 
     public async ValueTask InitializeAsync()
     {
@@ -36,6 +43,8 @@ public sealed class GrpcServer : IAsyncLifetime
         {
             kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2);
             kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http1);
+            kestrel.ListenUnixSocket(UnixSocket, listen => listen.Protocols = HttpProtocols.Http2);
+            kestrel.Listen(new UnixDomainSocketEndPoint("\0" + AbstractSocket), listen => listen.Protocols = HttpProtocols.Http2);
         });
         builder.Services.AddSingleton<TimeProvider>(Time);
         builder.Services.AddGrpc(options => options.Faults = static (e, _) =>
@@ -47,7 +56,7 @@ public sealed class GrpcServer : IAsyncLifetime
         _app.MapGrpcUnimplemented();
         _app.MapGet("/plain", () => Results.Text("plain"));
         await _app.StartAsync();
-        var urls = _app.Urls.Select(u => new Uri(u)).ToArray();
+        var urls = _app.Urls.Where(u => !u.Contains("unix", StringComparison.Ordinal)).Select(u => new Uri(u)).ToArray();
         (Http2, Http1) = (urls[0], urls[1]);
     }
 

@@ -19,14 +19,25 @@ internal static class OutsideClients
     private static readonly Lazy<Task> NodePackages = new(InstallNodePackages);
     private static readonly Lazy<Task<string>> PythonReady = new(PreparePython);
 
-    public static async Task NodeAsync(GrpcServer server, string name)
+    public static async Task NodeAsync(string target, string name)
     {
         await NodePackages.Value;
-        await RunAsync("node", [Path.Combine(Folder, "node", "interop.mjs"), server.Target, Path.Combine(Folder, "Protos"), name]);
+        await RunAsync("node", [Path.Combine(Folder, "node", "interop.mjs"), target, Path.Combine(Folder, "Protos"), name]);
     }
 
-    public static async Task PythonAsync(GrpcServer server, string name) =>
-        await RunAsync(Python, [Path.Combine(Folder, "python", "interop.py"), server.Target, await PythonReady.Value, name]);
+    public static async Task PythonAsync(string target, string name) =>
+        await RunAsync(Python, [Path.Combine(Folder, "python", "interop.py"), target, await PythonReady.Value, name]);
+
+    /// <summary>The protocol buffers tool, on the folder of the protos that SignSvc publishes.</summary>
+    public static async Task BufAsync(string command, params string[] arguments)
+    {
+        await NodePackages.Value;
+        var protos = Path.Combine(Folder, "..", "..", "src", "SignSvc.Grpc", "Protos");
+        await RunAsync(Path.Combine(Folder, "node", "node_modules", ".bin", "buf"), [command, protos, .. arguments]);
+    }
+
+    /// <summary>What has been published: made by <c>buf build --exclude-source-info -o published.binpb</c> at a release.</summary>
+    public static string PublishedProtos => Path.Combine(Folder, "published.binpb");
 
     /// <summary>Starts a case that talks while it runs; its lines are read from its standard output.</summary>
     public static async Task<Process> StartPythonAsync(GrpcServer server, string name) =>
@@ -35,7 +46,8 @@ internal static class OutsideClients
     private static async Task InstallNodePackages()
     {
         var folder = Path.Combine(Folder, "node");
-        if (!Directory.Exists(Path.Combine(folder, "node_modules", "@grpc", "grpc-js")))
+        var installed = Path.Combine(folder, "node_modules", ".package-lock.json");
+        if (File.GetLastWriteTimeUtc(installed) < File.GetLastWriteTimeUtc(Path.Combine(folder, "package-lock.json")))
             await RunAsync("npm", ["ci", "--prefix", folder]);
     }
 

@@ -21,8 +21,11 @@ internal sealed class CallDeadline : IDisposable
 
     public CancellationToken Token => _source.Token;
 
-    /// <summary>By the clock, not the token: an abort fires the token too.</summary>
-    public bool HasPassed => _time.GetUtcNow() >= At;
+    /// <summary>
+    /// By the clock, or by the timer, which may run a moment ahead of it. True after an abort too: whoever wants to
+    /// know one from the other asks for the abort first.
+    /// </summary>
+    public bool HasPassed => _source.IsCancellationRequested || _time.GetUtcNow() >= At;
 
     /// <summary>Null if the client set no deadline.</summary>
     /// <exception cref="GrpcException"><see cref="StatusCode.Internal"/>: <c>grpc-timeout</c> cannot be read.</exception>
