@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Reflection;
+using System.Runtime.InteropServices;
 using Google.Protobuf;
 using Google.Protobuf.Reflection;
 using SignSvc.Grpc.Health;
@@ -33,7 +34,9 @@ internal static class OutsideClients
     {
         await NodePackages.Value;
         var protos = Path.Combine(Folder, "..", "..", "src", "SignSvc.Grpc", "Protos");
-        await RunAsync(Path.Combine(Folder, "node", "node_modules", ".bin", "buf"), [command, protos, .. arguments]);
+        var package = RuntimeInformation.OSArchitecture == Architecture.Arm64 ? "buf-linux-aarch64" : "buf-linux-x64";
+        var buf = Path.Combine(Folder, "node", "node_modules", "@bufbuild", package, "bin", "buf");
+        await RunAsync(buf, [command, protos, .. arguments]);
     }
 
     /// <summary>What has been published: made by <c>buf build --exclude-source-info -o published.binpb</c> at a release.</summary>
