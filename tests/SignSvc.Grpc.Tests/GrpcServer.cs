@@ -22,6 +22,9 @@ public sealed class GrpcServer : IAsyncLifetime
 
     public TestTime Time { get; } = new();
 
+    /// <summary>What Kestrel asks of a request body; its own default unless a test is about it.</summary>
+    public MinDataRate? RequestRate { get; init; }
+
     public GrpcHealth Health => _app!.Services.GetRequiredService<GrpcHealth>();
 
     public Uri Http2 { get; private set; } = null!;
@@ -41,6 +44,7 @@ public sealed class GrpcServer : IAsyncLifetime
         builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
+            kestrel.Limits.MinRequestBodyDataRate = RequestRate ?? kestrel.Limits.MinRequestBodyDataRate;
             kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http2);
             kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http1);
             kestrel.ListenUnixSocket(UnixSocket, listen => listen.Protocols = HttpProtocols.Http2);
