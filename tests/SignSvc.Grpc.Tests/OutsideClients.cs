@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Reflection;
 using System.Runtime.InteropServices;
@@ -114,6 +115,13 @@ internal static class OutsideClients
             RedirectStandardError = true,
         };
         start.Environment["no_proxy"] = "*";
-        return Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start.");
+        try
+        {
+            return Process.Start(start) ?? throw new InvalidOperationException($"{program} did not start.");
+        }
+        catch (Win32Exception e)
+        {
+            throw new InvalidOperationException($"{program} is missing: apt-get install -y nodejs npm python3", e);
+        }
     }
 }

@@ -35,14 +35,12 @@ internal sealed class MessageReader(PipeReader pipe, int maxBytes, CancellationT
                 if (single is not null)
                     throw new GrpcException(StatusCode.Unimplemented, "The method takes one request; there were several.");
                 single = Parse(parser, payload, compressed);
-                if (result.IsCompleted && buffer.IsEmpty)
-                {
-                    pipe.AdvanceTo(buffer.Start);
-                    return single;
-                }
+                var ended = result.IsCompleted && buffer.IsEmpty;
 
-                // The rest may hold a whole second frame: it has to be looked at again at once.
+                // Nothing is marked as examined: the rest may hold a whole second frame and is looked at again at once.
                 pipe.AdvanceTo(buffer.Start);
+                if (ended)
+                    return single;
                 continue;
             }
 
