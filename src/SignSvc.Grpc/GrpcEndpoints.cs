@@ -1,0 +1,105 @@
+using System.Collections.Concurrent;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.Routing.Patterns;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+using SignSvc.Grpc.Health;
+using SignSvc.Grpc.Reflection;
+using SignSvc.Grpc.Wire;
+using ServiceDescriptor = Google.Protobuf.Reflection.ServiceDescriptor;
+
+namespace SignSvc.Grpc;
+
+/// <summary>How a host takes gRPC calls: <c>AddGrpc</c>, then <c>MapGrpcService</c> for each service, then the rest.</summary>
+public static class GrpcEndpoints
+{
+    public static IServiceCollection AddGrpc(this IServiceCollection services, Action<GrpcOptions>? configure = null)
+    {
+        services.AddOptions<GrpcOptions>()
+            .Validate(o => o.MaxRequestBytes > 0 && o.MaxResponseBytes > 0, "gRPC's message limits must be positive.")
+            .ValidateOnStart();
+        if (configure is not null)
+            services.Configure(configure);
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton<MappedServices>();
+        services.TryAddSingleton<GrpcHealth>();
+        return services;
+    }
+
+    /// <summary>Serves a service of a generated file: <c>SigningReflection.Descriptor.Services[0]</c>.</summary>
+    public static IEndpointConventionBuilder MapGrpcService(
+        this IEndpointRouteBuilder endpoints, ServiceDescriptor service, Action<GrpcMethods> methods)
+    {
+        ArgumentNullException.ThrowIfNull(service);
+        ArgumentNullException.ThrowIfNull(methods);
+        var provider = endpoints.ServiceProvider;
+        var options = provider.GetRequiredService<IOptions<GrpcOptions>>().Value;
+        var handlers = new GrpcMethods(service, options.MaxRequestBytes);
+        methods(handlers);
+
+        var settings = new CallSettings(
+            handlers.MaxRequestBytes,
+            options.MaxResponseBytes,
+            options.Faults,
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<ILoggerFactory>().CreateLogger("SignSvc.Grpc"),
+            provider.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping);
+        var group = endpoints.MapGroup($"/{service.FullName}");
+        foreach (var method in handlers.All)
+        {
+            group.Map($"/{method.Descriptor.Name}", (RequestDelegate)new Exchange(method, settings).ServeAsync)
+                .WithDisplayName($"gRPC /{service.FullName}/{method.Descriptor.Name}")
+                .WithMetadata(method.Descriptor);
+        }
+
+        provider.GetRequiredService<MappedServices>().Add(service);
+        return group;
+    }
+
+    /// <summary>Answers UNIMPLEMENTED to calls that no mapped method takes; requests that are not gRPC pass it by.</summary>
+    public static IEndpointConventionBuilder MapGrpcUnimplemented(this IEndpointRouteBuilder endpoints)
+    {
+        var pattern = RoutePatternFactory.Parse(
+            "{service}/{method}", defaults: null, new RouteValueDictionary { ["method"] = new IsGrpcCall() });
+        var endpoint = endpoints.Map(pattern, static http =>
+        {
+            if (WireFormat.TryAccept(http, out var format))
+                Exchange.Refuse(http, format, new GrpcException(StatusCode.Unimplemented, $"There is no method {http.Request.Path}."));
+            return Task.CompletedTask;
+        });
+        endpoint.WithDisplayName("gRPC unimplemented").Add(static builder => ((RouteEndpointBuilder)builder).Order = int.MaxValue);
+        return endpoint;
+    }
+
+    /// <summary><c>grpc.health.v1.Health</c>, which tells what <see cref="GrpcHealth"/> was told.</summary>
+    public static IEndpointConventionBuilder MapGrpcHealth(this IEndpointRouteBuilder endpoints) =>
+        endpoints.ServiceProvider.GetRequiredService<GrpcHealth>().Map(endpoints);
+
+    /// <summary>Server reflection v1 and v1alpha over every mapped service.</summary>
+    public static IEndpointConventionBuilder MapGrpcReflection(this IEndpointRouteBuilder endpoints) =>
+        ServerReflection.Map(endpoints, endpoints.ServiceProvider.GetRequiredService<MappedServices>());
+
+    private sealed class IsGrpcCall : IRouteConstraint
+    {
+        public bool Match(
+            HttpContext? httpContext, IRouter? route, string routeKey, RouteValueDictionary values, RouteDirection routeDirection) =>
+            httpContext is not null
+            && HttpMethods.IsPost(httpContext.Request.Method)
+            && WireFormat.Parse(httpContext.Request.ContentType) is not null;
+    }
+}
+
+/// <summary>The services of this host, for reflection.</summary>
+internal sealed class MappedServices
+{
+    private readonly ConcurrentQueue<ServiceDescriptor> _services = new();
+
+    public void Add(ServiceDescriptor service) => _services.Enqueue(service);
+
+    public IReadOnlyCollection<ServiceDescriptor> All => _services;
+}
