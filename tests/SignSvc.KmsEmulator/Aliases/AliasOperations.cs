@@ -11,6 +11,7 @@ internal static class AliasOperations
     {
         var name = ReadName(call);
         var key = Target(call);
+        call.World.ForgetDeleted(call.Now);
         var arn = Alias.ArnOf(call.Caller, name);
         var alias = call.World.FindAlias(arn);
         if (alias?.Target is not null)

@@ -76,8 +76,10 @@ internal sealed partial class World(WorldSettings settings)
     public KmsKey Resolve(Call call, string reference, bool aliases = false)
     {
         var arn = ArnOf(call, reference, aliases);
-        if (arn is null || FindKey(arn, call.Now) is not { } key)
-            throw KmsException.NotFound($"Key '{arn ?? reference}' does not exist");
+        if (FindKey(arn, call.Now) is not { } key)
+            throw KmsException.NotFound($"Key '{arn}' does not exist");
+        if (key.StateAt(call.Now) == KeyState.PendingReplicaDeletion)
+            ForgetDeleted(call.Now);
         if (!string.Equals(key.AccountId, call.Caller.AccountId, StringComparison.Ordinal)
             && !KeyPolicy.AllowsForeign(key, call.Caller, call.Operation))
             throw KmsException.AccessDenied(call.Caller, call.Operation, key.Arn);
@@ -86,7 +88,7 @@ internal sealed partial class World(WorldSettings settings)
         return key;
     }
 
-    private string? ArnOf(Call call, string reference, bool aliases)
+    private string ArnOf(Call call, string reference, bool aliases)
     {
         var caller = call.Caller;
         if (reference.StartsWith("arn:", StringComparison.Ordinal))
