@@ -39,6 +39,7 @@ public sealed class KmsEmulator : IAsyncDisposable
         var service = new TrentService(this, signatures, sts);
 
         var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
         if (!options.Log)
             builder.Logging.ClearProviders();
         builder.WebHost.ConfigureKestrel(kestrel =>

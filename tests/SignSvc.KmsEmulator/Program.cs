@@ -3,7 +3,7 @@ using SignSvc.Emulation;
 using SignSvc.Emulation.Faults;
 using SignSvc.Emulation.Wire;
 
-var url = new Option<Uri>("--url") { Description = "Where to listen.", DefaultValueFactory = _ => new Uri("http://127.0.0.1:8180") };
+var url = new Option<string>("--url") { Description = "Where to listen.", DefaultValueFactory = _ => "http://127.0.0.1:8180" };
 var state = new Option<string?>("--state") { Description = "File that keeps keys and aliases over restarts." };
 var accessKeys = new Option<string[]>("--access-key")
 {
@@ -19,7 +19,7 @@ command.SetAction(async (arguments, cancellationToken) =>
 {
     var options = new KmsEmulatorOptions
     {
-        Url = arguments.GetRequiredValue(url),
+        Url = new Uri(arguments.GetRequiredValue(url)),
         StateFile = arguments.GetValue(state),
         AccessKeys = [.. (arguments.GetValue(accessKeys) ?? []).Select(AccessKey.Parse)],
         Control = arguments.GetValue(control),
