@@ -10,7 +10,14 @@ public sealed class AliasTests
         await using var running = await RunningEmulator.StartAsync();
         var key = await running.Kms.DoAsync("CreateKey");
         await running.Kms.DoAsync("CreateAlias", new { AliasName = "alias/team/ci", TargetKeyId = key.Arn });
-        foreach (var reference in new[] { key.KeyId, key.Arn, "alias/team/ci", "arn:aws:kms:us-east-1:111111111111:alias/team/ci" })
+        foreach (
+            var reference in new[]
+            {
+                key.KeyId,
+                key.Arn,
+                "alias/team/ci",
+                "arn:aws:kms:us-east-1:111111111111:alias/team/ci",
+            })
         {
             var reply = await running.Kms.DoAsync("Encrypt", new { KeyId = reference, Plaintext = new byte[1] });
             Assert.Equal(key.Arn, reply.Text("KeyId"));
@@ -27,13 +34,22 @@ public sealed class AliasTests
         var next = await running.NewSigningKeyAsync("RSA_2048");
         var encrypting = (await running.Kms.DoAsync("CreateKey")).KeyId;
         await running.Kms.DoAsync("CreateAlias", new { AliasName = "alias/a", TargetKeyId = signing });
-        await running.Kms.RefusedAsync("AlreadyExistsException", "CreateAlias", new { AliasName = "alias/a", TargetKeyId = next });
-        await running.Kms.RefusedAsync("ValidationException", "UpdateAlias", new { AliasName = "alias/a", TargetKeyId = encrypting });
+        await running.Kms.RefusedAsync(
+            "AlreadyExistsException",
+            "CreateAlias",
+            new { AliasName = "alias/a", TargetKeyId = next });
+        await running.Kms.RefusedAsync(
+            "ValidationException",
+            "UpdateAlias",
+            new { AliasName = "alias/a", TargetKeyId = encrypting });
         await running.Kms.DoAsync("UpdateAlias", new { AliasName = "alias/a", TargetKeyId = next });
         Assert.Equal(next, (await running.Kms.DoAsync("DescribeKey", new { KeyId = "alias/a" })).KeyId);
         await running.Kms.DoAsync("DeleteAlias", new { AliasName = "alias/a" });
         await running.Kms.RefusedAsync("NotFoundException", "DeleteAlias", new { AliasName = "alias/a" });
-        await running.Kms.RefusedAsync("NotAuthorizedException", "CreateAlias", new { AliasName = "alias/aws/a", TargetKeyId = next });
+        await running.Kms.RefusedAsync(
+            "NotAuthorizedException",
+            "CreateAlias",
+            new { AliasName = "alias/aws/a", TargetKeyId = next });
     }
 
     [Fact]
@@ -44,7 +60,10 @@ public sealed class AliasTests
         running.Emulator.Settings.AliasesPerKey = 25;
         for (var i = 0; i < 25; i++)
             await running.Kms.DoAsync("CreateAlias", new { AliasName = $"alias/{i}", TargetKeyId = keyId });
-        await running.Kms.RefusedAsync("LimitExceededException", "CreateAlias", new { AliasName = "alias/more", TargetKeyId = keyId });
+        await running.Kms.RefusedAsync(
+            "LimitExceededException",
+            "CreateAlias",
+            new { AliasName = "alias/more", TargetKeyId = keyId });
 
         var names = new List<string>();
         string? marker = null;
@@ -54,8 +73,7 @@ public sealed class AliasTests
             names.AddRange(page.Body["Aliases"]!.AsArray().Select(a => a!["AliasName"]!.GetValue<string>()));
             marker = (page.Body["NextMarker"] as JsonValue)?.GetValue<string>();
             Assert.Equal(marker is not null, page.Body["Truncated"]!.GetValue<bool>());
-        }
-        while (marker is not null);
+        } while (marker is not null);
         Assert.Equal(25, names.Distinct(StringComparer.Ordinal).Count());
         Assert.Equal(25, names.Count);
         await running.Kms.RefusedAsync("InvalidMarkerException", "ListAliases", new { Marker = "?" });
@@ -78,7 +96,10 @@ public sealed class AliasTests
 
         var late = await running.NewSigningKeyAsync();
         await running.Kms.RefusedAsync("NotFoundException", "DescribeKey", new { KeyId = late });
-        await running.Kms.RefusedAsync("NotFoundException", "CreateAlias", new { AliasName = "alias/b", TargetKeyId = late });
+        await running.Kms.RefusedAsync(
+            "NotFoundException",
+            "CreateAlias",
+            new { AliasName = "alias/b", TargetKeyId = late });
         await running.Kms.DoAsync("UpdateAlias", new { AliasName = "alias/a", TargetKeyId = second });
         Assert.Equal(first, await Target());
         running.Clock.Advance(TimeSpan.FromSeconds(10));

@@ -11,7 +11,12 @@ public sealed class FaultTests
     {
         await using var running = await RunningEmulator.StartAsync();
         running.Emulator.Faults.Add(Fault.Throttle("ListKeys") with { Skip = 1, Times = 2 });
-        running.Emulator.Faults.Add(Fault.Error("ListAliases") with { Code = "DependencyTimeoutException", Status = 503 });
+        running.Emulator.Faults.Add(
+            Fault.Error("ListAliases") with
+            {
+                Code = "DependencyTimeoutException",
+                Status = 503,
+            });
         await running.Kms.DoAsync("ListKeys");
         await running.Kms.RefusedAsync("ThrottlingException", "ListKeys");
         await running.Kms.RefusedAsync("ThrottlingException", "ListKeys");
@@ -43,7 +48,13 @@ public sealed class FaultTests
         var keyId = await running.NewSigningKeyAsync(spec);
         var spki = (await running.Kms.DoAsync("GetPublicKey", new { KeyId = keyId })).Blob("PublicKey");
         var digest = new byte[int.Parse(algorithm[^3..]) / 8];
-        var request = new { KeyId = keyId, Message = digest, MessageType = "DIGEST", SigningAlgorithm = algorithm };
+        var request = new
+        {
+            KeyId = keyId,
+            Message = digest,
+            MessageType = "DIGEST",
+            SigningAlgorithm = algorithm,
+        };
         for (var i = 0; i < 20; i++)
         {
             running.Emulator.Faults.Add(Fault.WrongAnswer("Sign") with { Times = 1 });
@@ -85,20 +96,48 @@ public sealed class FaultTests
         await using var running = await RunningEmulator.StartAsync(o => o with { Control = true });
         using var control = new HttpClient { BaseAddress = running.Emulator.Uri };
         var cancellationToken = TestContext.Current.CancellationToken;
-        (await control.PostAsJsonAsync("/_emulator/faults", new { kind = "Throttle", operation = "ListKeys", times = 1 }, cancellationToken)).EnsureSuccessStatusCode();
-        Assert.False((await control.PostAsJsonAsync("/_emulator/faults", new { kind = "Throttle", operation = "Nonsense" }, cancellationToken)).IsSuccessStatusCode);
+        (
+            await control.PostAsJsonAsync(
+                "/_emulator/faults",
+                new
+                {
+                    kind = "Throttle",
+                    operation = "ListKeys",
+                    times = 1,
+                },
+                cancellationToken)).EnsureSuccessStatusCode();
+        Assert.False(
+            (
+                await control.PostAsJsonAsync(
+                    "/_emulator/faults",
+                    new { kind = "Throttle", operation = "Nonsense" },
+                    cancellationToken)).IsSuccessStatusCode);
         await running.Kms.RefusedAsync("ThrottlingException", "ListKeys");
         await running.Kms.DoAsync("ListKeys");
-        var calls = await control.GetFromJsonAsync<Dictionary<string, OperationCalls>>("/_emulator/calls", cancellationToken);
+        var calls = await control.GetFromJsonAsync<Dictionary<string, OperationCalls>>(
+            "/_emulator/calls",
+            cancellationToken);
         Assert.Equal(new OperationCalls(2, 1, 1, 0), calls!["ListKeys"]);
 
-        (await control.PutAsync(new Uri("/_emulator/quotas/ECC?perSecond=0", UriKind.Relative), content: null, cancellationToken)).EnsureSuccessStatusCode();
-        (await control.PatchAsJsonAsync("/_emulator/settings", new { quotasEnforced = true, consistencyDelaySeconds = 3 }, cancellationToken)).EnsureSuccessStatusCode();
+        (
+            await control.PutAsync(
+                new Uri("/_emulator/quotas/ECC?perSecond=0", UriKind.Relative),
+                content: null,
+                cancellationToken)).EnsureSuccessStatusCode();
+        (
+            await control.PatchAsJsonAsync(
+                "/_emulator/settings",
+                new { quotasEnforced = true, consistencyDelaySeconds = 3 },
+                cancellationToken)).EnsureSuccessStatusCode();
         Assert.Equal(TimeSpan.FromSeconds(3), running.Emulator.Settings.ConsistencyDelay);
         Assert.Equal(0, running.Emulator.Quotas.Rates["ECC"]);
         Assert.True(running.Emulator.Quotas.Enforced);
-        (await control.DeleteAsync(new Uri("/_emulator/faults", UriKind.Relative), cancellationToken)).EnsureSuccessStatusCode();
-        (await control.DeleteAsync(new Uri("/_emulator/calls", UriKind.Relative), cancellationToken)).EnsureSuccessStatusCode();
+        (
+            await control.DeleteAsync(new Uri("/_emulator/faults", UriKind.Relative), cancellationToken)
+        ).EnsureSuccessStatusCode();
+        (
+            await control.DeleteAsync(new Uri("/_emulator/calls", UriKind.Relative), cancellationToken)
+        ).EnsureSuccessStatusCode();
         Assert.Equal(0, running.Emulator.Calls.TotalReceived);
     }
 
@@ -107,7 +146,9 @@ public sealed class FaultTests
     {
         await using var running = await RunningEmulator.StartAsync();
         using var control = new HttpClient { BaseAddress = running.Emulator.Uri };
-        var reply = await control.GetAsync(new Uri("/_emulator/calls", UriKind.Relative), TestContext.Current.CancellationToken);
+        var reply = await control.GetAsync(
+            new Uri("/_emulator/calls", UriKind.Relative),
+            TestContext.Current.CancellationToken);
         Assert.False(reply.IsSuccessStatusCode);
     }
 

@@ -15,7 +15,9 @@ public sealed class KeyStateTests
         await running.Kms.RefusedAsync("DisabledException", "GetPublicKey", new { KeyId = keyId });
         await running.Kms.RefusedAsync("DisabledException", "CreateGrant", GrantRequest(keyId));
         await running.Kms.DoAsync("CreateAlias", new { AliasName = "alias/a", TargetKeyId = keyId });
-        await running.Kms.DoAsync("TagResource", new { KeyId = keyId, Tags = new[] { new { TagKey = "k", TagValue = "v" } } });
+        await running.Kms.DoAsync(
+            "TagResource",
+            new { KeyId = keyId, Tags = new[] { new { TagKey = "k", TagValue = "v" } } });
         await running.Kms.DoAsync("ScheduleKeyDeletion", new { KeyId = keyId });
     }
 
@@ -27,16 +29,23 @@ public sealed class KeyStateTests
         var grant = await running.Kms.DoAsync("CreateGrant", GrantRequest(keyId));
         var policy = (await running.Kms.DoAsync("GetKeyPolicy", new { KeyId = keyId })).Text("Policy");
         await running.Kms.DoAsync("CreateAlias", new { AliasName = "alias/old", TargetKeyId = keyId });
-        var scheduled = await running.Kms.DoAsync("ScheduleKeyDeletion", new { KeyId = keyId, PendingWindowInDays = 7 });
+        var scheduled = await running.Kms.DoAsync(
+            "ScheduleKeyDeletion",
+            new { KeyId = keyId, PendingWindowInDays = 7 });
         Assert.Equal("PendingDeletion", scheduled.Text("KeyState"));
 
-        foreach (var (operation, request) in new (string, object)[]
-                 {
-                     ("Sign", SignRequest(keyId)), ("GetPublicKey", new { KeyId = keyId }), ("EnableKey", new { KeyId = keyId }),
-                     ("DisableKey", new { KeyId = keyId }), ("CreateAlias", new { AliasName = "alias/new", TargetKeyId = keyId }),
-                     ("TagResource", new { KeyId = keyId, Tags = new[] { new { TagKey = "k", TagValue = "v" } } }),
-                     ("UpdateKeyDescription", new { KeyId = keyId, Description = "" }), ("ScheduleKeyDeletion", new { KeyId = keyId }),
-                 })
+        foreach (
+            var (operation, request) in new (string, object)[]
+            {
+                ("Sign", SignRequest(keyId)),
+                ("GetPublicKey", new { KeyId = keyId }),
+                ("EnableKey", new { KeyId = keyId }),
+                ("DisableKey", new { KeyId = keyId }),
+                ("CreateAlias", new { AliasName = "alias/new", TargetKeyId = keyId }),
+                ("TagResource", new { KeyId = keyId, Tags = new[] { new { TagKey = "k", TagValue = "v" } } }),
+                ("UpdateKeyDescription", new { KeyId = keyId, Description = "" }),
+                ("ScheduleKeyDeletion", new { KeyId = keyId }),
+            })
             await running.Kms.RefusedAsync("KMSInvalidStateException", operation, request);
         await running.Kms.DoAsync("DeleteAlias", new { AliasName = "alias/old" });
         await running.Kms.DoAsync("PutKeyPolicy", new { KeyId = keyId, Policy = policy });
@@ -73,7 +82,10 @@ public sealed class KeyStateTests
     {
         await using var running = await RunningEmulator.StartAsync();
         var keyId = await running.NewSigningKeyAsync();
-        await running.Kms.RefusedAsync("ValidationException", "ScheduleKeyDeletion", new { KeyId = keyId, PendingWindowInDays = days });
+        await running.Kms.RefusedAsync(
+            "ValidationException",
+            "ScheduleKeyDeletion",
+            new { KeyId = keyId, PendingWindowInDays = days });
     }
 
     [Fact]
@@ -84,7 +96,9 @@ public sealed class KeyStateTests
         await running.Kms.DoAsync("ReplicateKey", new { KeyId = keyId, ReplicaRegion = "eu-west-1" });
         using var replica = running.Kms.In("eu-west-1");
 
-        var scheduled = await running.Kms.DoAsync("ScheduleKeyDeletion", new { KeyId = keyId, PendingWindowInDays = 8 });
+        var scheduled = await running.Kms.DoAsync(
+            "ScheduleKeyDeletion",
+            new { KeyId = keyId, PendingWindowInDays = 8 });
         Assert.Equal("PendingReplicaDeletion", scheduled.Text("KeyState"));
         running.Clock.Advance(TimeSpan.FromDays(100));
         Assert.Equal("PendingReplicaDeletion", await running.StateAsync(keyId));
@@ -101,7 +115,15 @@ public sealed class KeyStateTests
     {
         await using var running = await RunningEmulator.StartAsync();
         running.Emulator.Settings.ReplicationDelay = TimeSpan.FromSeconds(5);
-        var keyId = (await running.Kms.DoAsync("CreateKey", new { MultiRegion = true, KeySpec = "ECC_NIST_P256", KeyUsage = "SIGN_VERIFY" })).KeyId;
+        var keyId = (
+            await running.Kms.DoAsync(
+                "CreateKey",
+                new
+                {
+                    MultiRegion = true,
+                    KeySpec = "ECC_NIST_P256",
+                    KeyUsage = "SIGN_VERIFY",
+                })).KeyId;
         await running.Kms.DoAsync("ReplicateKey", new { KeyId = keyId, ReplicaRegion = "eu-west-1" });
         using var replica = running.Kms.In("eu-west-1");
         await replica.RefusedAsync("KMSInvalidStateException", "Sign", SignRequest(keyId));
@@ -111,14 +133,24 @@ public sealed class KeyStateTests
         Assert.Contains(":eu-west-1:", signature.Text("KeyId"), StringComparison.Ordinal);
         await running.Kms.DoAsync(
             "Verify",
-            new { KeyId = keyId, Message = Digest, MessageType = "DIGEST", SigningAlgorithm = "ECDSA_SHA_256", Signature = signature.Text("Signature") });
+            new
+            {
+                KeyId = keyId,
+                Message = Digest,
+                MessageType = "DIGEST",
+                SigningAlgorithm = "ECDSA_SHA_256",
+                Signature = signature.Text("Signature"),
+            });
         await running.Kms.DoAsync("DisableKey", new { KeyId = keyId });
         await replica.DoAsync("Sign", SignRequest(keyId));
 
         await running.Kms.DoAsync("EnableKey", new { KeyId = keyId });
         await running.Kms.DoAsync("UpdatePrimaryRegion", new { KeyId = keyId, PrimaryRegion = "eu-west-1" });
         await replica.DoAsync("ReplicateKey", new { KeyId = keyId, ReplicaRegion = "ap-south-1" });
-        await running.Kms.RefusedAsync("UnsupportedOperationException", "ReplicateKey", new { KeyId = keyId, ReplicaRegion = "us-west-2" });
+        await running.Kms.RefusedAsync(
+            "UnsupportedOperationException",
+            "ReplicateKey",
+            new { KeyId = keyId, ReplicaRegion = "us-west-2" });
     }
 
     [Fact]
@@ -128,7 +160,8 @@ public sealed class KeyStateTests
         var keyId = (await running.Kms.DoAsync("CreateKey", new { MultiRegion = true })).KeyId;
         await running.Kms.DoAsync("ReplicateKey", new { KeyId = keyId, ReplicaRegion = "eu-west-1" });
         await running.Kms.DoAsync("RotateKeyOnDemand", new { KeyId = keyId });
-        var blob = (await running.Kms.DoAsync("Encrypt", new { KeyId = keyId, Plaintext = Digest })).Text("CiphertextBlob");
+        var blob = (await running.Kms.DoAsync("Encrypt", new { KeyId = keyId, Plaintext = Digest })).Text(
+            "CiphertextBlob");
         using var replica = running.Kms.In("eu-west-1");
         Assert.Equal(Digest, (await replica.DoAsync("Decrypt", new { CiphertextBlob = blob })).Blob("Plaintext"));
     }
@@ -143,10 +176,16 @@ public sealed class KeyStateTests
 
         running.Clock.Advance(TimeSpan.FromDays(181));
         var later = await running.Kms.DoAsync("DescribeKey", new { key.KeyId });
-        Assert.NotEqual(key.Metadata["CurrentKeyMaterialId"]!.GetValue<string>(), later.Metadata["CurrentKeyMaterialId"]!.GetValue<string>(), StringComparer.Ordinal);
+        Assert.NotEqual(
+            key.Metadata["CurrentKeyMaterialId"]!.GetValue<string>(),
+            later.Metadata["CurrentKeyMaterialId"]!.GetValue<string>(),
+            StringComparer.Ordinal);
         Assert.Equal(Digest, (await running.Kms.DoAsync("Decrypt", new { CiphertextBlob = blob })).Blob("Plaintext"));
         var rotations = (await running.Kms.DoAsync("ListKeyRotations", new { key.KeyId })).Body["Rotations"]!.AsArray();
-        Assert.Equal(["AUTOMATIC", "AUTOMATIC"], rotations.Select(r => r!["RotationType"]!.GetValue<string>()), StringComparer.Ordinal);
+        Assert.Equal(
+            ["AUTOMATIC", "AUTOMATIC"],
+            rotations.Select(r => r!["RotationType"]!.GetValue<string>()),
+            StringComparer.Ordinal);
     }
 
     [Fact]
@@ -155,12 +194,18 @@ public sealed class KeyStateTests
         await using var running = await RunningEmulator.StartAsync();
         var keyId = (await running.Kms.DoAsync("CreateKey", new { Origin = "EXTERNAL" })).KeyId;
         var import = await Import.BeginAsync(running.Kms, keyId);
-        var imported = await import.SendAsync(Digest, model: "KEY_MATERIAL_EXPIRES", validTo: running.Clock.GetUtcNow().AddDays(1));
+        var imported = await import.SendAsync(
+            Digest,
+            model: "KEY_MATERIAL_EXPIRES",
+            validTo: running.Clock.GetUtcNow().AddDays(1));
         Assert.Null(imported.Error);
         Assert.Equal("Enabled", await running.StateAsync(keyId));
         running.Clock.Advance(TimeSpan.FromDays(1));
         Assert.Equal("PendingImport", await running.StateAsync(keyId));
-        await running.Kms.RefusedAsync("KMSInvalidStateException", "Encrypt", new { KeyId = keyId, Plaintext = Digest });
+        await running.Kms.RefusedAsync(
+            "KMSInvalidStateException",
+            "Encrypt",
+            new { KeyId = keyId, Plaintext = Digest });
     }
 
     [Fact]
@@ -174,8 +219,19 @@ public sealed class KeyStateTests
     }
 
     private static object SignRequest(string keyId) =>
-        new { KeyId = keyId, Message = Digest, MessageType = "DIGEST", SigningAlgorithm = "ECDSA_SHA_256" };
+        new
+        {
+            KeyId = keyId,
+            Message = Digest,
+            MessageType = "DIGEST",
+            SigningAlgorithm = "ECDSA_SHA_256",
+        };
 
     private static object GrantRequest(string keyId) =>
-        new { KeyId = keyId, GranteePrincipal = "arn:aws:iam::111111111111:role/signer", Operations = new[] { "Sign" } };
+        new
+        {
+            KeyId = keyId,
+            GranteePrincipal = "arn:aws:iam::111111111111:role/signer",
+            Operations = new[] { "Sign" },
+        };
 }

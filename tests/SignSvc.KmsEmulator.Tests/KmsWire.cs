@@ -34,11 +34,20 @@ internal sealed class KmsWire(Uri uri, string accountId = "111111111111", string
 
     public KmsWire As(string otherAccount) => new(uri, otherAccount, region);
 
-    public async Task<Reply> SendAsync(string operation, object? body = null, string? authorization = null, DateTimeOffset? date = null)
+    public async Task<Reply> SendAsync(
+        string operation,
+        object? body = null,
+        string? authorization = null,
+        DateTimeOffset? date = null)
     {
-        var time = (date ?? TimeProvider.System.GetUtcNow()).ToString("yyyyMMdd'T'HHmmss'Z'", CultureInfo.InvariantCulture);
+        var time = (date ?? TimeProvider.System.GetUtcNow()).ToString(
+            "yyyyMMdd'T'HHmmss'Z'",
+            CultureInfo.InvariantCulture);
         using var request = new HttpRequestMessage(HttpMethod.Post, "/");
-        request.Content = new StringContent(JsonSerializer.Serialize(body ?? new { }), Encoding.UTF8, "application/x-amz-json-1.1");
+        request.Content = new StringContent(
+            JsonSerializer.Serialize(body ?? new { }),
+            Encoding.UTF8,
+            "application/x-amz-json-1.1");
         request.Headers.Add("X-Amz-Target", $"TrentService.{operation}");
         request.Headers.Add("X-Amz-Date", time);
         authorization ??=

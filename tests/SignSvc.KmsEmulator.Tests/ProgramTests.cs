@@ -20,8 +20,13 @@ public sealed class ProgramTests : IDisposable
             using var program = await StartAsync("--url", uri.ToString(), "--state", state, "--no-quotas");
             uri = program.Uri;
             using var kms = new KmsWire(uri);
-            var listed = (await kms.DoAsync("ListKeys")).Body["Keys"]!.AsArray().Select(k => k!["KeyId"]!.GetValue<string>());
-            Assert.Equal(keys.Order(StringComparer.Ordinal), listed.Order(StringComparer.Ordinal), StringComparer.Ordinal);
+            var listed = (await kms.DoAsync("ListKeys")).Body["Keys"]!
+                .AsArray()
+                .Select(k => k!["KeyId"]!.GetValue<string>());
+            Assert.Equal(
+                keys.Order(StringComparer.Ordinal),
+                listed.Order(StringComparer.Ordinal),
+                StringComparer.Ordinal);
             for (var i = 0; i < 10; i++)
                 keys.Add((await kms.DoAsync("CreateKey")).KeyId);
             program.Process.Kill();
@@ -33,13 +38,21 @@ public sealed class ProgramTests : IDisposable
     public async Task The_options_of_the_command_line_take_effect()
     {
         using var program = await StartAsync(
-            "--url", "http://127.0.0.1:0", "--access-key", "AKIDA:222222222222", "--access-key", "111111111111:111111111111", "--control");
+            "--url",
+            "http://127.0.0.1:0",
+            "--access-key",
+            "AKIDA:222222222222",
+            "--access-key",
+            "111111111111:111111111111",
+            "--control");
         using var kms = new KmsWire(program.Uri);
         Assert.Contains(":111111111111:", (await kms.DoAsync("CreateKey")).Arn, StringComparison.Ordinal);
         using var stranger = kms.As("333333333333");
         await stranger.RefusedAsync("UnrecognizedClientException", "ListKeys");
         using var control = new HttpClient { BaseAddress = program.Uri };
-        var calls = await control.GetStringAsync(new Uri("/_emulator/calls", UriKind.Relative), TestContext.Current.CancellationToken);
+        var calls = await control.GetStringAsync(
+            new Uri("/_emulator/calls", UriKind.Relative),
+            TestContext.Current.CancellationToken);
         Assert.Contains("CreateKey", calls, StringComparison.Ordinal);
 
         // CreateKey's quota is 5 a second: a sixth in a burst is throttled where quotas are on.
@@ -52,7 +65,11 @@ public sealed class ProgramTests : IDisposable
     private static async Task<RunningProgram> StartAsync(params string[] arguments)
     {
         var program = Path.Combine(AppContext.BaseDirectory, "SignSvc.KmsEmulator.dll");
-        var start = new ProcessStartInfo("dotnet", ["exec", program, .. arguments]) { UseShellExecute = false, RedirectStandardOutput = true };
+        var start = new ProcessStartInfo("dotnet", ["exec", program, .. arguments])
+        {
+            UseShellExecute = false,
+            RedirectStandardOutput = true,
+        };
         var process = Process.Start(start)!;
         while (await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) is { } line)
         {

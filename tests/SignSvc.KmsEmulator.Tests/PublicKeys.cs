@@ -16,7 +16,9 @@ internal static class PublicKeys
 
         using var rsa = RSA.Create();
         rsa.ImportSubjectPublicKeyInfo(spki, out _);
-        var padding = algorithm.Contains("PSS", StringComparison.Ordinal) ? RSASignaturePadding.Pss : RSASignaturePadding.Pkcs1;
+        var padding = algorithm.Contains("PSS", StringComparison.Ordinal)
+            ? RSASignaturePadding.Pss
+            : RSASignaturePadding.Pkcs1;
         return rsa.VerifyHash(digest, signature, new HashAlgorithmName($"SHA{algorithm[^3..]}"), padding);
     }
 }

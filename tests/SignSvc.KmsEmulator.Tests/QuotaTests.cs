@@ -62,14 +62,35 @@ public sealed class QuotaTests
         var rsa = await running.NewSigningKeyAsync("RSA_2048");
         running.Emulator.Quotas.Set(QuotaFamily.Ecc, 2);
         running.Emulator.Quotas.Enforced = true;
-        var signature = (await running.Kms.DoAsync("Sign", new { KeyId = ecc, Message = new byte[1], SigningAlgorithm = "ECDSA_SHA_256" })).Text("Signature");
-        var verify = new { KeyId = ecc, Message = new byte[1], Signature = signature, SigningAlgorithm = "ECDSA_SHA_256" };
+        var signature = (
+            await running.Kms.DoAsync(
+                "Sign",
+                new
+                {
+                    KeyId = ecc,
+                    Message = new byte[1],
+                    SigningAlgorithm = "ECDSA_SHA_256",
+                })).Text("Signature");
+        var verify = new
+        {
+            KeyId = ecc,
+            Message = new byte[1],
+            Signature = signature,
+            SigningAlgorithm = "ECDSA_SHA_256",
+        };
         await running.Kms.DoAsync("Verify", verify);
 
         var throttled = await running.Kms.RefusedAsync("ThrottlingException", "Verify", verify);
         Assert.Equal(400, throttled.Status);
         Assert.True(throttled.Headers.Contains("x-amzn-RequestId"));
-        await running.Kms.DoAsync("Sign", new { KeyId = rsa, Message = new byte[1], SigningAlgorithm = "RSASSA_PSS_SHA_256" });
+        await running.Kms.DoAsync(
+            "Sign",
+            new
+            {
+                KeyId = rsa,
+                Message = new byte[1],
+                SigningAlgorithm = "RSASSA_PSS_SHA_256",
+            });
         Assert.Equal(1, running.Emulator.Calls["Verify"].Throttled);
     }
 
@@ -85,26 +106,39 @@ public sealed class QuotaTests
         var started = TimeProvider.System.GetTimestamp();
         var passed = 0;
         var offered = 0;
-        await Task.WhenAll(Enumerable.Range(0, 16).Select(async worker =>
-        {
-            // Each of 16 workers offers 300/16 requests a second for 4 seconds, on a fixed timetable.
-            for (var i = 0; i < 75; i++)
-            {
-                var due = TimeSpan.FromSeconds(((i * 16) + worker) / (3.0 * Quota)) - TimeProvider.System.GetElapsedTime(started);
-                if (due > TimeSpan.Zero)
-                    await Task.Delay(due, TimeProvider.System, cancellationToken);
-                var reply = await running.Kms.SendAsync("Sign", new { KeyId = keyId, Message = new byte[1], SigningAlgorithm = "ECDSA_SHA_256" });
-                Interlocked.Increment(ref offered);
-                if (reply.Error is null)
-                    Interlocked.Increment(ref passed);
-                else
-                    Assert.Equal("ThrottlingException", reply.Error);
-            }
-        }));
+        await Task.WhenAll(
+            Enumerable
+                .Range(0, 16)
+                .Select(async worker =>
+                {
+                    // Each of 16 workers offers 300/16 requests a second for 4 seconds, on a fixed timetable.
+                    for (var i = 0; i < 75; i++)
+                    {
+                        var due =
+                            TimeSpan.FromSeconds(((i * 16) + worker) / (3.0 * Quota))
+                            - TimeProvider.System.GetElapsedTime(started);
+                        if (due > TimeSpan.Zero)
+                            await Task.Delay(due, TimeProvider.System, cancellationToken);
+                        var reply = await running.Kms.SendAsync(
+                            "Sign",
+                            new
+                            {
+                                KeyId = keyId,
+                                Message = new byte[1],
+                                SigningAlgorithm = "ECDSA_SHA_256",
+                            });
+                        Interlocked.Increment(ref offered);
+                        if (reply.Error is null)
+                            Interlocked.Increment(ref passed);
+                        else
+                            Assert.Equal("ThrottlingException", reply.Error);
+                    }
+                }));
 
         // One second's worth of burst on top of the quota for as long as it took.
         var seconds = TimeProvider.System.GetElapsedTime(started).TotalSeconds;
-        TestContext.Current.TestOutputHelper?.WriteLine($"offered {offered} in {seconds:F2} s at quota {Quota}/s: {passed} passed");
+        TestContext.Current.TestOutputHelper?.WriteLine(
+            $"offered {offered} in {seconds:F2} s at quota {Quota}/s: {passed} passed");
         Assert.InRange(passed, 0.95 * Quota * Math.Min(seconds, 4), (Quota * (seconds + 1)) + 1);
     }
 

@@ -1,6 +1,8 @@
 namespace SignSvc.Emulation.Tests;
 
-/// <summary>An emulator for one test, its key clock in the test's hand, without quotas unless the test wants them.</summary>
+/// <summary>
+/// An emulator for one test, its key clock in the test's hand, without quotas unless the test wants them.
+/// </summary>
 internal sealed class RunningEmulator : IAsyncDisposable
 {
     private RunningEmulator(KmsEmulator emulator, ManualClock clock)
@@ -20,7 +22,9 @@ internal sealed class RunningEmulator : IAsyncDisposable
     {
         var clock = new ManualClock();
         var options = new KmsEmulatorOptions { Clock = clock };
-        var emulator = await KmsEmulator.StartAsync(with?.Invoke(options) ?? options, TestContext.Current.CancellationToken);
+        var emulator = await KmsEmulator.StartAsync(
+            with?.Invoke(options) ?? options,
+            TestContext.Current.CancellationToken);
         emulator.Quotas.Enforced = false;
         return new RunningEmulator(emulator, clock);
     }

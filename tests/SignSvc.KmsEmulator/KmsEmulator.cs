@@ -55,7 +55,9 @@ public sealed class KmsEmulator : IAsyncDisposable
         _app.MapFallback("{**path}", service.InvokeAsync);
     }
 
-    /// <summary>The endpoint for clients (<c>ServiceURL</c>, <c>--endpoint-url</c>), with the port it really has.</summary>
+    /// <summary>
+    /// The endpoint for clients (<c>ServiceURL</c>, <c>--endpoint-url</c>), with the port it really has.
+    /// </summary>
     public Uri Uri => new(_app.Urls.Single());
 
     public CallCounters Calls { get; } = new();
@@ -74,14 +76,16 @@ public sealed class KmsEmulator : IAsyncDisposable
     internal World World { get; }
 
     public static async Task<KmsEmulator> StartAsync(
-        KmsEmulatorOptions? options = null, CancellationToken cancellationToken = default)
+        KmsEmulatorOptions? options = null,
+        CancellationToken cancellationToken = default)
     {
         var emulator = new KmsEmulator(options ?? new KmsEmulatorOptions());
         await emulator._app.StartAsync(cancellationToken);
         return emulator;
     }
 
-    public Task WaitForShutdownAsync(CancellationToken cancellationToken) => _app.WaitForShutdownAsync(cancellationToken);
+    public Task WaitForShutdownAsync(CancellationToken cancellationToken) =>
+        _app.WaitForShutdownAsync(cancellationToken);
 
     public async ValueTask DisposeAsync()
     {
@@ -91,8 +95,7 @@ public sealed class KmsEmulator : IAsyncDisposable
         _state?.Dispose();
     }
 
-    internal Task SaveAsync(CancellationToken cancellationToken) =>
-        _state?.SaveAsync(World, cancellationToken) ?? Task.CompletedTask;
+    internal Task SaveAsync() => _state?.SaveAsync(World) ?? Task.CompletedTask;
 
     internal TimeSpan DrawLatency()
     {

@@ -9,7 +9,9 @@ public sealed record KmsEmulatorOptions
     /// <summary>Where it listens; port 0 takes a free one.</summary>
     public Uri Url { get; init; } = new("http://127.0.0.1:0");
 
-    /// <summary>The access keys it knows. Without any, all are accepted, and one of 12 digits names its account.</summary>
+    /// <summary>
+    /// The access keys it knows. Without any, all are accepted, and one of 12 digits names its account.
+    /// </summary>
     public ImmutableArray<AccessKey> AccessKeys { get; init; } = [];
 
     /// <summary>Keys and aliases are kept in this file and read from it at start; null keeps them in memory.</summary>

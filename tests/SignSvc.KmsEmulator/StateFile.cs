@@ -11,8 +11,11 @@ namespace SignSvc.Emulation;
 internal sealed class StateFile(string path) : IDisposable
 {
     // Multi-Region keys share their material: references are kept.
-    private static readonly JsonSerializerOptions Json =
-        new() { ReferenceHandler = System.Text.Json.Serialization.ReferenceHandler.Preserve, WriteIndented = true };
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        ReferenceHandler = System.Text.Json.Serialization.ReferenceHandler.Preserve,
+        WriteIndented = true,
+    };
 
     private readonly SemaphoreSlim _writing = new(1);
     private long _savedVersion;
@@ -22,7 +25,8 @@ internal sealed class StateFile(string path) : IDisposable
         if (!File.Exists(path))
             return;
         using var stream = File.OpenRead(path);
-        var content = JsonSerializer.Deserialize<Content>(stream, Json)
+        var content =
+            JsonSerializer.Deserialize<Content>(stream, Json)
             ?? throw new InvalidDataException($"{path} holds no state.");
         foreach (var key in content.Keys)
             world.Add(key);
@@ -30,15 +34,18 @@ internal sealed class StateFile(string path) : IDisposable
             world.Add(alias);
     }
 
-    /// <summary>Writes the world unless what the caller changed is on disk already with someone else's change.</summary>
-    public async Task SaveAsync(World world, CancellationToken cancellationToken)
+    /// <summary>
+    /// Writes the world unless what the caller changed is on disk already with someone else's change. It cannot be
+    /// cancelled: a change is kept even if the one who asked for it has left.
+    /// </summary>
+    public async Task SaveAsync(World world)
     {
         long version;
         lock (world.Gate)
             version = world.Version;
         if (Interlocked.Read(ref _savedVersion) >= version)
             return;
-        await _writing.WaitAsync(cancellationToken);
+        await _writing.WaitAsync();
         try
         {
             if (Interlocked.Read(ref _savedVersion) >= version)
@@ -47,11 +54,13 @@ internal sealed class StateFile(string path) : IDisposable
             lock (world.Gate)
             {
                 version = world.Version;
-                bytes = JsonSerializer.SerializeToUtf8Bytes(new Content { Keys = [.. world.Keys], Aliases = [.. world.Aliases] }, Json);
+                bytes = JsonSerializer.SerializeToUtf8Bytes(
+                    new Content { Keys = [.. world.Keys], Aliases = [.. world.Aliases] },
+                    Json);
             }
 
             var next = path + ".next";
-            await File.WriteAllBytesAsync(next, bytes, cancellationToken);
+            await File.WriteAllBytesAsync(next, bytes);
             File.Move(next, path, overwrite: true);
             Interlocked.Exchange(ref _savedVersion, version);
         }

@@ -17,7 +17,11 @@ public sealed class AwsSdkTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        _running = await RunningEmulator.StartAsync(o => o with { AccessKeys = [new AccessKey("AKIDEXAMPLE", "123456789012") { Secret = "secret" }] });
+        _running = await RunningEmulator.StartAsync(o =>
+            o with
+            {
+                AccessKeys = [new AccessKey("AKIDEXAMPLE", "123456789012") { Secret = "secret" }],
+            });
         _kms = NewClient(retries: 0);
     }
 
@@ -30,13 +34,25 @@ public sealed class AwsSdkTests : IAsyncLifetime
     [InlineData("ECC_NIST_P521", "ECDSA_SHA_512")]
     public async Task A_digest_is_signed_as_given_and_verifies_with_the_public_key_alone(string spec, string algorithm)
     {
-        var key = (await _kms.CreateKeyAsync(new CreateKeyRequest { KeySpec = spec, KeyUsage = KeyUsageType.SIGN_VERIFY }, Cancellation)).KeyMetadata;
+        var key = (
+            await _kms.CreateKeyAsync(
+                new CreateKeyRequest { KeySpec = spec, KeyUsage = KeyUsageType.SIGN_VERIFY },
+                Cancellation)).KeyMetadata;
         Assert.Equal("123456789012", key.AWSAccountId);
         Assert.Contains(algorithm, key.SigningAlgorithms, StringComparer.Ordinal);
-        var spki = (await _kms.GetPublicKeyAsync(new GetPublicKeyRequest { KeyId = key.Arn }, Cancellation)).PublicKey.ToArray();
+        var spki = (
+            await _kms.GetPublicKeyAsync(new GetPublicKeyRequest { KeyId = key.Arn }, Cancellation)
+        ).PublicKey.ToArray();
         var digest = CryptographicOperations.HashData(new HashAlgorithmName($"SHA{algorithm[^3..]}"), "artifact"u8);
         var signed = await _kms.SignAsync(
-            new SignRequest { KeyId = key.Arn, Message = new MemoryStream(digest), MessageType = MessageType.DIGEST, SigningAlgorithm = algorithm }, Cancellation);
+            new SignRequest
+            {
+                KeyId = key.Arn,
+                Message = new MemoryStream(digest),
+                MessageType = MessageType.DIGEST,
+                SigningAlgorithm = algorithm,
+            },
+            Cancellation);
         Assert.True(PublicKeys.Verify(spki, algorithm, digest, signed.Signature.ToArray()));
         Assert.True(Guid.TryParse(signed.ResponseMetadata.RequestId, out _));
     }
@@ -44,17 +60,27 @@ public sealed class AwsSdkTests : IAsyncLifetime
     [Fact]
     public async Task Errors_arrive_as_the_SDK_s_own_exceptions()
     {
-        await Assert.ThrowsAsync<NotFoundException>(
-            () => _kms.DescribeKeyAsync("134f2428-cec1-4b25-a1ae-9048164dba47", Cancellation));
-        var key = (await _kms.CreateKeyAsync(new CreateKeyRequest { KeySpec = KeySpec.ECC_NIST_P256, KeyUsage = KeyUsageType.SIGN_VERIFY }, Cancellation)).KeyMetadata;
-        var sign = new SignRequest { KeyId = key.Arn, MessageType = MessageType.DIGEST, SigningAlgorithm = SigningAlgorithmSpec.RSASSA_PSS_SHA_256 };
+        await Assert.ThrowsAsync<NotFoundException>(() =>
+            _kms.DescribeKeyAsync("134f2428-cec1-4b25-a1ae-9048164dba47", Cancellation));
+        var key = (
+            await _kms.CreateKeyAsync(
+                new CreateKeyRequest { KeySpec = KeySpec.ECC_NIST_P256, KeyUsage = KeyUsageType.SIGN_VERIFY },
+                Cancellation)).KeyMetadata;
+        var sign = new SignRequest
+        {
+            KeyId = key.Arn,
+            MessageType = MessageType.DIGEST,
+            SigningAlgorithm = SigningAlgorithmSpec.RSASSA_PSS_SHA_256,
+        };
         sign.Message = new MemoryStream(new byte[32]);
         await Assert.ThrowsAsync<InvalidKeyUsageException>(() => _kms.SignAsync(sign, Cancellation));
         await _kms.DisableKeyAsync(key.KeyId, Cancellation);
-        await Assert.ThrowsAsync<DisabledException>(() => _kms.GetPublicKeyAsync(new GetPublicKeyRequest { KeyId = key.Arn }, Cancellation));
+        await Assert.ThrowsAsync<DisabledException>(() =>
+            _kms.GetPublicKeyAsync(new GetPublicKeyRequest { KeyId = key.Arn }, Cancellation));
 
         _running.Emulator.Faults.Add(Fault.Throttle("DescribeKey"));
-        var throttled = await Assert.ThrowsAsync<AmazonKeyManagementServiceException>(() => _kms.DescribeKeyAsync(key.Arn, Cancellation));
+        var throttled = await Assert.ThrowsAsync<AmazonKeyManagementServiceException>(() =>
+            _kms.DescribeKeyAsync(key.Arn, Cancellation));
         Assert.Equal("ThrottlingException", throttled.ErrorCode);
         _running.Emulator.Faults.Add(Fault.Error("ListKeys"));
         await Assert.ThrowsAsync<KMSInternalException>(() => _kms.ListKeysAsync(new ListKeysRequest(), Cancellation));
@@ -87,7 +113,8 @@ public sealed class AwsSdkTests : IAsyncLifetime
     }
 
     private AmazonKeyManagementServiceClient NewClient(int retries, TimeSpan? timeout = null) =>
-        new(new BasicAWSCredentials("AKIDEXAMPLE", "secret"),
+        new(
+            new BasicAWSCredentials("AKIDEXAMPLE", "secret"),
             new AmazonKeyManagementServiceConfig
             {
                 ServiceURL = _running.Emulator.Uri.ToString(),

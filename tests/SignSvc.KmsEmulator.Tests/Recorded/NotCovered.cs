@@ -1,12 +1,15 @@
 namespace SignSvc.Emulation.Tests.Recorded;
 
-/// <summary>Recorded tests, or single steps (<c>test/step</c>), that the emulator does not answer for, and why.</summary>
+/// <summary>
+/// Recorded tests, or single steps (<c>test/step</c>), that the emulator does not answer for, and why.
+/// </summary>
 internal static class NotCovered
 {
     private const string Hmac = "HMAC keys and GenerateMac, VerifyMac are refused: SignSvc uses none.";
     private const string Agreement = "KEY_AGREEMENT keys and DeriveSharedSecret are refused: SignSvc uses none.";
 
-    public static readonly IReadOnlyDictionary<string, string> Reasons = new Dictionary<string, string>(StringComparer.Ordinal)
+    public static readonly IReadOnlyDictionary<string, string> Reasons = new Dictionary<string, string>(
+        StringComparer.Ordinal)
     {
         ["test_hmac_create_key"] = Hmac,
         ["test_generate_and_verify_mac[HMAC_224-HMAC_SHA_224]"] = Hmac,

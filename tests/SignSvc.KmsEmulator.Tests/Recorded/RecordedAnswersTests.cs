@@ -1,12 +1,15 @@
 namespace SignSvc.Emulation.Tests.Recorded;
 
 /// <summary>The emulator answers as real AWS KMS was recorded to answer: codes, messages, members, states.</summary>
-public sealed class RecordedAnswersTests(RecordedAnswersTests.Fixture fixture) : IClassFixture<RecordedAnswersTests.Fixture>
+public sealed class RecordedAnswersTests(RecordedAnswersTests.Fixture fixture)
+    : IClassFixture<RecordedAnswersTests.Fixture>
 {
     private const string NoFile = "(no recorded answers)";
 
     public static TheoryData<string> RecordedTests =>
-        RecordedFile.Tests.Count == 0 ? new TheoryData<string>(NoFile) : new TheoryData<string>(RecordedFile.Tests.Keys);
+        RecordedFile.Tests.Count == 0
+            ? new TheoryData<string>(NoFile)
+            : new TheoryData<string>(RecordedFile.Tests.Keys);
 
     [Theory]
     [MemberData(nameof(RecordedTests))]
@@ -32,8 +35,8 @@ public sealed class RecordedAnswersTests(RecordedAnswersTests.Fixture fixture) :
     public void What_is_not_covered_is_listed_with_names_that_exist()
     {
         Assert.SkipWhen(RecordedFile.Tests.Count == 0, RecordedFile.Missing);
-        var known = RecordedFile.Tests
-            .SelectMany(t => t.Value.Select(s => $"{t.Key}/{s.Key}").Append(t.Key))
+        var known = RecordedFile
+            .Tests.SelectMany(t => t.Value.Select(s => $"{t.Key}/{s.Key}").Append(t.Key))
             .ToHashSet(StringComparer.Ordinal);
         Assert.DoesNotContain(NotCovered.Reasons.Keys, n => !known.Contains(n));
 

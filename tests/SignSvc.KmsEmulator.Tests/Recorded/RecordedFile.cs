@@ -19,10 +19,13 @@ internal static class RecordedFile
     {
         if (!File.Exists(Path))
             return new Dictionary<string, JsonObject>(StringComparer.Ordinal);
-        return JsonNode.Parse(File.ReadAllText(Path))!.AsObject().ToDictionary(
-            t => t.Key[(t.Key.LastIndexOf("::", StringComparison.Ordinal) + 2)..],
-            t => t.Value!["recorded-content"]!.AsObject(),
-            StringComparer.Ordinal);
+        return JsonNode
+            .Parse(File.ReadAllText(Path))!
+            .AsObject()
+            .ToDictionary(
+                t => t.Key[(t.Key.LastIndexOf("::", StringComparison.Ordinal) + 2)..],
+                t => t.Value!["recorded-content"]!.AsObject(),
+                StringComparer.Ordinal);
     }
 
     private static string Folder()

@@ -22,7 +22,10 @@ internal sealed partial class Replay(string name, JsonObject recorded, KmsWire k
     public KmsWire Kms => kms;
 
     /// <summary>The values between the brackets of the test's name.</summary>
-    public string[] Arguments { get; } = name.Contains('[', StringComparison.Ordinal) ? name[(name.IndexOf('[', StringComparison.Ordinal) + 1)..^1].Split('-') : [];
+    public string[] Arguments { get; } =
+        name.Contains('[', StringComparison.Ordinal)
+            ? name[(name.IndexOf('[', StringComparison.Ordinal) + 1)..^1].Split('-')
+            : [];
 
     public bool IsEmpty => recorded.Count == 0;
 
@@ -33,7 +36,11 @@ internal sealed partial class Replay(string name, JsonObject recorded, KmsWire k
     {
         var response = new JsonObject
         {
-            ["ResponseMetadata"] = new JsonObject { ["HTTPHeaders"] = new JsonObject(), ["HTTPStatusCode"] = reply.Status },
+            ["ResponseMetadata"] = new JsonObject
+            {
+                ["HTTPHeaders"] = new JsonObject(),
+                ["HTTPStatusCode"] = reply.Status,
+            },
         };
         if (reply.Error is null)
         {
@@ -78,7 +85,9 @@ internal sealed partial class Replay(string name, JsonObject recorded, KmsWire k
                 CompareText(text, actual, path);
                 break;
             default:
-                Assert.True(JsonNode.DeepEquals(expected, actual), $"{path}: {actual?.ToJsonString()} instead of {expected?.ToJsonString()}");
+                Assert.True(
+                    JsonNode.DeepEquals(expected, actual),
+                    $"{path}: {actual?.ToJsonString()} instead of {expected?.ToJsonString()}");
                 break;
         }
     }
@@ -92,7 +101,10 @@ internal sealed partial class Replay(string name, JsonObject recorded, KmsWire k
             Compare(value, actual[member], $"{path}.{member}");
         }
 
-        var unexpected = actual.Select(m => m.Key).Except(expected.Select(m => m.Key), StringComparer.Ordinal).Except(AddedSince, StringComparer.Ordinal);
+        var unexpected = actual
+            .Select(m => m.Key)
+            .Except(expected.Select(m => m.Key), StringComparer.Ordinal)
+            .Except(AddedSince, StringComparer.Ordinal);
         Assert.True(!unexpected.Any(), $"{path} has more members than recorded: {string.Join(", ", unexpected)}");
     }
 
@@ -120,7 +132,9 @@ internal sealed partial class Replay(string name, JsonObject recorded, KmsWire k
             var found = match.Groups[i + 1].Value;
             if (_bound.TryAdd(groups[i], found))
                 continue;
-            Assert.True(string.Equals(_bound[groups[i]], found, StringComparison.Ordinal), $"{path}: {groups[i]} was {_bound[groups[i]]}, now {found}");
+            Assert.True(
+                string.Equals(_bound[groups[i]], found, StringComparison.Ordinal),
+                $"{path}: {groups[i]} was {_bound[groups[i]]}, now {found}");
         }
     }
 
@@ -149,9 +163,14 @@ internal sealed partial class Replay(string name, JsonObject recorded, KmsWire k
 
     /// <summary>Policies are text; the recording shows what is in them.</summary>
     private static JsonObject? Parsed(JsonNode? node) =>
-        node is JsonValue value && value.TryGetValue<string>(out var text) ? JsonNode.Parse(text)!.AsObject() : node as JsonObject;
+        node is JsonValue value && value.TryGetValue<string>(out var text)
+            ? JsonNode.Parse(text)!.AsObject()
+            : node as JsonObject;
 
-    [GeneratedRegex("^(<signature>|ciphertext-blob|plaintext|public-key|import-token|private-key-plaintext|private-key-ciphertext-blob)$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(
+        "^(<signature>|ciphertext-blob|plaintext|public-key|import-token|private-key-plaintext|private-key-ciphertext-blob)$",
+        RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1000)]
     private static partial Regex BlobPlaceholder();
 
     [GeneratedRegex("<[a-z-]+(:[0-9]+)?>", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]

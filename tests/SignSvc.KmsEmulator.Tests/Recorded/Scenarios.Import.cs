@@ -7,11 +7,15 @@ internal static partial class Scenarios
     private static async Task test_import_key_material_raises_if_there_is_already_key_material_pending(Replay replay)
     {
         var key = await CreateKey(replay, usage: EncryptDecrypt, description: TestKey, origin: "EXTERNAL");
-        replay.Match("import-initial-material-response", await (await Import.BeginAsync(replay.Kms, key.KeyId)).SendAsync(NewAes()));
         replay.Match(
-            "import-pending-material-response", await (await Import.BeginAsync(replay.Kms, key.KeyId)).SendAsync(NewAes(), "NEW_KEY_MATERIAL"));
+            "import-initial-material-response",
+            await (await Import.BeginAsync(replay.Kms, key.KeyId)).SendAsync(NewAes()));
         replay.Match(
-            "existing-pending-material-error", await (await Import.BeginAsync(replay.Kms, key.KeyId)).SendAsync(NewAes(), "NEW_KEY_MATERIAL"));
+            "import-pending-material-response",
+            await (await Import.BeginAsync(replay.Kms, key.KeyId)).SendAsync(NewAes(), "NEW_KEY_MATERIAL"));
+        replay.Match(
+            "existing-pending-material-error",
+            await (await Import.BeginAsync(replay.Kms, key.KeyId)).SendAsync(NewAes(), "NEW_KEY_MATERIAL"));
     }
 
     private static async Task test_get_parameters_for_import(Replay replay)
@@ -28,13 +32,20 @@ internal static partial class Scenarios
     private static async Task<Reply> ParametersForAwsKey(Replay replay) =>
         await replay.Kms.SendAsync(
             "GetParametersForImport",
-            new { KeyId = await NewKeyId(replay), WrappingAlgorithm = "RSAES_OAEP_SHA_256", WrappingKeySpec = "RSA_4096" });
+            new
+            {
+                KeyId = await NewKeyId(replay),
+                WrappingAlgorithm = "RSAES_OAEP_SHA_256",
+                WrappingKeySpec = "RSA_4096",
+            });
 
     private static async Task test_import_key_symmetric(Replay replay)
     {
         var key = await CreateKey(replay, description: TestKey, origin: "EXTERNAL");
         replay.Match("created-key", key.Metadata);
-        replay.Match("encrypt-before-import-error", await replay.Kms.SendAsync("Encrypt", new { key.KeyId, Plaintext = Message }));
+        replay.Match(
+            "encrypt-before-import-error",
+            await replay.Kms.SendAsync("Encrypt", new { key.KeyId, Plaintext = Message }));
         var import = await Import.BeginAsync(replay.Kms, key.KeyId);
         replay.Match("describe-key-before-import", await replay.Kms.SendAsync("DescribeKey", new { key.KeyId }));
         var material = NewAes();
@@ -45,7 +56,9 @@ internal static partial class Scenarios
         await replay.Kms.DoAsync("Decrypt", new { key.KeyId, CiphertextBlob = blob });
         await replay.Kms.DoAsync("DeleteImportedKeyMaterial", new { key.KeyId });
         replay.Match("describe-key-after-deleted-import", await replay.Kms.SendAsync("DescribeKey", new { key.KeyId }));
-        replay.Match("encrypt-after-delete-error", await replay.Kms.SendAsync("Encrypt", new { key.KeyId, Plaintext = Message }));
+        replay.Match(
+            "encrypt-after-delete-error",
+            await replay.Kms.SendAsync("Encrypt", new { key.KeyId, Plaintext = Message }));
     }
 
     private static async Task test_import_key_asymmetric(Replay replay)
@@ -69,7 +82,12 @@ internal static partial class Scenarios
         var key = await CreateKey(replay, replay.Arguments[0], SignVerify, "test ecc key import", "EXTERNAL");
         using var pair = ECDsa.Create(curve);
         var signed = await ImportPair(
-            replay, key.KeyId, pair, large ? "RSAES_OAEP_SHA_256" : "RSAES_OAEP_SHA_1", large ? "RSA_4096" : "RSA_2048", algorithm);
+            replay,
+            key.KeyId,
+            pair,
+            large ? "RSAES_OAEP_SHA_256" : "RSAES_OAEP_SHA_1",
+            large ? "RSA_4096" : "RSA_2048",
+            algorithm);
         replay.Match("sign-result", signed.Signed);
         replay.Match("verify-result", signed.Verified);
     }
@@ -82,25 +100,52 @@ internal static partial class Scenarios
         replay.Match("describe-before-import", await replay.Kms.SendAsync("DescribeKey", new { key.KeyId }));
         Assert.Null((await import.SendAsync(pair.ExportPkcs8PrivateKey())).Error);
         replay.Match("import-key-material-response", await replay.Kms.SendAsync("DescribeKey", new { key.KeyId }));
-        Assert.Equal(pair.ExportSubjectPublicKeyInfo(), (await replay.Kms.DoAsync("GetPublicKey", new { key.KeyId })).Blob("PublicKey"));
+        Assert.Equal(
+            pair.ExportSubjectPublicKeyInfo(),
+            (await replay.Kms.DoAsync("GetPublicKey", new { key.KeyId })).Blob("PublicKey"));
         await replay.Kms.DoAsync("DeleteImportedKeyMaterial", new { key.KeyId });
         replay.Match("describe-key-after-deleted-import", await replay.Kms.SendAsync("DescribeKey", new { key.KeyId }));
     }
 
     private static async Task<(Reply Signed, Reply Verified)> ImportPair(
-        Replay replay, string keyId, ECDsa pair, string wrapping, string wrappingSpec, string algorithm)
+        Replay replay,
+        string keyId,
+        ECDsa pair,
+        string wrapping,
+        string wrappingSpec,
+        string algorithm)
     {
         var import = await Import.BeginAsync(replay.Kms, keyId, wrapping, wrappingSpec);
         replay.Match("describe-key-before-import", await replay.Kms.SendAsync("DescribeKey", new { KeyId = keyId }));
         Assert.Null((await import.SendAsync(pair.ExportPkcs8PrivateKey())).Error);
         replay.Match("describe-key-after-import", await replay.Kms.SendAsync("DescribeKey", new { KeyId = keyId }));
-        Assert.Equal(pair.ExportSubjectPublicKeyInfo(), (await replay.Kms.DoAsync("GetPublicKey", new { KeyId = keyId })).Blob("PublicKey"));
-        var signed = await replay.Kms.DoAsync("Sign", new { KeyId = keyId, Message, SigningAlgorithm = algorithm });
-        Assert.True(pair.VerifyData(Message, signed.Blob("Signature"), HashOf(algorithm), DSASignatureFormat.Rfc3279DerSequence));
+        Assert.Equal(
+            pair.ExportSubjectPublicKeyInfo(),
+            (await replay.Kms.DoAsync("GetPublicKey", new { KeyId = keyId })).Blob("PublicKey"));
+        var signed = await replay.Kms.DoAsync(
+            "Sign",
+            new
+            {
+                KeyId = keyId,
+                Message,
+                SigningAlgorithm = algorithm,
+            });
+        Assert.True(
+            pair.VerifyData(Message, signed.Blob("Signature"), HashOf(algorithm), DSASignatureFormat.Rfc3279DerSequence)
+        );
         var verified = await replay.Kms.DoAsync(
-            "Verify", new { KeyId = keyId, Message, SigningAlgorithm = algorithm, Signature = signed.Text("Signature") });
+            "Verify",
+            new
+            {
+                KeyId = keyId,
+                Message,
+                SigningAlgorithm = algorithm,
+                Signature = signed.Text("Signature"),
+            });
         await replay.Kms.DoAsync("DeleteImportedKeyMaterial", new { KeyId = keyId });
-        replay.Match("describe-key-after-deleted-import", await replay.Kms.SendAsync("DescribeKey", new { KeyId = keyId }));
+        replay.Match(
+            "describe-key-after-deleted-import",
+            await replay.Kms.SendAsync("DescribeKey", new { KeyId = keyId }));
         return (signed, verified);
     }
 

@@ -4,7 +4,9 @@ using SignSvc.Emulation.Wire;
 
 namespace SignSvc.Emulation.Aliases;
 
-/// <summary>A name for a key. A change shows only from <see cref="ChangedFrom"/> on; until then the old target answers.</summary>
+/// <summary>
+/// A name for a key. A change shows only from <see cref="ChangedFrom"/> on; until then the old target answers.
+/// </summary>
 internal sealed class Alias
 {
     public const string Prefix = "alias/";
@@ -47,5 +49,6 @@ internal sealed class Alias
         ChangedFrom = now + delay;
     }
 
-    private static string ArnOf(string accountId, string region, string name) => $"arn:aws:kms:{region}:{accountId}:{name}";
+    private static string ArnOf(string accountId, string region, string name) =>
+        $"arn:aws:kms:{region}:{accountId}:{name}";
 }

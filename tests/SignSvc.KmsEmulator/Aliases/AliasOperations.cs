@@ -40,7 +40,8 @@ internal static class AliasOperations
         var key = Target(call);
         var old = call.World.Keys.FirstOrDefault(alias.Targets);
         if (old is not null
-            && (!string.Equals(old.Usage, key.Usage, StringComparison.Ordinal)
+            && (
+                !string.Equals(old.Usage, key.Usage, StringComparison.Ordinal)
                 || (old.Spec.Kind == KeyKind.Symmetric) != (key.Spec.Kind == KeyKind.Symmetric)))
             throw KmsException.Validation(
                 $"Alias {alias.Arn} cannot be changed from a key with key usage {old.Usage} to a key with key usage {key.Usage}.");
@@ -70,14 +71,15 @@ internal static class AliasOperations
 
         return Page.Of(call, "Aliases", aliases, a => a.Name, ToJson, usual: 50, most: 100);
 
-        JsonNode ToJson(Alias alias) => new JsonObject
-        {
-            ["AliasName"] = alias.Name,
-            ["AliasArn"] = alias.Arn,
-            ["TargetKeyId"] = alias.TargetAt(call.Now),
-            ["CreationDate"] = Answer.Time(alias.CreatedAt),
-            ["LastUpdatedDate"] = Answer.Time(alias.UpdatedAt),
-        };
+        JsonNode ToJson(Alias alias) =>
+            new JsonObject
+            {
+                ["AliasName"] = alias.Name,
+                ["AliasArn"] = alias.Arn,
+                ["TargetKeyId"] = alias.TargetAt(call.Now),
+                ["CreationDate"] = Answer.Time(alias.CreatedAt),
+                ["LastUpdatedDate"] = Answer.Time(alias.UpdatedAt),
+            };
     }
 
     private static string ReadName(Call call)
@@ -113,6 +115,7 @@ internal static class AliasOperations
     private static void RequireRoom(Call call, KmsKey key)
     {
         if (call.World.Aliases.Count(a => a.Targets(key)) >= call.World.Settings.AliasesPerKey)
-            throw KmsException.LimitExceeded($"You have reached the limit of {call.World.Settings.AliasesPerKey} aliases for {key.Arn}.");
+            throw KmsException.LimitExceeded(
+                $"You have reached the limit of {call.World.Settings.AliasesPerKey} aliases for {key.Arn}.");
     }
 }

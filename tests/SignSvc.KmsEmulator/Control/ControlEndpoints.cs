@@ -4,7 +4,9 @@ using SignSvc.Emulation.Wire;
 
 namespace SignSvc.Emulation.Control;
 
-/// <summary>The settings that may change while the emulator runs; members that a request leaves out stay as they are.</summary>
+/// <summary>
+/// The settings that may change while the emulator runs; members that a request leaves out stay as they are.
+/// </summary>
 public sealed record RuntimeSettings
 {
     public double? ConsistencyDelaySeconds { get; init; }
@@ -18,7 +20,9 @@ public sealed record RuntimeSettings
     public bool? QuotasEnforced { get; init; }
 }
 
-/// <summary><c>/_emulator/…</c>: the emulator's own controls, without authentication, for tests of other languages.</summary>
+/// <summary>
+/// <c>/_emulator/…</c>: the emulator's own controls, without authentication, for tests of other languages.
+/// </summary>
 internal static class ControlEndpoints
 {
     public static void MapControl(this WebApplication app, KmsEmulator emulator)
@@ -27,16 +31,23 @@ internal static class ControlEndpoints
         control.MapGet("/calls", () => emulator.Calls.Snapshot());
         control.MapDelete("/calls", emulator.Calls.Reset);
         control.MapGet("/faults", () => emulator.Faults.Faults);
-        control.MapPost("/faults", Results<NoContent, BadRequest<string>> (Fault fault) =>
-        {
-            if (fault.Operation is { } name && !Operations.ByName.ContainsKey(name))
-                return TypedResults.BadRequest($"Unknown operation {name}.");
-            return Try(() => emulator.Faults.Add(fault));
-        });
+        control.MapPost(
+            "/faults",
+            Results<NoContent, BadRequest<string>> (Fault fault) =>
+            {
+                if (fault.Operation is { } name && !Operations.ByName.ContainsKey(name))
+                    return TypedResults.BadRequest($"Unknown operation {name}.");
+                return Try(() => emulator.Faults.Add(fault));
+            });
         control.MapDelete("/faults", emulator.Faults.Clear);
-        control.MapGet("/quotas", () => emulator.Quotas.Rates.OrderBy(r => r.Key, StringComparer.Ordinal).ToDictionary(StringComparer.Ordinal));
-        control.MapPut("/quotas/{family}", Results<NoContent, BadRequest<string>> (string family, double perSecond) =>
-            Try(() => emulator.Quotas.Set(family, perSecond)));
+        control.MapGet(
+            "/quotas",
+            () => emulator.Quotas.Rates.OrderBy(r => r.Key, StringComparer.Ordinal).ToDictionary(StringComparer.Ordinal)
+        );
+        control.MapPut(
+            "/quotas/{family}",
+            Results<NoContent, BadRequest<string>> (string family, double perSecond) =>
+                Try(() => emulator.Quotas.Set(family, perSecond)));
         control.MapPatch("/settings", (RuntimeSettings settings) => Apply(emulator, settings));
     }
 
@@ -47,8 +58,12 @@ internal static class ControlEndpoints
         if (settings.ReplicationDelaySeconds is { } replication)
             emulator.Settings.ReplicationDelay = TimeSpan.FromSeconds(replication);
         emulator.Latency = new Latency(
-            settings.LatencyMedianMilliseconds is { } median ? TimeSpan.FromMilliseconds(median) : emulator.Latency.Median,
-            settings.LatencyPercentile99Milliseconds is { } p99 ? TimeSpan.FromMilliseconds(p99) : emulator.Latency.Percentile99);
+            settings.LatencyMedianMilliseconds is { } median
+                ? TimeSpan.FromMilliseconds(median)
+                : emulator.Latency.Median,
+            settings.LatencyPercentile99Milliseconds is { } p99
+                ? TimeSpan.FromMilliseconds(p99)
+                : emulator.Latency.Percentile99);
         if (settings.QuotasEnforced is { } enforced)
             emulator.Quotas.Enforced = enforced;
         return new RuntimeSettings

@@ -18,7 +18,10 @@ internal sealed record CiphertextBlob(string AccountId, string KeyId, string Mat
     private const int TagLength = 16;
 
     public static byte[] Seal(
-        KmsKey key, KeyMaterial material, ReadOnlySpan<byte> plaintext, SortedDictionary<string, string> context)
+        KmsKey key,
+        KeyMaterial material,
+        ReadOnlySpan<byte> plaintext,
+        SortedDictionary<string, string> context)
     {
         var name = Encoding.ASCII.GetBytes($"{key.AccountId}/{key.Id}");
         byte[] header = [Version, (byte)name.Length, .. name, .. Convert.FromHexString(material.Id)];
@@ -28,8 +31,11 @@ internal sealed record CiphertextBlob(string AccountId, string KeyId, string Mat
         RandomNumberGenerator.Fill(nonce);
         using var aes = new AesGcm(material.Secret!, TagLength);
         aes.Encrypt(
-            nonce, plaintext, blob.AsSpan(header.Length + NonceLength + TagLength),
-            blob.AsSpan(header.Length + NonceLength, TagLength), Authenticated(header, context));
+            nonce,
+            plaintext,
+            blob.AsSpan(header.Length + NonceLength + TagLength),
+            blob.AsSpan(header.Length + NonceLength, TagLength),
+            Authenticated(header, context));
         return blob;
     }
 
@@ -48,7 +54,10 @@ internal sealed record CiphertextBlob(string AccountId, string KeyId, string Mat
         return true;
     }
 
-    public bool TryOpen(KeyMaterial material, SortedDictionary<string, string> context, [NotNullWhen(true)] out byte[]? plaintext)
+    public bool TryOpen(
+        KeyMaterial material,
+        SortedDictionary<string, string> context,
+        [NotNullWhen(true)] out byte[]? plaintext)
     {
         var sealedPart = Bytes.AsSpan(HeaderLength);
         var opened = new byte[sealedPart.Length - NonceLength - TagLength];
@@ -56,8 +65,11 @@ internal sealed record CiphertextBlob(string AccountId, string KeyId, string Mat
         try
         {
             aes.Decrypt(
-                sealedPart[..NonceLength], sealedPart[(NonceLength + TagLength)..], sealedPart.Slice(NonceLength, TagLength),
-                opened, Authenticated(Bytes.AsSpan(0, HeaderLength), context));
+                sealedPart[..NonceLength],
+                sealedPart[(NonceLength + TagLength)..],
+                sealedPart.Slice(NonceLength, TagLength),
+                opened,
+                Authenticated(Bytes.AsSpan(0, HeaderLength), context));
         }
         catch (AuthenticationTagMismatchException)
         {

@@ -29,7 +29,8 @@ internal static class DataKeys
 
     public static JsonObject GenerateRandom(Call call)
     {
-        var length = call.In.Integer("NumberOfBytes", 1, 1024) ?? throw KmsException.Validation("NumberOfBytes is required.");
+        var length =
+            call.In.Integer("NumberOfBytes", 1, 1024) ?? throw KmsException.Validation("NumberOfBytes is required.");
         call.Charge(QuotaFamily.Symmetric);
         return new JsonObject { ["Plaintext"] = Answer.Blob(RandomNumberGenerator.GetBytes(length)) };
     }
@@ -74,6 +75,14 @@ internal static class DataKeys
     }
 
     private static (KmsKey Key, KeyMaterial Material) WrappingKey(
-        Call call, SortedDictionary<string, string> context, bool charge) =>
-        Encryption.EncryptingKey(call, call.In.RequiredKeyId(), KeySpec.SymmetricDefault, context, call.Operation, charge);
+        Call call,
+        SortedDictionary<string, string> context,
+        bool charge) =>
+        Encryption.EncryptingKey(
+            call,
+            call.In.RequiredKeyId(),
+            KeySpec.SymmetricDefault,
+            context,
+            call.Operation,
+            charge);
 }

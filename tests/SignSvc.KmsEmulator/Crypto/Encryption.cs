@@ -14,7 +14,13 @@ internal static class Encryption
         var plaintext = call.In.RequiredBlob("Plaintext", max: 4096);
         var context = call.In.TextMap("EncryptionContext");
         var algorithm = Algorithm(call, "EncryptionAlgorithm");
-        var (key, material) = EncryptingKey(call, call.In.RequiredKeyId(), algorithm, context, call.Operation, charge: true);
+        var (key, material) = EncryptingKey(
+            call,
+            call.In.RequiredKeyId(),
+            algorithm,
+            context,
+            call.Operation,
+            charge: true);
         CheckLength(key, algorithm, plaintext);
         call.StopIfDryRun();
         return new JsonObject
@@ -30,7 +36,12 @@ internal static class Encryption
         var ciphertext = call.In.RequiredBlob("CiphertextBlob", max: 6144);
         var algorithm = Algorithm(call, "EncryptionAlgorithm");
         var (key, material, plaintext) = Open(
-            call, ciphertext, algorithm, call.In.Text("KeyId", max: 2048), call.In.TextMap("EncryptionContext"), call.Operation);
+            call,
+            ciphertext,
+            algorithm,
+            call.In.Text("KeyId", max: 2048),
+            call.In.TextMap("EncryptionContext"),
+            call.Operation);
         call.StopIfDryRun();
         var answer = new JsonObject
         {
@@ -50,8 +61,12 @@ internal static class Encryption
         var context = call.In.TextMap("DestinationEncryptionContext");
         var reference = call.In.RequiredKeyId("DestinationKeyId");
         var (source, sourceMaterial, plaintext) = Open(
-            call, ciphertext, sourceAlgorithm, call.In.Text("SourceKeyId", max: 2048),
-            call.In.TextMap("SourceEncryptionContext"), "ReEncryptFrom");
+            call,
+            ciphertext,
+            sourceAlgorithm,
+            call.In.Text("SourceKeyId", max: 2048),
+            call.In.TextMap("SourceEncryptionContext"),
+            "ReEncryptFrom");
         var (key, material) = EncryptingKey(call, reference, algorithm, context, "ReEncryptTo", charge: false);
         CheckLength(key, algorithm, plaintext);
         call.StopIfDryRun();
@@ -70,7 +85,12 @@ internal static class Encryption
 
     /// <summary>The key and current material that new ciphertext is made with; data keys are wrapped so too.</summary>
     public static (KmsKey Key, KeyMaterial Material) EncryptingKey(
-        Call call, string reference, string algorithm, SortedDictionary<string, string> context, string action, bool charge)
+        Call call,
+        string reference,
+        string algorithm,
+        SortedDictionary<string, string> context,
+        string action,
+        bool charge)
     {
         lock (call.World.Gate)
         {
@@ -94,7 +114,11 @@ internal static class Encryption
     }
 
     private static (KmsKey Key, KeyMaterial Material, byte[] Plaintext) Open(
-        Call call, byte[] ciphertext, string algorithm, string? reference, SortedDictionary<string, string> context,
+        Call call,
+        byte[] ciphertext,
+        string algorithm,
+        string? reference,
+        SortedDictionary<string, string> context,
         string action)
     {
         if (algorithm is not KeySpec.SymmetricDefault)
@@ -112,7 +136,8 @@ internal static class Encryption
                 throw KmsException.InvalidCiphertext();
             if (named is not null && !ReferenceEquals(named, owner))
                 throw new KmsException(
-                    "IncorrectKeyException", "The key ID in the request does not identify a CMK that can perform this operation.");
+                    "IncorrectKeyException",
+                    "The key ID in the request does not identify a CMK that can perform this operation.");
             key = call.World.Resolve(call, arn);
             key.RequireEnabled(call.Now);
             material = key.Materials.Find(blob.MaterialId) ?? throw KmsException.InvalidCiphertext();
@@ -126,7 +151,11 @@ internal static class Encryption
     }
 
     private static (KmsKey Key, KeyMaterial Material, byte[] Plaintext) OpenRsa(
-        Call call, byte[] ciphertext, string algorithm, string? reference, string action)
+        Call call,
+        byte[] ciphertext,
+        string algorithm,
+        string? reference,
+        string action)
     {
         if (reference is null)
             throw KmsException.Validation("KeyId is required to decrypt with an asymmetric KMS key.");
@@ -142,7 +171,11 @@ internal static class Encryption
     }
 
     private static byte[] Seal(
-        KmsKey key, KeyMaterial material, string algorithm, byte[] plaintext, SortedDictionary<string, string> context) =>
+        KmsKey key,
+        KeyMaterial material,
+        string algorithm,
+        byte[] plaintext,
+        SortedDictionary<string, string> context) =>
         algorithm is KeySpec.SymmetricDefault
             ? CiphertextBlob.Seal(key, material, plaintext, context)
             : material.Rsa.Encrypt(plaintext, Padding(algorithm));
@@ -157,7 +190,8 @@ internal static class Encryption
             _ => 4096,
         };
         if (plaintext.Length > most)
-            throw KmsException.Validation($"Algorithm {algorithm} and key spec {key.SpecName} cannot encrypt data larger than {most} bytes.");
+            throw KmsException.Validation(
+                $"Algorithm {algorithm} and key spec {key.SpecName} cannot encrypt data larger than {most} bytes.");
     }
 
     private static string Algorithm(Call call, string member) =>

@@ -15,9 +15,10 @@ internal static class Signatures
         var (key, material, algorithm) = Resolve(call);
         var digest = Digest(call, message, algorithm);
         call.StopIfDryRun();
-        var signature = key.Spec.Kind == KeyKind.Rsa
-            ? material.Rsa.SignHash(digest, Hash(algorithm), Padding(algorithm))
-            : material.Ecdsa.SignHash(digest, DSASignatureFormat.Rfc3279DerSequence);
+        var signature =
+            key.Spec.Kind == KeyKind.Rsa
+                ? material.Rsa.SignHash(digest, Hash(algorithm), Padding(algorithm))
+                : material.Ecdsa.SignHash(digest, DSASignatureFormat.Rfc3279DerSequence);
         return new JsonObject
         {
             ["KeyId"] = key.Arn,
@@ -34,9 +35,10 @@ internal static class Signatures
         var (key, material, algorithm) = Resolve(call);
         var digest = Digest(call, message, algorithm);
         call.StopIfDryRun();
-        var valid = key.Spec.Kind == KeyKind.Rsa
-            ? material.Rsa.VerifyHash(digest, signature, Hash(algorithm), Padding(algorithm))
-            : material.Ecdsa.VerifyHash(digest, signature, DSASignatureFormat.Rfc3279DerSequence);
+        var valid =
+            key.Spec.Kind == KeyKind.Rsa
+                ? material.Rsa.VerifyHash(digest, signature, Hash(algorithm), Padding(algorithm))
+                : material.Ecdsa.VerifyHash(digest, signature, DSASignatureFormat.Rfc3279DerSequence);
         if (!valid)
             throw new KmsException("KMSInvalidSignatureException");
         return new JsonObject
@@ -52,7 +54,8 @@ internal static class Signatures
         var key = call.World.Resolve(call, call.In.RequiredKeyId(), aliases: true);
         key.RequireEnabled(call.Now);
         if (key.Spec.Kind == KeyKind.Symmetric)
-            throw KmsException.Unsupported($"{key.Arn} origin is {key.Origin} and key spec is {key.SpecName} which is not valid for GetPublicKey.");
+            throw KmsException.Unsupported(
+                $"{key.Arn} origin is {key.Origin} and key spec is {key.SpecName} which is not valid for GetPublicKey.");
         var answer = new JsonObject
         {
             ["KeyId"] = key.Arn,
@@ -81,27 +84,35 @@ internal static class Signatures
         }
     }
 
-    /// <summary>A RAW message is hashed here; a DIGEST is signed as given and must have the hash's exact length.</summary>
+    /// <summary>
+    /// A RAW message is hashed here; a DIGEST is signed as given and must have the hash's exact length.
+    /// </summary>
     private static byte[] Digest(Call call, byte[] message, string algorithm)
     {
         var type = call.In.OneOf("MessageType", ["RAW", "DIGEST"]) ?? "RAW";
         var hash = Hash(algorithm);
         if (type is "RAW")
             return CryptographicOperations.HashData(hash, message);
-        var length = hash == HashAlgorithmName.SHA256 ? 32 : hash == HashAlgorithmName.SHA384 ? 48 : 64;
+        var length =
+            hash == HashAlgorithmName.SHA256 ? 32
+            : hash == HashAlgorithmName.SHA384 ? 48
+            : 64;
         return message.Length == length
             ? message
             : throw KmsException.Validation($"Digest is invalid length for algorithm {algorithm}.");
     }
 
-    private static HashAlgorithmName Hash(string algorithm) => algorithm[^3..] switch
-    {
-        "256" => HashAlgorithmName.SHA256,
-        "384" => HashAlgorithmName.SHA384,
-        _ => HashAlgorithmName.SHA512,
-    };
+    private static HashAlgorithmName Hash(string algorithm) =>
+        algorithm[^3..] switch
+        {
+            "256" => HashAlgorithmName.SHA256,
+            "384" => HashAlgorithmName.SHA384,
+            _ => HashAlgorithmName.SHA512,
+        };
 
     /// <summary>.NET's PSS takes a salt as long as the hash, which is what AWS KMS does.</summary>
     private static RSASignaturePadding Padding(string algorithm) =>
-        algorithm.StartsWith("RSASSA_PSS", StringComparison.Ordinal) ? RSASignaturePadding.Pss : RSASignaturePadding.Pkcs1;
+        algorithm.StartsWith("RSASSA_PSS", StringComparison.Ordinal)
+            ? RSASignaturePadding.Pss
+            : RSASignaturePadding.Pkcs1;
 }

@@ -11,13 +11,18 @@ public enum FaultKind
     /// <summary><see cref="Fault.Code"/> with <see cref="Fault.Status"/>.</summary>
     Error,
 
-    /// <summary>No answer until the caller leaves, the script is cleared or <see cref="Fault.HangFor"/> has passed; then the connection is reset.</summary>
+    /// <summary>
+    /// No answer until the caller leaves, the script is cleared or <see cref="Fault.HangFor"/> has passed; then the
+    /// connection is reset.
+    /// </summary>
     Hang,
 
     /// <summary>The connection is reset (TCP RST).</summary>
     Reset,
 
-    /// <summary>A well-formed answer that is wrong: signatures do not verify, plaintexts and public keys are others.</summary>
+    /// <summary>
+    /// A well-formed answer that is wrong: signatures do not verify, plaintexts and public keys are others.
+    /// </summary>
     WrongAnswer,
 }
 

@@ -22,7 +22,9 @@ public sealed class FaultScript(int seed)
     public void Add(Fault fault)
     {
         if (fault.Probability is not (>= 0 and <= 1) || fault.Times < 1 || fault.Skip < 0)
-            throw new ArgumentException("A fault has a probability of 0 to 1, hits at least once and skips no negative number.", nameof(fault));
+            throw new ArgumentException(
+                "A fault has a probability of 0 to 1, hits at least once and skips no negative number.",
+                nameof(fault));
         lock (_gate)
             _lines.Add(new Line(fault) { Skips = fault.Skip, Hits = fault.Times ?? int.MaxValue });
     }

@@ -6,7 +6,14 @@ namespace SignSvc.Emulation.Faults;
 internal static class WrongAnswers
 {
     private static readonly string[] Blobs =
-        ["Signature", "PublicKey", "Plaintext", "PrivateKeyPlaintext", "CiphertextBlob", "PrivateKeyCiphertextBlob"];
+    [
+        "Signature",
+        "PublicKey",
+        "Plaintext",
+        "PrivateKeyPlaintext",
+        "CiphertextBlob",
+        "PrivateKeyCiphertextBlob",
+    ];
 
     /// <summary>
     /// Flips the lowest bit of each blob: the s of an ECDSA signature stays in range, an RSA signature keeps its length,

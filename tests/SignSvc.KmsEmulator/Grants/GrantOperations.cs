@@ -12,9 +12,25 @@ internal static class GrantOperations
     private const string PrincipalPattern = @"^[\w+=,.@:/-]+$";
 
     private static readonly string[] GrantableOperations =
-        ["Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo",
-         "Sign", "Verify", "GetPublicKey", "CreateGrant", "RetireGrant", "DescribeKey", "GenerateDataKeyPair",
-         "GenerateDataKeyPairWithoutPlaintext", "GenerateMac", "VerifyMac", "DeriveSharedSecret"];
+    [
+        "Decrypt",
+        "Encrypt",
+        "GenerateDataKey",
+        "GenerateDataKeyWithoutPlaintext",
+        "ReEncryptFrom",
+        "ReEncryptTo",
+        "Sign",
+        "Verify",
+        "GetPublicKey",
+        "CreateGrant",
+        "RetireGrant",
+        "DescribeKey",
+        "GenerateDataKeyPair",
+        "GenerateDataKeyPairWithoutPlaintext",
+        "GenerateMac",
+        "VerifyMac",
+        "DeriveSharedSecret",
+    ];
 
     private static readonly string[] AnyKeyOperations = ["CreateGrant", "RetireGrant", "DescribeKey"];
 
@@ -29,7 +45,8 @@ internal static class GrantOperations
         if (grant is null)
         {
             if (key.Grants.Count >= call.World.Settings.GrantsPerKey)
-                throw KmsException.LimitExceeded($"You have reached the limit of {call.World.Settings.GrantsPerKey} grants for {key.Arn}.");
+                throw KmsException.LimitExceeded(
+                    $"You have reached the limit of {call.World.Settings.GrantsPerKey} grants for {key.Arn}.");
             key.Grants.Add(asked);
             grant = asked;
         }
@@ -48,8 +65,8 @@ internal static class GrantOperations
         var id = call.In.Text("GrantId", max: 128);
         var grantee = call.In.Text("GranteePrincipal", max: 256, pattern: PrincipalPattern);
         var key = call.World.Resolve(call, call.In.RequiredKeyId());
-        var grants = key.Grants
-            .Where(g => id is null || string.Equals(g.Id, id, StringComparison.Ordinal))
+        var grants = key
+            .Grants.Where(g => id is null || string.Equals(g.Id, id, StringComparison.Ordinal))
             .Where(g => grantee is null || string.Equals(g.GranteePrincipal, grantee, StringComparison.Ordinal))
             .OrderBy(g => g.Id, StringComparer.Ordinal);
         return Page.Of(call, "Grants", grants, g => g.Id, g => g.ToJson(key.Arn), usual: 50, most: 100);
@@ -59,7 +76,8 @@ internal static class GrantOperations
     public static JsonObject ListRetirableGrants(Call call)
     {
         var principal = call.In.RequiredText("RetiringPrincipal", max: 256, pattern: PrincipalPattern);
-        var grants = call.World.KeysOf(call.Caller, call.Now)
+        var grants = call
+            .World.KeysOf(call.Caller, call.Now)
             .SelectMany(k => k.Grants, (k, g) => (Key: k, Grant: g))
             .Where(e => string.Equals(e.Grant.RetiringPrincipal, principal, StringComparison.Ordinal))
             .OrderBy(e => e.Grant.Id, StringComparer.Ordinal);
@@ -100,7 +118,8 @@ internal static class GrantOperations
         {
             if (!GrantableOperations.Contains(operation, StringComparer.Ordinal))
                 throw KmsException.Constraint(
-                    "operations", $"[{string.Join(", ", operations)}]",
+                    "operations",
+                    $"[{string.Join(", ", operations)}]",
                     $"Member must satisfy constraint: [Member must satisfy enum value set: [{string.Join(", ", GrantableOperations)}]]");
         }
 
@@ -144,14 +163,18 @@ internal static class GrantOperations
             allowed = allowed.Concat(["Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GetPublicKey"]);
         else
             allowed = allowed.Concat(
-                GrantableOperations.Except(["Sign", "Verify", "GetPublicKey", "GenerateMac", "VerifyMac", "DeriveSharedSecret"], StringComparer.Ordinal));
+                GrantableOperations.Except(
+                    ["Sign", "Verify", "GetPublicKey", "GenerateMac", "VerifyMac", "DeriveSharedSecret"],
+                    StringComparer.Ordinal));
         if (grant.Operations.Except(allowed, StringComparer.Ordinal).FirstOrDefault() is { } unfit)
-            throw KmsException.Validation($"Grant operation {unfit} is not supported for a key with key usage {key.Usage} and key spec {key.SpecName}.");
+            throw KmsException.Validation(
+                $"Grant operation {unfit} is not supported for a key with key usage {key.Usage} and key spec {key.SpecName}.");
     }
 
     private static void Remove(Call call, KmsKey key, string grantId)
     {
-        var grant = key.Grants.Find(g => string.Equals(g.Id, grantId, StringComparison.Ordinal))
+        var grant =
+            key.Grants.Find(g => string.Equals(g.Id, grantId, StringComparison.Ordinal))
             ?? throw KmsException.NotFound($"Grant '{grantId}' does not exist");
         call.StopIfDryRun();
         key.Grants.Remove(grant);

@@ -13,7 +13,12 @@ internal static class ImportOperations
     private static readonly TimeSpan TokenLifetime = TimeSpan.FromHours(24);
 
     private static readonly string[] WrappingAlgorithms =
-        ["RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "RSA_AES_KEY_WRAP_SHA_1", "RSA_AES_KEY_WRAP_SHA_256"];
+    [
+        "RSAES_OAEP_SHA_1",
+        "RSAES_OAEP_SHA_256",
+        "RSA_AES_KEY_WRAP_SHA_1",
+        "RSA_AES_KEY_WRAP_SHA_256",
+    ];
 
     public static JsonObject GetParametersForImport(Call call)
     {
@@ -51,14 +56,17 @@ internal static class ImportOperations
     {
         var tokenId = Convert.ToBase64String(call.In.RequiredBlob("ImportToken", max: 6144));
         var wrapped = call.In.RequiredBlob("EncryptedKeyMaterial", max: 6144);
-        var model = call.In.OneOf("ExpirationModel", ["KEY_MATERIAL_DOES_NOT_EXPIRE", "KEY_MATERIAL_EXPIRES"]) ?? "KEY_MATERIAL_EXPIRES";
+        var model =
+            call.In.OneOf("ExpirationModel", ["KEY_MATERIAL_DOES_NOT_EXPIRE", "KEY_MATERIAL_EXPIRES"])
+            ?? "KEY_MATERIAL_EXPIRES";
         var validTo = ReadValidTo(call, model);
         var type = call.In.OneOf("ImportType", ["NEW_KEY_MATERIAL", "EXISTING_KEY_MATERIAL"]);
         var expectedId = call.In.Text("KeyMaterialId", min: 64, max: 64, pattern: "^[a-f0-9]+$");
         var description = call.In.Text("KeyMaterialDescription", min: 0, max: 256);
 
         var key = Importable(call, call.In.RequiredKeyId());
-        var token = key.ImportTokens.Find(t => string.Equals(t.Id, tokenId, StringComparison.Ordinal))
+        var token =
+            key.ImportTokens.Find(t => string.Equals(t.Id, tokenId, StringComparison.Ordinal))
             ?? throw new KmsException("InvalidImportTokenException");
         if (token.ValidTo < call.Now)
             throw new KmsException("ExpiredImportTokenException");
@@ -135,13 +143,15 @@ internal static class ImportOperations
         if (model is "KEY_MATERIAL_EXPIRES")
         {
             if (validTo is null)
-                throw KmsException.Validation("A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES");
+                throw KmsException.Validation(
+                    "A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES");
             if (validTo <= call.Now)
                 throw KmsException.Validation("The validTo date must be in the future.");
         }
         else if (validTo is not null)
         {
-            throw KmsException.Validation("A validTo date can only be set if the ExpirationModel is KEY_MATERIAL_EXPIRES");
+            throw KmsException.Validation(
+                "A validTo date can only be set if the ExpirationModel is KEY_MATERIAL_EXPIRES");
         }
 
         return validTo;

@@ -14,7 +14,9 @@ internal sealed class KeyMaterial
     private RSA? _rsa;
     private ECDsa? _ecdsa;
 
-    /// <summary>64 hexadecimal digits; equal for equal material of one key, so that a re-import is recognised.</summary>
+    /// <summary>
+    /// 64 hexadecimal digits; equal for equal material of one key, so that a re-import is recognised.
+    /// </summary>
     public required string Id { get; init; }
 
     /// <summary>32 bytes of AES, or PKCS#8; null after imported material was deleted.</summary>
@@ -109,7 +111,8 @@ internal sealed class KeyMaterial
     public static string IdOf(string keyId, byte[] secret) =>
         Convert.ToHexStringLower(HMACSHA256.HashData(secret, Encoding.UTF8.GetBytes(keyId)));
 
-    private static string? CurveOid(ECDsa ecdsa) => ecdsa.ExportParameters(includePrivateParameters: false).Curve.Oid.Value;
+    private static string? CurveOid(ECDsa ecdsa) =>
+        ecdsa.ExportParameters(includePrivateParameters: false).Curve.Oid.Value;
 
     private static string? CurveOid(KeySpec spec)
     {

@@ -32,7 +32,9 @@ internal static class KeyMetadata
             metadata["PendingDeletionWindowInDays"] = key.PendingWindowInDays;
         if (key.Origin is KmsKey.External && key.Materials.Current is { } material && material.IsPresent(now))
         {
-            metadata["ExpirationModel"] = material.ValidTo is null ? "KEY_MATERIAL_DOES_NOT_EXPIRE" : "KEY_MATERIAL_EXPIRES";
+            metadata["ExpirationModel"] = material.ValidTo is null
+                ? "KEY_MATERIAL_DOES_NOT_EXPIRE"
+                : "KEY_MATERIAL_EXPIRES";
             if (material.ValidTo is { } validTo)
                 metadata["ValidTo"] = Answer.Time(validTo);
         }
@@ -55,11 +57,8 @@ internal static class KeyMetadata
 
     private static JsonObject Configuration(KmsKey key, MultiRegion regions)
     {
-        JsonObject In(string region) => new()
-        {
-            ["Arn"] = $"arn:aws:kms:{region}:{key.AccountId}:key/{key.Id}",
-            ["Region"] = region,
-        };
+        JsonObject In(string region) =>
+            new() { ["Arn"] = $"arn:aws:kms:{region}:{key.AccountId}:key/{key.Id}", ["Region"] = region };
 
         return new JsonObject
         {

@@ -10,14 +10,18 @@ internal static class KeyOperations
 {
     public static JsonObject CreateKey(Call call)
     {
-        var name = call.In.OneOf("KeySpec", KeySpec.WireNames)
-            ?? call.In.OneOf("CustomerMasterKeySpec", KeySpec.WireNames) ?? KeySpec.SymmetricDefault;
+        var name =
+            call.In.OneOf("KeySpec", KeySpec.WireNames)
+            ?? call.In.OneOf("CustomerMasterKeySpec", KeySpec.WireNames)
+            ?? KeySpec.SymmetricDefault;
         var usage = call.In.OneOf("KeyUsage", KeySpec.WireUsages);
-        var origin = call.In.OneOf("Origin", ["AWS_KMS", KmsKey.External, "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"]) ?? "AWS_KMS";
+        var origin =
+            call.In.OneOf("Origin", ["AWS_KMS", KmsKey.External, "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"]) ?? "AWS_KMS";
         var description = call.In.Text("Description", max: 8192, min: 0) ?? "";
         var tags = Tags.Read(call.In);
         if (usage is null && name is not KeySpec.SymmetricDefault)
-            throw KmsException.Validation("You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.");
+            throw KmsException.Validation(
+                "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.");
         usage ??= KeySpec.EncryptDecrypt;
         var spec = KeySpec.Served(name);
         if (!spec.Allows(usage))
@@ -62,8 +66,13 @@ internal static class KeyOperations
 
     public static JsonObject ListKeys(Call call) =>
         Page.Of(
-            call, "Keys", call.World.KeysOf(call.Caller, call.Now), k => k.Id,
-            k => new JsonObject { ["KeyId"] = k.Id, ["KeyArn"] = k.Arn }, usual: 100, most: 1000);
+            call,
+            "Keys",
+            call.World.KeysOf(call.Caller, call.Now),
+            k => k.Id,
+            k => new JsonObject { ["KeyId"] = k.Id, ["KeyArn"] = k.Arn },
+            usual: 100,
+            most: 1000);
 
     public static JsonObject EnableKey(Call call) => SetEnabled(call, enabled: true);
 

@@ -75,7 +75,8 @@ internal sealed class KmsKey
     public string Arn => $"arn:aws:kms:{Region}:{AccountId}:key/{Id}";
 
     [JsonIgnore]
-    public bool IsPrimary => MultiRegion is null || string.Equals(MultiRegion.PrimaryRegion, Region, StringComparison.Ordinal);
+    public bool IsPrimary =>
+        MultiRegion is null || string.Equals(MultiRegion.PrimaryRegion, Region, StringComparison.Ordinal);
 
     public bool IsDeleted(DateTimeOffset now) => DeletionDate <= now;
 

@@ -52,7 +52,13 @@ internal sealed class MaterialHistory
     public void Rotate(KeyMaterial material, string type, DateTimeOffset at)
     {
         MakeCurrent(material);
-        Rotations.Add(new Rotation { At = at, Type = type, MaterialId = material.Id });
+        Rotations.Add(
+            new Rotation
+            {
+                At = at,
+                Type = type,
+                MaterialId = material.Id,
+            });
     }
 
     /// <summary>Does the automatic rotations whose dates have passed.</summary>

@@ -4,7 +4,9 @@ using SignSvc.Emulation.Wire;
 
 namespace SignSvc.Emulation.Keys;
 
-/// <summary>Multi-Region keys: one id and one material; policy, tags, aliases, grants and state are each Region's own.</summary>
+/// <summary>
+/// Multi-Region keys: one id and one material; policy, tags, aliases, grants and state are each Region's own.
+/// </summary>
 internal static class ReplicaOperations
 {
     private const string RegionPattern = @"^([a-z]+-){2,3}\d+$";
@@ -38,7 +40,8 @@ internal static class ReplicaOperations
             Description = description,
             Policy = policy,
             Tags = tags,
-            Materials = primary.Origin is KmsKey.External ? MaterialHistory.StartingWith(material: null) : primary.Materials,
+            Materials =
+                primary.Origin is KmsKey.External ? MaterialHistory.StartingWith(material: null) : primary.Materials,
             MultiRegion = regions,
         };
         regions.ReplicaRegions.Add(region);

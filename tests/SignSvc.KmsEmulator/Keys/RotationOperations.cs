@@ -3,7 +3,9 @@ using SignSvc.Emulation.Wire;
 
 namespace SignSvc.Emulation.Keys;
 
-/// <summary>Automatic and on-demand rotation of symmetric keys. On-demand rotation is done when the call returns.</summary>
+/// <summary>
+/// Automatic and on-demand rotation of symmetric keys. On-demand rotation is done when the call returns.
+/// </summary>
 internal static class RotationOperations
 {
     public static JsonObject EnableKeyRotation(Call call)
@@ -58,8 +60,10 @@ internal static class RotationOperations
         KeyMaterial next;
         if (key.Origin is KmsKey.External)
         {
-            next = key.Materials.Find(key.Materials.PendingId)
-                ?? throw KmsException.InvalidState($"No available key material pending rotation for the key: {key.Arn}.");
+            next =
+                key.Materials.Find(key.Materials.PendingId)
+                ?? throw KmsException.InvalidState(
+                    $"No available key material pending rotation for the key: {key.Arn}.");
             key.Materials.PendingId = null;
         }
         else
@@ -76,7 +80,8 @@ internal static class RotationOperations
         var include = call.In.OneOf("IncludeKeyMaterial", ["ALL_KEY_MATERIAL", "ROTATIONS_ONLY"]) ?? "ROTATIONS_ONLY";
         var key = call.World.Resolve(call, call.In.RequiredKeyId());
         RequireSymmetric(key);
-        var materials = key.Materials.All.Select((material, index) => (Material: material, Order: index.ToString("D6")));
+        var materials = key.Materials.All.Select(
+            (material, index) => (Material: material, Order: index.ToString("D6")));
         if (include is "ROTATIONS_ONLY")
             materials = materials.Where(m => RotationTo(m.Material) is not null);
         return Page.Of(call, "Rotations", materials, m => m.Order, m => ToJson(m.Material), usual: 100, most: 1000);
@@ -110,7 +115,9 @@ internal static class RotationOperations
     {
         if (string.Equals(material.Id, history.CurrentId, StringComparison.Ordinal))
             return "CURRENT";
-        return string.Equals(material.Id, history.PendingId, StringComparison.Ordinal) ? "PENDING_ROTATION" : "NON_CURRENT";
+        return string.Equals(material.Id, history.PendingId, StringComparison.Ordinal)
+            ? "PENDING_ROTATION"
+            : "NON_CURRENT";
     }
 
     private static KmsKey RotatableByAws(Call call)

@@ -40,16 +40,16 @@ internal sealed partial class World(WorldSettings settings)
     public IEnumerable<KmsKey> KeysOf(Caller caller, DateTimeOffset now)
     {
         ForgetDeleted(now);
-        return _keys.Values
-            .Where(k => k.VisibleFrom <= now && IsIn(k.AccountId, k.Region, caller))
+        return _keys
+            .Values.Where(k => k.VisibleFrom <= now && IsIn(k.AccountId, k.Region, caller))
             .OrderBy(k => k.Id, StringComparer.Ordinal);
     }
 
     public IEnumerable<Alias> AliasesOf(Caller caller, DateTimeOffset now)
     {
         ForgetDeleted(now);
-        return _aliases.Values
-            .Where(a => a.TargetAt(now) is not null && IsIn(a.AccountId, a.Region, caller))
+        return _aliases
+            .Values.Where(a => a.TargetAt(now) is not null && IsIn(a.AccountId, a.Region, caller))
             .OrderBy(a => a.Name, StringComparer.Ordinal);
     }
 
@@ -64,7 +64,9 @@ internal sealed partial class World(WorldSettings settings)
             _keys.Remove(key.Arn);
             foreach (var alias in _aliases.Values.Where(a => a.Targets(key)).ToList())
                 _aliases.Remove(alias.Arn);
-            if (key.MultiRegion is not { } regions || !regions.ReplicaRegions.Remove(key.Region) || regions.ReplicaRegions.Count > 0)
+            if (key.MultiRegion is not { } regions
+                || !regions.ReplicaRegions.Remove(key.Region)
+                || regions.ReplicaRegions.Count > 0)
                 continue;
             var primary = _keys.Values.FirstOrDefault(k => ReferenceEquals(k.MultiRegion, regions) && k.IsPrimary);
             if (primary is { PendingWindowInDays: { } days, DeletionDate: null })
@@ -72,7 +74,9 @@ internal sealed partial class World(WorldSettings settings)
         }
     }
 
-    /// <summary>Finds the key that a request names by id or ARN, and where the call allows it by alias or alias ARN.</summary>
+    /// <summary>
+    /// Finds the key that a request names by id or ARN, and where the call allows it by alias or alias ARN.
+    /// </summary>
     public KmsKey Resolve(Call call, string reference, bool aliases = false)
     {
         var arn = ArnOf(call, reference, aliases);
@@ -100,7 +104,9 @@ internal sealed partial class World(WorldSettings settings)
             if (!string.Equals(region, caller.Region, StringComparison.Ordinal))
                 throw KmsException.NotFound($"Invalid arn {region}");
             if (match.Groups["alias"].Success)
-                return aliases ? TargetOf(reference, call) : throw KmsException.NotFound($"Invalid keyId '{reference}'");
+                return aliases
+                    ? TargetOf(reference, call)
+                    : throw KmsException.NotFound($"Invalid keyId '{reference}'");
             return reference;
         }
 
@@ -125,11 +131,13 @@ internal sealed partial class World(WorldSettings settings)
 
     [GeneratedRegex(
         "^arn:aws[a-z-]*:kms:(?<region>[a-z0-9-]+):[0-9]{12}:(key/[A-Za-z0-9-]+|(?<alias>alias/[a-zA-Z0-9:/_-]+))$",
-        RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+        RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1000)]
     private static partial Regex Arn();
 
     [GeneratedRegex(
         "^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|mrk-[0-9a-f]{32})$",
-        RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+        RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1000)]
     private static partial Regex Id();
 }

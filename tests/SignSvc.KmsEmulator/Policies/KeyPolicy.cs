@@ -14,30 +14,56 @@ internal static class KeyPolicy
     private const int MaxLength = 32 * 1024;
 
     private static readonly string[] Elements =
-        ["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"];
+    [
+        "Sid",
+        "Effect",
+        "Principal",
+        "NotPrincipal",
+        "Action",
+        "NotAction",
+        "Resource",
+        "NotResource",
+        "Condition",
+    ];
 
     /// <summary>Operations that AWS allows on a key of another account.</summary>
     private static readonly string[] ForeignOperations =
-        ["CreateGrant", "Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "GenerateDataKeyPair",
-         "GenerateDataKeyPairWithoutPlaintext", "GenerateDataKeyWithoutPlaintext", "GetKeyRotationStatus", "GetPublicKey",
-         "ListGrants", "ListKeyRotations", "ReEncrypt", "RetireGrant", "RevokeGrant", "Sign", "Verify"];
+    [
+        "CreateGrant",
+        "Decrypt",
+        "DescribeKey",
+        "Encrypt",
+        "GenerateDataKey",
+        "GenerateDataKeyPair",
+        "GenerateDataKeyPairWithoutPlaintext",
+        "GenerateDataKeyWithoutPlaintext",
+        "GetKeyRotationStatus",
+        "GetPublicKey",
+        "ListGrants",
+        "ListKeyRotations",
+        "ReEncrypt",
+        "RetireGrant",
+        "RevokeGrant",
+        "Sign",
+        "Verify",
+    ];
 
     public static string Default(string accountId) =>
         $$"""
-        {
-          "Version" : "2012-10-17",
-          "Id" : "key-default-1",
-          "Statement" : [ {
-            "Sid" : "Enable IAM User Permissions",
-            "Effect" : "Allow",
-            "Principal" : {
-              "AWS" : "arn:aws:iam::{{accountId}}:root"
-            },
-            "Action" : "kms:*",
-            "Resource" : "*"
-          } ]
-        }
-        """;
+            {
+              "Version" : "2012-10-17",
+              "Id" : "key-default-1",
+              "Statement" : [ {
+                "Sid" : "Enable IAM User Permissions",
+                "Effect" : "Allow",
+                "Principal" : {
+                  "AWS" : "arn:aws:iam::{{accountId}}:root"
+                },
+                "Action" : "kms:*",
+                "Resource" : "*"
+              } ]
+            }
+            """;
 
     /// <summary>Reads and checks the member Policy; null where there is none.</summary>
     public static string? Read(Call call)
@@ -54,7 +80,9 @@ internal static class KeyPolicy
         return text;
     }
 
-    /// <summary>Whether a caller of another account may call an operation on a key: by its policy or by a grant.</summary>
+    /// <summary>
+    /// Whether a caller of another account may call an operation on a key: by its policy or by a grant.
+    /// </summary>
     public static bool AllowsForeign(KmsKey key, Caller caller, string operation)
     {
         if (!ForeignOperations.Contains(operation, StringComparer.Ordinal))
@@ -64,7 +92,8 @@ internal static class KeyPolicy
         return actions.Any(action =>
             statements.Any(s => Allows(s, caller.AccountId, action))
             || key.Grants.Exists(g =>
-                NamesAccount(g.GranteePrincipal, caller.AccountId) && g.Operations.Contains(action, StringComparer.Ordinal)));
+                NamesAccount(g.GranteePrincipal, caller.AccountId)
+                && g.Operations.Contains(action, StringComparer.Ordinal)));
     }
 
     public static JsonObject GetKeyPolicy(Call call)
@@ -109,7 +138,9 @@ internal static class KeyPolicy
 
         if (document is not JsonObject policy || policy["Statement"] is not { } statement)
             throw Malformed();
-        var list = statement is JsonArray array ? [.. array.Select(s => s as JsonObject ?? throw Malformed())] : new List<JsonObject> { statement as JsonObject ?? throw Malformed() };
+        var list = statement is JsonArray array
+            ? [.. array.Select(s => s as JsonObject ?? throw Malformed())]
+            : new List<JsonObject> { statement as JsonObject ?? throw Malformed() };
         if (list.Count == 0 || !list.TrueForAll(IsWellFormed))
             throw Malformed();
         return list;
@@ -147,12 +178,16 @@ internal static class KeyPolicy
             : name.Equals(action, StringComparison.OrdinalIgnoreCase);
     }
 
-    private static List<string> Texts(JsonNode? node) => node switch
-    {
-        JsonValue value when value.TryGetValue<string>(out var text) => [text],
-        JsonArray array => [.. array.OfType<JsonValue>().Select(v => v.TryGetValue<string>(out var text) ? text : "")],
-        _ => [],
-    };
+    private static List<string> Texts(JsonNode? node) =>
+        node switch
+        {
+            JsonValue value when value.TryGetValue<string>(out var text) => [text],
+            JsonArray array =>
+            [
+                .. array.OfType<JsonValue>().Select(v => v.TryGetValue<string>(out var text) ? text : ""),
+            ],
+            _ => [],
+        };
 
     private static KmsException Malformed(string? message = null) => new("MalformedPolicyDocumentException", message);
 }

@@ -17,12 +17,13 @@ public static class QuotaFamily
     /// <summary>Encrypt, Decrypt, ReEncrypt, GenerateDataKey with symmetric keys, and GenerateRandom.</summary>
     public const string Symmetric = "SYMMETRIC";
 
-    internal static string Of(KeyKind kind) => kind switch
-    {
-        KeyKind.Rsa => Rsa,
-        KeyKind.Ecc => Ecc,
-        _ => Symmetric,
-    };
+    internal static string Of(KeyKind kind) =>
+        kind switch
+        {
+            KeyKind.Rsa => Rsa,
+            KeyKind.Ecc => Ecc,
+            _ => Symmetric,
+        };
 
     internal static string OfDataKeyPair(KeySpec spec) => $"GenerateDataKeyPair.{spec.Name}";
 }

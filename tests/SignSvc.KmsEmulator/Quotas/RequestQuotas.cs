@@ -65,7 +65,9 @@ public sealed class RequestQuotas(TimeProvider clock)
     /// <summary>Requests per second of every family. The set is closed: a name that is not in it is an error.</summary>
     public IReadOnlyDictionary<string, double> Rates => _rates;
 
-    /// <summary>Sets requests per second of a family, in all accounts and Regions; buckets keep what they hold.</summary>
+    /// <summary>
+    /// Sets requests per second of a family, in all accounts and Regions; buckets keep what they hold.
+    /// </summary>
     public void Set(string family, double perSecond)
     {
         if (!Defaults.ContainsKey(family))
@@ -76,5 +78,7 @@ public sealed class RequestQuotas(TimeProvider clock)
 
     public bool TryTake(string account, string region, string family) =>
         !Enforced
-        || _buckets.GetOrAdd((account, region, family), static (_, c) => new TokenBucket(c), clock).TryTake(_rates[family]);
+        || _buckets
+            .GetOrAdd((account, region, family), static (_, c) => new TokenBucket(c), clock)
+            .TryTake(_rates[family]);
 }

@@ -1,6 +1,8 @@
 namespace SignSvc.Emulation.Quotas;
 
-/// <summary>A token bucket whose rate may change between takes. It starts full and holds one second's worth, at least one.</summary>
+/// <summary>
+/// A token bucket whose rate may change between takes. It starts full and holds one second's worth, at least one.
+/// </summary>
 internal sealed class TokenBucket(TimeProvider clock)
 {
     private readonly Lock _gate = new();

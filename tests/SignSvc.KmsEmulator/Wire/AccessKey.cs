@@ -17,7 +17,8 @@ public sealed record AccessKey(string Id, string AccountId)
     {
         var parts = text.Split(':', 3);
         if (parts.Length < 2 || !IsAccountId(parts[1]))
-            throw new FormatException("An access key is written ID:ACCOUNT or ID:ACCOUNT:SECRET; an account has 12 digits.");
+            throw new FormatException(
+                "An access key is written ID:ACCOUNT or ID:ACCOUNT:SECRET; an account has 12 digits.");
         return new AccessKey(parts[0], parts[1]) { Secret = parts.Length == 3 ? parts[2] : null };
     }
 

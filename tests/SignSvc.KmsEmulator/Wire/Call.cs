@@ -8,7 +8,12 @@ internal sealed record Caller(string AccessKeyId, string AccountId, string Regio
 
 /// <summary>One request on its way through an operation.</summary>
 internal sealed record Call(
-    string Operation, Caller Caller, Parameters In, World World, RequestQuotas Quotas, DateTimeOffset Now)
+    string Operation,
+    Caller Caller,
+    Parameters In,
+    World World,
+    RequestQuotas Quotas,
+    DateTimeOffset Now)
 {
     /// <summary>
     /// Takes one token of a quota. Use of another account's key is charged to the caller, as AWS does.
@@ -25,6 +30,7 @@ internal sealed record Call(
     {
         if (In.Flag("DryRun"))
             throw new KmsException(
-                "DryRunOperationException", "The request would have succeeded, but the DryRun option is set.");
+                "DryRunOperationException",
+                "The request would have succeeded, but the DryRun option is set.");
     }
 }

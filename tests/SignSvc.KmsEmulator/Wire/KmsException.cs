@@ -36,10 +36,13 @@ internal sealed class KmsException(string code, string? message = null, int stat
     public static KmsException InvalidCiphertext() => new("InvalidCiphertextException");
 
     public static KmsException Throttling() =>
-        new("ThrottlingException", "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.");
+        new(
+            "ThrottlingException",
+            "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.");
 
     public static KmsException AccessDenied(Caller caller, string operation, string resource) =>
-        new("AccessDeniedException",
+        new(
+            "AccessDeniedException",
             $"User: {caller.PrincipalArn} is not authorized to perform: kms:{operation} on resource: {resource} "
-            + $"because no resource-based policy allows the kms:{operation} action");
+                + $"because no resource-based policy allows the kms:{operation} action");
 }

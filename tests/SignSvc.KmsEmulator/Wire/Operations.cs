@@ -15,16 +15,29 @@ namespace SignSvc.Emulation.Wire;
 /// <param name="ChargedByName">Its quota is its own; else it charges the family of the key it uses.</param>
 /// <param name="Writes">It changes the world.</param>
 internal sealed record Operation(
-    string Name, Func<Call, JsonObject> Handle, bool Exclusive, bool ChargedByName, bool Writes);
+    string Name,
+    Func<Call, JsonObject> Handle,
+    bool Exclusive,
+    bool ChargedByName,
+    bool Writes);
 
 internal static class Operations
 {
     private static readonly Operation[] All =
     [
         // Key generation takes long: not under the gate.
-        new(nameof(KeyOperations.CreateKey), KeyOperations.CreateKey, Exclusive: false, ChargedByName: true, Writes: true),
-        new(nameof(ImportOperations.GetParametersForImport), ImportOperations.GetParametersForImport, Exclusive: false, ChargedByName: true, Writes: true),
-
+        new(
+            nameof(KeyOperations.CreateKey),
+            KeyOperations.CreateKey,
+            Exclusive: false,
+            ChargedByName: true,
+            Writes: true),
+        new(
+            nameof(ImportOperations.GetParametersForImport),
+            ImportOperations.GetParametersForImport,
+            Exclusive: false,
+            ChargedByName: true,
+            Writes: true),
         Change(KeyOperations.EnableKey),
         Change(KeyOperations.DisableKey),
         Change(KeyOperations.UpdateKeyDescription),
@@ -46,7 +59,6 @@ internal static class Operations
         Change(GrantOperations.RevokeGrant),
         Change(GrantOperations.RetireGrant),
         Change(KeyPolicy.PutKeyPolicy),
-
         Read(KeyOperations.DescribeKey),
         Read(KeyOperations.ListKeys),
         Read(Tags.ListResourceTags),
@@ -58,7 +70,6 @@ internal static class Operations
         Read(KeyPolicy.GetKeyPolicy),
         Read(KeyPolicy.ListKeyPolicies),
         Read(Signatures.GetPublicKey),
-
         Use(Signatures.Sign),
         Use(Signatures.Verify),
         Use(Encryption.Encrypt),
@@ -71,8 +82,9 @@ internal static class Operations
         Use(DataKeys.GenerateRandom),
     ];
 
-    public static readonly FrozenDictionary<string, Operation> ByName =
-        All.ToFrozenDictionary(o => o.Name, StringComparer.Ordinal);
+    public static readonly FrozenDictionary<string, Operation> ByName = All.ToFrozenDictionary(
+        o => o.Name,
+        StringComparer.Ordinal);
 
     private static Operation Change(Func<Call, JsonObject> handle) =>
         new(handle.Method.Name, handle, Exclusive: true, ChargedByName: true, Writes: true);

@@ -17,8 +17,13 @@ internal static class Page
     /// <param name="usual">Items where the request has no Limit.</param>
     /// <param name="most">Items at the most; a greater Limit is lowered, as the service does.</param>
     public static JsonObject Of<T>(
-        Call call, string member, IEnumerable<T> items, Func<T, string> orderKey, Func<T, JsonNode> toJson,
-        int usual, int most)
+        Call call,
+        string member,
+        IEnumerable<T> items,
+        Func<T, string> orderKey,
+        Func<T, JsonNode> toJson,
+        int usual,
+        int most)
     {
         var limit = Math.Min(call.In.Integer("Limit", 1, 1000) ?? usual, most);
         if (call.In.Text("Marker", max: 1024) is { } marker)

@@ -19,7 +19,9 @@ internal readonly struct Parameters(JsonElement body, string path = "")
         CheckLength(name, value, value.Length, min, max);
         if (pattern is not null && !Regex.IsMatch(value, pattern, RegexOptions.CultureInvariant, PatternTimeout))
             throw KmsException.Constraint(
-                Path(name), value, $"Member must satisfy regular expression pattern: {pattern}");
+                Path(name),
+                value,
+                $"Member must satisfy regular expression pattern: {pattern}");
         return value;
     }
 
@@ -34,7 +36,9 @@ internal readonly struct Parameters(JsonElement body, string path = "")
         var value = Text(name, max: 256, min: 0);
         if (value is not null && !values.Contains(value, StringComparer.Ordinal))
             throw KmsException.Constraint(
-                Path(name), value, $"Member must satisfy enum value set: [{string.Join(", ", values)}]");
+                Path(name),
+                value,
+                $"Member must satisfy enum value set: [{string.Join(", ", values)}]");
         return value;
     }
 
@@ -75,7 +79,9 @@ internal readonly struct Parameters(JsonElement body, string path = "")
     {
         if (Member(name) is not { } member)
             return null;
-        if (member.ValueKind != JsonValueKind.Number || !member.TryGetDouble(out var seconds) || Math.Abs(seconds) > 2e11)
+        if (member.ValueKind != JsonValueKind.Number
+            || !member.TryGetDouble(out var seconds)
+            || Math.Abs(seconds) > 2e11)
             throw Mistyped(name);
         return DateTimeOffset.UnixEpoch.AddSeconds(seconds);
     }
@@ -83,9 +89,14 @@ internal readonly struct Parameters(JsonElement body, string path = "")
     public IReadOnlyList<string> Texts(string name, int max)
     {
         var here = this;
-        return [.. Elements(name).Select(e => e.ValueKind == JsonValueKind.String && e.GetString()!.Length <= max
-            ? e.GetString()!
-            : throw here.Mistyped(name))];
+        return
+        [
+            .. Elements(name)
+                .Select(e =>
+                    e.ValueKind == JsonValueKind.String && e.GetString()!.Length <= max
+                        ? e.GetString()!
+                        : throw here.Mistyped(name)),
+        ];
     }
 
     /// <summary>The structures of a list, each with the path that the service's errors give it.</summary>
@@ -116,24 +127,25 @@ internal readonly struct Parameters(JsonElement body, string path = "")
         KmsException.Validation(
             $"1 validation error detected: Value null at '{Path(name)}' failed to satisfy constraint: Member must not be null");
 
-    private JsonElement[] Elements(string name) => Member(name) switch
-    {
-        null => [],
-        { ValueKind: JsonValueKind.Array } array => [.. array.EnumerateArray()],
-        _ => throw Mistyped(name),
-    };
+    private JsonElement[] Elements(string name) =>
+        Member(name) switch
+        {
+            null => [],
+            { ValueKind: JsonValueKind.Array } array => [.. array.EnumerateArray()],
+            _ => throw Mistyped(name),
+        };
 
     private JsonElement? Member(string name) =>
-        body.ValueKind == JsonValueKind.Object && body.TryGetProperty(name, out var member)
-            && member.ValueKind != JsonValueKind.Null
+        body.ValueKind == JsonValueKind.Object
+        && body.TryGetProperty(name, out var member)
+        && member.ValueKind != JsonValueKind.Null
             ? member
             : null;
 
     private void CheckLength(string name, string? value, int length, int min, int max)
     {
         if (length < min)
-            throw KmsException.Constraint(
-                Path(name), value, $"Member must have length greater than or equal to {min}");
+            throw KmsException.Constraint(Path(name), value, $"Member must have length greater than or equal to {min}");
         if (length > max)
             throw KmsException.Constraint(Path(name), value, $"Member must have length less than or equal to {max}");
     }
@@ -141,5 +153,7 @@ internal readonly struct Parameters(JsonElement body, string path = "")
     private string Path(string name) => $"{path}{char.ToLowerInvariant(name[0])}{name[1..]}";
 
     private KmsException Mistyped(string name) =>
-        new("SerializationException", $"The member {Path(name)} has a value of another type than the API model gives it.");
+        new(
+            "SerializationException",
+            $"The member {Path(name)} has a value of another type than the API model gives it.");
 }

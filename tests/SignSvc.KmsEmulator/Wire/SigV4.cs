@@ -26,17 +26,27 @@ internal sealed partial class SigV4(ImmutableArray<AccessKey> accessKeys, Sts st
                 "IncompleteSignatureException",
                 "Authorization header requires 'Credential', 'SignedHeaders' and 'Signature' parameters.");
 
-        var (keyId, day, region, service) =
-            (match.Groups["key"].Value, match.Groups["day"].Value, match.Groups["region"].Value, match.Groups["service"].Value);
+        var (keyId, day, region, service) = (
+            match.Groups["key"].Value,
+            match.Groups["day"].Value,
+            match.Groups["region"].Value,
+            match.Groups["service"].Value);
         var accessKey = Find(keyId);
         if (service is not ("kms" or "sts"))
             throw new KmsException(
-                "InvalidSignatureException", $"Credential should be scoped to correct service: 'kms', not '{service}'.");
+                "InvalidSignatureException",
+                $"Credential should be scoped to correct service: 'kms', not '{service}'.");
         CheckDate(request, day);
         if (accessKey.Secret is { } secret)
         {
             var scope = $"{day}/{region}/{service}/aws4_request";
-            CheckSignature(request, body, secret, scope, match.Groups["headers"].Value, match.Groups["signature"].Value);
+            CheckSignature(
+                request,
+                body,
+                secret,
+                scope,
+                match.Groups["headers"].Value,
+                match.Groups["signature"].Value);
         }
 
         return new Caller(keyId, accessKey.AccountId, region, accessKey.PrincipalArn);
@@ -49,7 +59,9 @@ internal sealed partial class SigV4(ImmutableArray<AccessKey> accessKeys, Sts st
         if (accessKeys.IsEmpty)
             return AccessKey.Implied(keyId);
         return accessKeys.FirstOrDefault(k => string.Equals(k.Id, keyId, StringComparison.Ordinal))
-            ?? throw new KmsException("UnrecognizedClientException", "The security token included in the request is invalid.");
+            ?? throw new KmsException(
+                "UnrecognizedClientException",
+                "The security token included in the request is invalid.");
     }
 
     private void CheckDate(HttpRequest request, string day)
@@ -57,18 +69,23 @@ internal sealed partial class SigV4(ImmutableArray<AccessKey> accessKeys, Sts st
         const string Format = "yyyyMMdd'T'HHmmss'Z'";
         var text = request.Headers["X-Amz-Date"].ToString();
         if (!DateTimeOffset.TryParseExact(
-                text, Format, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var date))
+                text,
+                Format,
+                CultureInfo.InvariantCulture,
+                DateTimeStyles.AssumeUniversal,
+                out var date))
             throw new KmsException(
-                "IncompleteSignatureException", "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.");
+                "IncompleteSignatureException",
+                "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.");
         if (!text.StartsWith(day, StringComparison.Ordinal))
             throw new KmsException(
-                "InvalidSignatureException", $"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{day}' != '{text[..8]}'.");
+                "InvalidSignatureException",
+                $"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{day}' != '{text[..8]}'.");
         var now = clock.GetUtcNow();
         if ((date - now).Duration() > Window)
         {
-            var (what, limit, word) = date < now
-                ? ("expired", now - Window, "earlier")
-                : ("not yet current", now + Window, "later");
+            var (what, limit, word) =
+                date < now ? ("expired", now - Window, "earlier") : ("not yet current", now + Window, "later");
             throw new KmsException(
                 "InvalidSignatureException",
                 $"Signature {what}: {text} is now {word} than {limit.ToString(Format, CultureInfo.InvariantCulture)} ({now.ToString(Format, CultureInfo.InvariantCulture)} {(date < now ? '-' : '+')} 5 min.)");
@@ -77,10 +94,19 @@ internal sealed partial class SigV4(ImmutableArray<AccessKey> accessKeys, Sts st
 
     /// <summary>The four steps of "Create a signed AWS API request" for a POST without a query.</summary>
     private static void CheckSignature(
-        HttpRequest request, ReadOnlySpan<byte> body, string secret, string scope, string signedHeaders, string signature)
+        HttpRequest request,
+        ReadOnlySpan<byte> body,
+        string secret,
+        string scope,
+        string signedHeaders,
+        string signature)
     {
         var canonical = new StringBuilder()
-            .Append(request.Method).Append('\n').Append(request.Path.Value).Append('\n').Append('\n');
+            .Append(request.Method)
+            .Append('\n')
+            .Append(request.Path.Value)
+            .Append('\n')
+            .Append('\n');
         foreach (var name in signedHeaders.Split(';'))
             canonical.Append(name).Append(':').Append(Folded(request.Headers[name].ToString())).Append('\n');
         canonical.Append('\n').Append(signedHeaders).Append('\n').Append(Hex(SHA256.HashData(body)));
@@ -91,7 +117,9 @@ internal sealed partial class SigV4(ImmutableArray<AccessKey> accessKeys, Sts st
         foreach (var part in scope.Split('/'))
             key = HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(part));
         var expected = Hex(HMACSHA256.HashData(key, Encoding.UTF8.GetBytes(toSign)));
-        if (!CryptographicOperations.FixedTimeEquals(Encoding.ASCII.GetBytes(expected), Encoding.ASCII.GetBytes(signature)))
+        if (!CryptographicOperations.FixedTimeEquals(
+                Encoding.ASCII.GetBytes(expected),
+                Encoding.ASCII.GetBytes(signature)))
             throw new KmsException(
                 "InvalidSignatureException",
                 "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.");
@@ -103,7 +131,8 @@ internal sealed partial class SigV4(ImmutableArray<AccessKey> accessKeys, Sts st
 
     [GeneratedRegex(
         "^AWS4-HMAC-SHA256 Credential=(?<key>[A-Za-z0-9]{1,128})/(?<day>[0-9]{8})/(?<region>[a-z0-9-]{1,32})/(?<service>[a-z0-9]+)/aws4_request, ?SignedHeaders=(?<headers>[a-z0-9;-]+), ?Signature=(?<signature>[0-9a-f]{64})$",
-        RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+        RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1000)]
     private static partial Regex Form();
 
     [GeneratedRegex(" {2,}", RegexOptions.None, matchTimeoutMilliseconds: 1000)]

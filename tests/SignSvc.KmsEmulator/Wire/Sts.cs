@@ -37,8 +37,11 @@ internal sealed partial class Sts(TimeProvider clock)
             {
                 "GetCallerIdentity" => Identity(caller!),
                 "AssumeRole" or "AssumeRoleWithWebIdentity" => Assume(
-                    form.GetValueOrDefault("RoleArn").ToString(), form.GetValueOrDefault("RoleSessionName").ToString()),
-                _ => throw new KmsException("InvalidAction", $"Could not find operation {action} for version 2011-06-15"),
+                    form.GetValueOrDefault("RoleArn").ToString(),
+                    form.GetValueOrDefault("RoleSessionName").ToString()),
+                _ => throw new KmsException(
+                    "InvalidAction",
+                    $"Could not find operation {action} for version 2011-06-15"),
             };
             answer = new XElement(Namespace + $"{action}Response", new XElement(Namespace + $"{action}Result", result));
         }
@@ -47,7 +50,11 @@ internal sealed partial class Sts(TimeProvider clock)
             context.Response.StatusCode = error.Status;
             answer = new XElement(
                 Namespace + "ErrorResponse",
-                Element("Error", Element("Type", "Sender"), Element("Code", error.Code), Element("Message", error.WireMessage ?? "")));
+                Element(
+                    "Error",
+                    Element("Type", "Sender"),
+                    Element("Code", error.Code),
+                    Element("Message", error.WireMessage ?? "")));
         }
 
         context.Response.ContentType = "text/xml";
@@ -55,7 +62,11 @@ internal sealed partial class Sts(TimeProvider clock)
     }
 
     private static object[] Identity(Caller caller) =>
-        [Element("Arn", caller.PrincipalArn), Element("UserId", caller.AccessKeyId), Element("Account", caller.AccountId)];
+        [
+            Element("Arn", caller.PrincipalArn),
+            Element("UserId", caller.AccessKeyId),
+            Element("Account", caller.AccountId),
+        ];
 
     private object[] Assume(string roleArn, string session)
     {
@@ -79,12 +90,18 @@ internal sealed partial class Sts(TimeProvider clock)
                 Element("SecretAccessKey", accessKey.Secret),
                 Element("SessionToken", Convert.ToBase64String(RandomNumberGenerator.GetBytes(48))),
                 Element("Expiration", clock.GetUtcNow().AddHours(1).ToString("yyyy-MM-dd'T'HH:mm:ss'Z'"))),
-            Element("AssumedRoleUser", Element("AssumedRoleId", $"{accessKey.Id}:{session}"), Element("Arn", accessKey.PrincipalArn)),
+            Element(
+                "AssumedRoleUser",
+                Element("AssumedRoleId", $"{accessKey.Id}:{session}"),
+                Element("Arn", accessKey.PrincipalArn)),
         ];
     }
 
     private static XElement Element(string name, params object[] content) => new(Namespace + name, content);
 
-    [GeneratedRegex("^arn:aws[a-z-]*:iam::(?<account>[0-9]{12}):role/(.+/)?(?<role>[^/]+)$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(
+        "^arn:aws[a-z-]*:iam::(?<account>[0-9]{12}):role/(.+/)?(?<role>[^/]+)$",
+        RegexOptions.ExplicitCapture,
+        matchTimeoutMilliseconds: 1000)]
     private static partial Regex RoleArn();
 }

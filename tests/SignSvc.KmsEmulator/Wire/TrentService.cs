@@ -15,12 +15,15 @@ internal sealed class TrentService(KmsEmulator emulator, SigV4 signatures, Sts s
     private const string TargetPrefix = "TrentService.";
     private const string ContentType = "application/x-amz-json-1.1";
 
-    private static readonly JsonSerializerOptions Json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     public async Task InvokeAsync(HttpContext context)
     {
         var target = context.Request.Headers["X-Amz-Target"].ToString();
-        context.Response.Headers["x-amzn-RequestId"] = Guid.CreateVersion7(emulator.Options.RequestClock.GetUtcNow()).ToString();
+        context.Response.Headers["x-amzn-RequestId"] = NewRequestId();
         if (target.Length == 0 && context.Request.HasFormContentType)
         {
             await sts.InvokeAsync(context, await ReadBodyAsync(context));
@@ -28,7 +31,8 @@ internal sealed class TrentService(KmsEmulator emulator, SigV4 signatures, Sts s
         }
 
         var name = target.StartsWith(TargetPrefix, StringComparison.Ordinal) ? target[TargetPrefix.Length..] : "";
-        if (!HttpMethods.IsPost(context.Request.Method) || context.Request.Path != "/"
+        if (!HttpMethods.IsPost(context.Request.Method)
+            || context.Request.Path != "/"
             || !Operations.ByName.TryGetValue(name, out var operation))
         {
             await WriteErrorAsync(context, new KmsException("UnknownOperationException"));
@@ -66,12 +70,16 @@ internal sealed class TrentService(KmsEmulator emulator, SigV4 signatures, Sts s
 
         using var document = Parse(body);
         var call = new Call(
-            operation.Name, caller, new Parameters(document.RootElement), emulator.World, emulator.Quotas,
+            operation.Name,
+            caller,
+            new Parameters(document.RootElement),
+            emulator.World,
+            emulator.Quotas,
             emulator.Options.Clock.GetUtcNow());
         if (operation.ChargedByName)
             call.Charge(operation.Name);
         var answer = Run(operation, call);
-        await emulator.SaveAsync(context.RequestAborted);
+        await emulator.SaveAsync();
 
         if (fault is { AfterExecution: true } && await StrikeAsync(context, fault, cleared))
             return null;
@@ -105,7 +113,10 @@ internal sealed class TrentService(KmsEmulator emulator, SigV4 signatures, Sts s
                 throw new KmsException(fault.Code, "The request was rejected by a scripted fault.", fault.Status);
             case FaultKind.Hang:
                 await cleared
-                    .WaitAsync(fault.HangFor ?? Timeout.InfiniteTimeSpan, emulator.Options.RequestClock, context.RequestAborted)
+                    .WaitAsync(
+                        fault.HangFor ?? Timeout.InfiniteTimeSpan,
+                        emulator.Options.RequestClock,
+                        context.RequestAborted)
                     .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 Reset(context);
                 return true;
@@ -116,6 +127,8 @@ internal sealed class TrentService(KmsEmulator emulator, SigV4 signatures, Sts s
                 return false;
         }
     }
+
+    private string NewRequestId() => Guid.CreateVersion7(emulator.Options.RequestClock.GetUtcNow()).ToString();
 
     private async Task DelayAsync(TimeSpan time, CancellationToken cancellationToken)
     {
@@ -142,7 +155,9 @@ internal sealed class TrentService(KmsEmulator emulator, SigV4 signatures, Sts s
     {
         try
         {
-            return JsonDocument.Parse(body.Length == 0 ? "{}"u8.ToArray() : body, new JsonDocumentOptions { MaxDepth = 16 });
+            return JsonDocument.Parse(
+                body.Length == 0 ? "{}"u8.ToArray() : body,
+                new JsonDocumentOptions { MaxDepth = 16 });
         }
         catch (JsonException)
         {
