@@ -54,6 +54,7 @@ public sealed class AccessTests
         string[] refused =
         [
             "{",
+            """{"Statement":[],"Statement":[]}""",
             "[]",
             "{}",
             """{"Statement":[]}""",
@@ -123,6 +124,12 @@ public sealed class AccessTests
         await running.Kms.DoAsync("PutKeyPolicy", new { key.KeyId, Policy = policy.ToJsonString() });
         await foreign.DoAsync("Sign", request);
         await foreign.RefusedAsync("AccessDeniedException", "DisableKey", new { KeyId = key.Arn });
+
+        policy["Statement"]!
+            .AsArray()
+            .Add(JsonNode.Parse("""{"Effect":"Deny","Principal":"*","Action":"kms:Sign","Resource":"*"}"""));
+        await running.Kms.DoAsync("PutKeyPolicy", new { key.KeyId, Policy = policy.ToJsonString() });
+        await foreign.RefusedAsync("AccessDeniedException", "Sign", request);
     }
 
     [Fact]

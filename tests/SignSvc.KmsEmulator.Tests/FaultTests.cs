@@ -83,7 +83,8 @@ public sealed class FaultTests
         running.Emulator.Faults.Add(Fault.Hang("ListKeys"));
         var hanging = running.Kms.SendAsync("ListKeys");
         await running.Kms.DoAsync("ListAliases");
-        await Task.Delay(TimeSpan.FromMilliseconds(200), TimeProvider.System, TestContext.Current.CancellationToken);
+        while (running.Emulator.Faults.Struck == 0)
+            await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, TestContext.Current.CancellationToken);
         Assert.False(hanging.IsCompleted);
         running.Emulator.Faults.Clear();
         await Assert.ThrowsAsync<HttpRequestException>(() => hanging);

@@ -209,6 +209,25 @@ public sealed class KeyStateTests
     }
 
     [Fact]
+    public async Task A_key_waits_for_former_material_too_once_that_was_deleted()
+    {
+        await using var running = await RunningEmulator.StartAsync();
+        var keyId = (await running.Kms.DoAsync("CreateKey", new { Origin = "EXTERNAL" })).KeyId;
+        var former = await (await Import.BeginAsync(running.Kms, keyId)).SendAsync(Digest);
+        var next = Enumerable.Repeat((byte)1, 32).ToArray();
+        await (await Import.BeginAsync(running.Kms, keyId)).SendAsync(next, "NEW_KEY_MATERIAL");
+        await running.Kms.DoAsync("RotateKeyOnDemand", new { KeyId = keyId });
+        await running.Kms.DoAsync(
+            "DeleteImportedKeyMaterial",
+            new { KeyId = keyId, KeyMaterialId = former.Text("KeyMaterialId") });
+        Assert.Equal("PendingImport", await running.StateAsync(keyId));
+        var other = await (await Import.BeginAsync(running.Kms, keyId)).SendAsync(new byte[31]);
+        Assert.Equal("IncorrectKeyMaterialException", other.Error);
+        Assert.Null((await (await Import.BeginAsync(running.Kms, keyId)).SendAsync(Digest)).Error);
+        Assert.Equal("Enabled", await running.StateAsync(keyId));
+    }
+
+    [Fact]
     public async Task An_import_token_is_good_for_24_hours()
     {
         await using var running = await RunningEmulator.StartAsync();

@@ -46,7 +46,7 @@ public sealed class KmsEmulator : IAsyncDisposable
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = MaxRequestBody;
-            kestrel.Listen(IPAddress.Parse(options.Url.Host), options.Url.Port);
+            kestrel.Listen(AddressOf(options.Url), options.Url.Port);
         });
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromMilliseconds(100));
         _app = builder.Build();
@@ -102,4 +102,7 @@ public sealed class KmsEmulator : IAsyncDisposable
         lock (_drawing)
             return Latency.Draw(_random);
     }
+
+    private static IPAddress AddressOf(Uri url) =>
+        url.Host is "localhost" ? IPAddress.Loopback : IPAddress.Parse(url.Host);
 }

@@ -193,6 +193,9 @@ def identity():
         "kms", region_name="us-east-1", endpoint_url=ENDPOINT, aws_access_key_id=role["AccessKeyId"],
         aws_secret_access_key=role["SecretAccessKey"], aws_session_token=role["SessionToken"])
     assert assumed.create_key()["KeyMetadata"]["AWSAccountId"] == "222222222222"
+    by_token = sts.assume_role_with_web_identity(
+        RoleArn="arn:aws:iam::333333333333:role/ci", RoleSessionName="session", WebIdentityToken="e30.e30.")
+    assert by_token["AssumedRoleUser"]["Arn"] == "arn:aws:sts::333333333333:assumed-role/ci/session"
 
 
 key = keys()

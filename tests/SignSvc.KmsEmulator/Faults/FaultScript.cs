@@ -19,6 +19,9 @@ public sealed class FaultScript(int seed)
         }
     }
 
+    /// <summary>Requests that got a fault since the start.</summary>
+    public int Struck { get; private set; }
+
     public void Add(Fault fault)
     {
         if (fault.Probability is not (>= 0 and <= 1) || fault.Times < 1 || fault.Skip < 0)
@@ -46,6 +49,8 @@ public sealed class FaultScript(int seed)
         lock (_gate)
         {
             var line = _lines.Find(l => l.Hits > 0 && Fits(l.Fault, operation, caller) && Strikes(l));
+            if (line is not null)
+                Struck++;
             return (line?.Fault, _cleared.Task);
         }
     }

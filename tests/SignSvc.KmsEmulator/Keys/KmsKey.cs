@@ -88,7 +88,7 @@ internal sealed class KmsKey
             return KeyState.PendingReplicaDeletion;
         if (ReadyFrom > now)
             return KeyState.Creating;
-        if (Materials.Current?.IsPresent(now) != true)
+        if (!Materials.IsComplete(now))
             return KeyState.PendingImport;
         return Enabled ? KeyState.Enabled : KeyState.Disabled;
     }

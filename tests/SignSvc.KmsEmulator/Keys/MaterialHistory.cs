@@ -32,6 +32,13 @@ internal sealed class MaterialHistory
     [JsonIgnore]
     public int OnDemandRotations => Rotations.Count(r => r.Type is Rotation.OnDemand);
 
+    /// <summary>
+    /// A key works while all its material is there, former material included; only what waits for its rotation may lack.
+    /// </summary>
+    public bool IsComplete(DateTimeOffset now) =>
+        CurrentId is not null
+        && All.TrueForAll(m => m.IsPresent(now) || string.Equals(m.Id, PendingId, StringComparison.Ordinal));
+
     public static MaterialHistory StartingWith(KeyMaterial? material)
     {
         var history = new MaterialHistory();

@@ -61,7 +61,7 @@ internal static class RotationOperations
         if (key.Origin is KmsKey.External)
         {
             next =
-                key.Materials.Find(key.Materials.PendingId)
+                key.Materials.All.Find(m => IsPending(m) && m.IsPresent(call.Now))
                 ?? throw KmsException.InvalidState(
                     $"No available key material pending rotation for the key: {key.Arn}.");
             key.Materials.PendingId = null;
@@ -73,6 +73,9 @@ internal static class RotationOperations
 
         key.Materials.Rotate(next, Rotation.OnDemand, call.Now);
         return new JsonObject { ["KeyId"] = key.Arn };
+
+        bool IsPending(KeyMaterial material) =>
+            string.Equals(material.Id, key.Materials.PendingId, StringComparison.Ordinal);
     }
 
     public static JsonObject ListKeyRotations(Call call)

@@ -74,14 +74,15 @@ internal static class KeyPolicy
         if (text.Length > MaxLength)
             throw KmsException.LimitExceeded($"The key policy is longer than {MaxLength} bytes.");
         var statements = Statements(text);
-        var staysChangeable = statements.Any(s => Allows(s, call.Caller.AccountId, "PutKeyPolicy"));
+        var staysChangeable = statements.Any(s => Matches(s, "Allow", call.Caller.AccountId, "PutKeyPolicy"));
         if (!staysChangeable && !call.In.Flag("BypassPolicyLockoutSafetyCheck"))
             throw Malformed("The new key policy will not allow you to update the key policy in the future.");
         return text;
     }
 
     /// <summary>
-    /// Whether a caller of another account may call an operation on a key: by its policy or by a grant.
+    /// Whether a caller of another account may call an operation on a key: by its policy or by a grant, where no
+    /// statement denies it.
     /// </summary>
     public static bool AllowsForeign(KmsKey key, Caller caller, string operation)
     {
@@ -90,10 +91,11 @@ internal static class KeyPolicy
         var statements = Statements(key.Policy);
         string[] actions = operation is "ReEncrypt" ? ["ReEncryptFrom", "ReEncryptTo"] : [operation];
         return actions.Any(action =>
-            statements.Any(s => Allows(s, caller.AccountId, action))
-            || key.Grants.Exists(g =>
-                NamesAccount(g.GranteePrincipal, caller.AccountId)
-                && g.Operations.Contains(action, StringComparer.Ordinal)));
+            !statements.Exists(s => Matches(s, "Deny", caller.AccountId, action))
+            && (statements.Exists(s => Matches(s, "Allow", caller.AccountId, action))
+                || key.Grants.Exists(g =>
+                    NamesAccount(g.GranteePrincipal, caller.AccountId)
+                    && g.Operations.Contains(action, StringComparer.Ordinal))));
     }
 
     public static JsonObject GetKeyPolicy(Call call)
@@ -129,7 +131,8 @@ internal static class KeyPolicy
         JsonNode? document;
         try
         {
-            document = JsonNode.Parse(text);
+            document = JsonNode.Parse(
+                text, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 16 });
         }
         catch (JsonException)
         {
@@ -153,9 +156,9 @@ internal static class KeyPolicy
         && statement.ContainsKey("Action") != statement.ContainsKey("NotAction")
         && statement.ContainsKey("Resource") != statement.ContainsKey("NotResource");
 
-    private static bool Allows(JsonObject statement, string accountId, string action)
+    private static bool Matches(JsonObject statement, string effect, string accountId, string action)
     {
-        if (Texts(statement["Effect"]) is not ["Allow"])
+        if (!Texts(statement["Effect"]).Contains(effect, StringComparer.Ordinal))
             return false;
         var principals = statement["Principal"] is JsonObject map ? Texts(map["AWS"]) : Texts(statement["Principal"]);
         return principals.Any(p => p is "*" || NamesAccount(p, accountId))

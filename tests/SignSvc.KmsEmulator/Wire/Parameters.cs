@@ -119,7 +119,7 @@ internal readonly struct Parameters(JsonElement body, string path = "")
         if (member.ValueKind != JsonValueKind.Object)
             throw Mistyped(name);
         foreach (var entry in member.EnumerateObject())
-            map[entry.Name] = entry.Value.GetString() ?? throw Mistyped(name);
+            map[entry.Name] = entry.Value.ValueKind == JsonValueKind.String ? entry.Value.GetString()! : throw Mistyped(name);
         return map;
     }
 
