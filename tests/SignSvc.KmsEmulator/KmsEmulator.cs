@@ -38,10 +38,12 @@ public sealed class KmsEmulator : IAsyncDisposable
         sts.Signatures = signatures;
         var service = new TrentService(this, signatures, sts);
 
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
-        if (!options.Log)
-            builder.Logging.ClearProviders();
+        // Empty: settings and variables meant for the service under test must not reach its stand-in.
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
+        builder.Services.AddRouting();
+        if (options.Log)
+            builder.Logging.AddSimpleConsole().AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
+        builder.WebHost.UseKestrelCore();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;

@@ -67,42 +67,10 @@ internal sealed class KeyMaterial
     public bool IsPresent(DateTimeOffset now) => Secret is not null && !(ValidTo <= now);
 
     [JsonIgnore]
-    public RSA Rsa
-    {
-        get
-        {
-            lock (_opening)
-            {
-                if (_rsa is null)
-                {
-                    var rsa = RSA.Create();
-                    rsa.ImportPkcs8PrivateKey(Secret, out _);
-                    _rsa = rsa;
-                }
-
-                return _rsa;
-            }
-        }
-    }
+    public RSA Rsa => Open(ref _rsa, RSA.Create);
 
     [JsonIgnore]
-    public ECDsa Ecdsa
-    {
-        get
-        {
-            lock (_opening)
-            {
-                if (_ecdsa is null)
-                {
-                    var ecdsa = ECDsa.Create();
-                    ecdsa.ImportPkcs8PrivateKey(Secret, out _);
-                    _ecdsa = ecdsa;
-                }
-
-                return _ecdsa;
-            }
-        }
-    }
+    public ECDsa Ecdsa => Open(ref _ecdsa, ECDsa.Create);
 
     /// <summary>SubjectPublicKeyInfo, DER.</summary>
     public byte[] PublicKey(KeySpec spec) =>
@@ -110,6 +78,22 @@ internal sealed class KeyMaterial
 
     public static string IdOf(string keyId, byte[] secret) =>
         Convert.ToHexStringLower(HMACSHA256.HashData(secret, Encoding.UTF8.GetBytes(keyId)));
+
+    private T Open<T>(ref T? pair, Func<T> create)
+        where T : AsymmetricAlgorithm
+    {
+        lock (_opening)
+        {
+            if (pair is null)
+            {
+                var opened = create();
+                opened.ImportPkcs8PrivateKey(Secret, out _);
+                pair = opened;
+            }
+
+            return pair;
+        }
+    }
 
     private static string? CurveOid(ECDsa ecdsa) =>
         ecdsa.ExportParameters(includePrivateParameters: false).Curve.Oid.Value;
