@@ -7,6 +7,9 @@ internal static class InputFile
 {
     public const string StandardInput = "-";
 
+    public static string NameOf(string path) =>
+        string.Equals(path, StandardInput, StringComparison.Ordinal) ? "standard input" : path;
+
     /// <summary>For a stream that is read once from its beginning to its end.</summary>
     public static Stream Open(string path)
     {
@@ -38,7 +41,7 @@ internal static class InputFile
         var length = await stream.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancellationToken);
         return length <= maxBytes
             ? buffer[..length]
-            : throw CommandException.Usage($"{path} is larger than {maxBytes} bytes: it is not what belongs here.");
+            : throw CommandException.Usage($"{NameOf(path)} is larger than {maxBytes} bytes: it is not what belongs here.");
     }
 
     /// <summary>Reads a small file of text, without the white space around it.</summary>

@@ -60,7 +60,7 @@ internal static class SignCommand
         if (output is null)
             await StandardOutput.WriteAsync(signature, cancellationToken);
         Remarks.Write(
-            $"Signed {path} with {key} version {signed.Version}: {signed.Algorithm}, {signed.Encoding}, protection {signed.Protection}, kid {signed.Kid}, audit {signed.AuditId}");
+            $"Signed {InputFile.NameOf(path)} with {key} version {signed.Version}: {signed.Algorithm}, {signed.Encoding}, protection {signed.Protection}, kid {signed.Kid}, audit {signed.AuditId}");
         foreach (var warning in signed.Warnings ?? [])
             Remarks.Warn(warning);
         return ExitCode.Ok;

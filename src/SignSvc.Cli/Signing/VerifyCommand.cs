@@ -48,7 +48,7 @@ internal static class VerifyCommand
         else if (answer.Valid)
             Console.Out.WriteLine(Remarks.Plain($"valid: {SignerOf(parsed, answer)}"));
         else
-            Remarks.Write($"signsvc: NOT valid: the signature is not one of {path} by {SignerOf(parsed, answer)}.");
+            Remarks.Write($"signsvc: NOT valid: the signature is not one of {InputFile.NameOf(path)} by {SignerOf(parsed, answer)}.");
         return answer.Valid ? ExitCode.Ok : ExitCode.NotValid;
     }
 

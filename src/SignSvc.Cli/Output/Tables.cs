@@ -34,7 +34,7 @@ internal static class Tables
             table.AddColumn(new TableColumn(new Text(heading, new Style(decoration: Decoration.Bold))).PadLeft(0).PadRight(2));
         foreach (var row in rows)
             table.AddRow(row.Select(Render));
-        Terminal().Write(table);
+        Write(table);
     }
 
     /// <summary>One thing: a name and a value on each line.</summary>
@@ -45,25 +45,35 @@ internal static class Tables
         table.AddColumn(new TableColumn("").PadLeft(0).PadRight(0));
         foreach (var (name, value) in facts)
             table.AddRow(new Text(name), Render(value));
-        Terminal().Write(table);
+        Write(table);
     }
 
     private static Text Render(Cell cell) =>
         new(Remarks.Plain(cell.Text), cell.Stands ? new Style(foreground: Color.Yellow) : null);
 
-    private static IAnsiConsole Terminal()
+    private static void Write(Table table)
     {
-        // https://no-color.org: set and not empty.
-        var isPlain = Console.IsOutputRedirected || Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 };
-        var console = AnsiConsole.Create(new AnsiConsoleSettings
+        if (!Console.IsOutputRedirected)
         {
-            Ansi = isPlain ? AnsiSupport.No : AnsiSupport.Detect,
-            ColorSystem = isPlain ? ColorSystemSupport.NoColors : ColorSystemSupport.Detect,
-            Interactive = InteractionSupport.No,
-            Out = new AnsiConsoleOutput(Console.Out),
-        });
-        if (Console.IsOutputRedirected)
-            console.Profile.Width = Unbounded;
-        return console;
+            // https://no-color.org: set and not empty.
+            var isPlain = Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 };
+            Open(Console.Out, isPlain).Write(table);
+            return;
+        }
+
+        using var text = new StringWriter();
+        var console = Open(text, isPlain: true);
+        console.Profile.Width = Unbounded;
+        console.Write(table);
+        foreach (var line in text.ToString().AsSpan().TrimEnd().EnumerateLines())
+            Console.Out.WriteLine(line.TrimEnd());
     }
+
+    private static IAnsiConsole Open(TextWriter output, bool isPlain) => AnsiConsole.Create(new AnsiConsoleSettings
+    {
+        Ansi = isPlain ? AnsiSupport.No : AnsiSupport.Detect,
+        ColorSystem = isPlain ? ColorSystemSupport.NoColors : ColorSystemSupport.Detect,
+        Interactive = InteractionSupport.No,
+        Out = new AnsiConsoleOutput(output),
+    });
 }
