@@ -80,7 +80,7 @@ public sealed class TokenTests(ServiceProcess service) : IDisposable
     [Fact]
     public async Task A_document_of_another_issuer_is_refused()
     {
-        var issued = (await _signsvc.RunAsync("token", "issue")).Ended(0);
+        var issued = (await _signsvc.RunAsync("token", "issue", "--audience", "a")).Ended(0);
         await using var other = StrangeServer.Answering("200 OK", "application/json", $$"""{"issuer":"{{service.Url}}","jwks_uri":"{{service.Url}}/.well-known/jwks.json"}""");
 
         var verified = (await _signsvc.RunAsync(issued.Output, "token", "verify", "--issuer", other.Url)).Ended(4);
