@@ -1,0 +1,41 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using SignSvc.Cli.Audit;
+using SignSvc.Cli.Credentials;
+using SignSvc.Cli.Keys;
+using SignSvc.Cli.Login;
+using SignSvc.Cli.Profiles;
+using SignSvc.Cli.Signing;
+using SignSvc.Cli.Tokens;
+
+namespace SignSvc.Cli.Http;
+
+/// <summary>
+/// What is read and written, for the source generator. Answers are read leniently: a newer service may say more,
+/// and words that are enums there are text here.
+/// </summary>
+[JsonSourceGenerationOptions(JsonSerializerDefaults.Web, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSerializable(typeof(Problem))]
+[JsonSerializable(typeof(Health))]
+[JsonSerializable(typeof(StoredLogin))]
+[JsonSerializable(typeof(LoginAnswer))]
+[JsonSerializable(typeof(NewKeyBody))]
+[JsonSerializable(typeof(KeyAnswer))]
+[JsonSerializable(typeof(KeyList))]
+[JsonSerializable(typeof(SignBody))]
+[JsonSerializable(typeof(SignAnswer))]
+[JsonSerializable(typeof(VerifyBody))]
+[JsonSerializable(typeof(VerifyAnswer))]
+[JsonSerializable(typeof(TokenBody))]
+[JsonSerializable(typeof(TokenAnswer))]
+[JsonSerializable(typeof(IssuerMetadata))]
+[JsonSerializable(typeof(TokenVerification))]
+[JsonSerializable(typeof(ProfileAnswer))]
+[JsonSerializable(typeof(ProfileList))]
+[JsonSerializable(typeof(AuditPage))]
+[JsonSerializable(typeof(AuditCheckAnswer))]
+[JsonSerializable(typeof(NewCredentialBody))]
+[JsonSerializable(typeof(CredentialAnswer))]
+[JsonSerializable(typeof(CredentialList))]
+[JsonSerializable(typeof(string))]
+internal sealed partial class CliJson : JsonSerializerContext;

@@ -1,0 +1,93 @@
+using System.CommandLine;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text.Json.Serialization.Metadata;
+using SignSvc.Cli.Login;
+
+namespace SignSvc.Cli.Http;
+
+/// <summary>
+/// One command's conversation with the service. The credential goes to the service's own URL and nowhere else:
+/// redirects are not followed, and what is open to everybody is read without it.
+/// </summary>
+internal sealed class ServiceClient : IDisposable
+{
+    /// <summary>Over any answer of the API (a page of 1,000 audit records); it bounds what a wrong address can make us read.</summary>
+    private const int MaxAnswerBytes = 64 * 1024 * 1024;
+
+    private readonly Connection _connection;
+    private readonly HttpClient _http;
+
+    public ServiceClient(Connection connection, TimeSpan timeout)
+    {
+        _connection = connection;
+        var handler = new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, UseProxy = !connection.Url.IsLoopback };
+        _http = new HttpClient(handler) { Timeout = timeout, MaxResponseContentBufferSize = MaxAnswerBytes };
+        _http.DefaultRequestHeaders.UserAgent.Add(new ProductInfoHeaderValue("signsvc-cli", null));
+    }
+
+    public Uri Url => _connection.Url;
+
+    public static ServiceClient Connect(ParseResult parsed) =>
+        new(Connection.Resolve(parsed.GetValue(GlobalOptions.Url)), TimeSpan.FromSeconds(parsed.GetValue(GlobalOptions.Timeout)));
+
+    public void Dispose() => _http.Dispose();
+
+    public Task<Answer> GetAsync(string path, CancellationToken cancellationToken) =>
+        SendAsCallerAsync(HttpMethod.Get, path, content: null, cancellationToken);
+
+    public Task<Answer> PostAsync(string path, CancellationToken cancellationToken) =>
+        SendAsCallerAsync(HttpMethod.Post, path, content: null, cancellationToken);
+
+    public async Task<Answer> PostAsync<T>(string path, T body, JsonTypeInfo<T> type, CancellationToken cancellationToken)
+    {
+        using var content = JsonContent.Create(body, type);
+        // Known before it is sent, so that no chunking is needed.
+        await content.LoadIntoBufferAsync(cancellationToken);
+        return await SendAsCallerAsync(HttpMethod.Post, path, content, cancellationToken);
+    }
+
+    /// <summary>Reads what is open to everybody, at any address, without the credential.</summary>
+    public async Task<Answer> GetOpenAsync(Uri address, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, address);
+        return await SendAsync(request, cancellationToken);
+    }
+
+    public Uri At(string path) => new(_connection.Url.AbsoluteUri.TrimEnd('/') + path);
+
+    private async Task<Answer> SendAsCallerAsync(HttpMethod method, string path, HttpContent? content, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(method, At(path)) { Content = content };
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _connection.RequireToken());
+        return await SendAsync(request, cancellationToken);
+    }
+
+    private async Task<Answer> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var response = await _http.SendAsync(request, cancellationToken);
+            var body = await response.Content.ReadAsByteArrayAsync(cancellationToken);
+            return response.IsSuccessStatusCode
+                ? new Answer(body)
+                : throw Refusals.Of(request.RequestUri!, response, body, _connection);
+        }
+        catch (HttpRequestException e)
+        {
+            throw new CommandException(
+                ExitCode.Unavailable,
+                $"{Origin(request)} cannot be reached: {(e.InnerException ?? e).Message.TrimEnd('.')}.",
+                "Is the service running, and is this its URL? Name another with --url or SIGNSVC_URL.", e);
+        }
+        catch (TaskCanceledException e) when (e.InnerException is TimeoutException)
+        {
+            throw new CommandException(
+                ExitCode.Unavailable,
+                $"{Origin(request)} did not answer within {_http.Timeout.TotalSeconds} s.",
+                "Try again, or give it longer with --timeout.", e);
+        }
+    }
+
+    private static string Origin(HttpRequestMessage request) => request.RequestUri!.GetLeftPart(UriPartial.Authority);
+}

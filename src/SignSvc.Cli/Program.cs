@@ -1,0 +1,29 @@
+using System.CommandLine;
+using SignSvc.Cli;
+using SignSvc.Cli.Audit;
+using SignSvc.Cli.Completion;
+using SignSvc.Cli.Credentials;
+using SignSvc.Cli.Keys;
+using SignSvc.Cli.Login;
+using SignSvc.Cli.Profiles;
+using SignSvc.Cli.Signing;
+using SignSvc.Cli.Tokens;
+
+// A table of contents: one command, or one noun of commands, for each folder.
+var time = TimeProvider.System;
+var root = new RootCommand($"SignSvc at the command line.\n\n{ExitCode.Description}")
+{
+    GlobalOptions.Output,
+    GlobalOptions.Url,
+    GlobalOptions.Timeout,
+    LoginCommand.Create(time),
+    KeyCommands.Create(),
+    SignCommand.Create(),
+    VerifyCommand.Create(),
+    TokenCommands.Create(),
+    ProfileCommands.Create(),
+    AuditCommands.Create(time),
+    CredentialCommands.Create(time),
+    CompletionCommand.Create(),
+};
+return await CommandLineEdge.RunAsync(root, args);

@@ -1,0 +1,21 @@
+namespace SignSvc.Cli.Tests;
+
+/// <summary>The programs as this build made them, of the tests' own configuration and framework.</summary>
+internal static class BuiltPrograms
+{
+    private static readonly DirectoryInfo Framework = new(AppContext.BaseDirectory.TrimEnd('/'));
+
+    public static string Service => Find("SignSvc", "SignSvc.dll");
+
+    public static string Cli => Find("SignSvc.Cli", "signsvc.dll");
+
+    private static string Find(string project, string file)
+    {
+        var configuration = Framework.Parent!;
+        var root = configuration.Parent!.Parent!.Parent!.Parent!.FullName;
+        var path = Path.Combine(root, "src", project, "bin", configuration.Name, Framework.Name, file);
+        return File.Exists(path)
+            ? path
+            : throw new FileNotFoundException($"{path} is missing. Run: dotnet build {root}/tests/SignSvc.Cli.Tests -c {configuration.Name}");
+    }
+}

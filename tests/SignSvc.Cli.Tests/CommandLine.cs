@@ -1,0 +1,102 @@
+using System.Diagnostics;
+using System.Text;
+using System.Text.Json;
+
+namespace SignSvc.Cli.Tests;
+
+/// <param name="Output">Standard output, byte for byte.</param>
+public sealed record Run(int ExitCode, byte[] Output, string Errors)
+{
+    public string Text => Encoding.UTF8.GetString(Output);
+
+    public JsonElement Json => JsonDocument.Parse(Output).RootElement;
+
+    public Run Ended(int exitCode)
+    {
+        Assert.True(exitCode == ExitCode, $"ended with {ExitCode}, not {exitCode}.\n{Text}\n{Errors}");
+        return this;
+    }
+}
+
+/// <summary>signsvc as a process, in a home of its own: nothing of the machine's user reaches it.</summary>
+public sealed class CommandLine : IDisposable
+{
+    private static readonly TimeSpan RunTimeout = TimeSpan.FromSeconds(90);
+
+    private readonly Dictionary<string, string> _environment;
+
+    /// <param name="service">Where it goes and as whom; null: nothing is set.</param>
+    public CommandLine(ServiceProcess? service = null)
+    {
+        _environment = new(StringComparer.Ordinal) { ["HOME"] = Folder.Root, ["XDG_CONFIG_HOME"] = Folder.At("config") };
+        if (service is not null)
+        {
+            Set("SIGNSVC_URL", service.Url);
+            Set("SIGNSVC_TOKEN", service.Token);
+        }
+    }
+
+    public TemporaryFolder Folder { get; } = new();
+
+    public string StoredLogin => Folder.At("config/signsvc/config.json");
+
+    public CommandLine Set(string variable, string value)
+    {
+        _environment[variable] = value;
+        return this;
+    }
+
+    public Task<Run> RunAsync(params string[] arguments) => RunAsync(input: null, arguments);
+
+    public async Task<Run> RunAsync(byte[]? input, params string[] arguments)
+    {
+        using var process = Start(arguments);
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        timeout.CancelAfter(RunTimeout);
+        var output = new MemoryStream();
+        var copying = process.StandardOutput.BaseStream.CopyToAsync(output, timeout.Token);
+        var errors = process.StandardError.ReadToEndAsync(timeout.Token);
+        try
+        {
+            await process.StandardInput.BaseStream.WriteAsync(input, timeout.Token);
+            process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // It ended without reading its input.
+        }
+
+        try
+        {
+            await copying;
+            await process.WaitForExitAsync(timeout.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill(entireProcessTree: true);
+            throw;
+        }
+
+        return new Run(process.ExitCode, output.ToArray(), await errors);
+    }
+
+    /// <summary>For a test that meets it while it runs.</summary>
+    public Process Start(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("dotnet", [BuiltPrograms.Cli, .. arguments])
+        {
+            UseShellExecute = false,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = Folder.Root,
+        };
+        foreach (var inherited in start.Environment.Keys.Where(k => k.StartsWith("SIGNSVC_", StringComparison.Ordinal)).ToList())
+            start.Environment.Remove(inherited);
+        foreach (var (name, value) in _environment)
+            start.Environment[name] = value;
+        return Process.Start(start)!;
+    }
+
+    public void Dispose() => Folder.Dispose();
+}
