@@ -64,9 +64,11 @@ public sealed class LiveSnapshot : IDisposable
             throw new ArgumentException("The record is of another action than was permitted.", nameof(record));
         var document = _seal.Seal(change.Kind, change.Id, change.Version, change.Body);
         var (auditId, _) = await _audit.ChangeAsync(
-            record, [new DocumentChange(document, [.. change.Names])], cancellationToken);
-        // It is durable now: what the caller does meanwhile must not keep this node from serving it.
-        await RefreshAsync(CancellationToken.None);
+            record,
+            [new DocumentChange(document, [.. change.Names])],
+            // It is durable then: what the caller does meanwhile must not keep this node from serving it.
+            () => RefreshAsync(CancellationToken.None),
+            cancellationToken);
         return auditId;
     }
 
