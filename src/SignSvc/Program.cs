@@ -39,7 +39,7 @@ try
     app.MapAudit();
     app.MapOperations();
 
-    await app.StartAsync();
+    await app.ServeAsync();
     app.Announce(node);
     if (TourGuide.FileToSign(args) is { } file)
         await TourGuide.ShowAsync(app, node, file);
