@@ -50,7 +50,7 @@ public sealed class Signer(
         Caller caller, SignRequest request, Func<Key, byte[]?> signature, CancellationToken cancellationToken)
     {
         var key = Find(request.Key);
-        var draft = decisions.Draft(caller, Actions.KeysVerify, key is null ? $"key/{request.Key}" : null) with
+        var draft = decisions.Draft(caller, Actions.KeysVerify, key is null ? Decisions.Resource("key", request.Key) : null) with
         {
             KeyId = key?.Id,
             KeyName = key?.Name,
@@ -79,12 +79,13 @@ public sealed class Signer(
     private async Task<Decided<SignedDigest>> DecideAsync(
         Caller caller, SignRequest request, CancellationToken cancellationToken)
     {
-        var record = decisions.Draft(caller, Actions.KeysSign) with { Context = request.Context };
+        // A context is kept also of what is refused, unless it is beyond its bounds.
+        var record = decisions.Draft(caller, Actions.KeysSign) with { Context = request.Context?.Fault is null ? request.Context : null };
         try
         {
             // Resolve.
             var key = Find(request.Key);
-            record = record with { Resource = key is null ? $"key/{request.Key}" : null, KeyId = key?.Id, KeyName = key?.Name };
+            record = record with { Resource = key is null ? Decisions.Resource("key", request.Key) : null, KeyId = key?.Id, KeyName = key?.Name };
 
             // Authorise. An unknown key is decided after it, so that it cannot be told from a forbidden one.
             var permit = AccessPolicy.Authorise(caller, Actions.KeysSign);
@@ -119,7 +120,7 @@ public sealed class Signer(
 
     private async Task<Decided<IssuedToken>> DecideAsync(Caller caller, TokenOrder order, CancellationToken cancellationToken)
     {
-        var record = decisions.Draft(caller, Actions.TokensIssue, $"profile/{order.Profile}");
+        var record = decisions.Draft(caller, Actions.TokensIssue, Decisions.Resource("profile", order.Profile));
         try
         {
             // Resolve.

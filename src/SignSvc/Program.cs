@@ -45,7 +45,7 @@ try
     app.MapAudit();
     app.MapOperations();
 
-    await app.StartAsync();
+    await app.ServeAsync();
     app.Announce(node);
     if (fileToSign is not null)
         await TourGuide.ShowAsync(app, node, fileToSign);

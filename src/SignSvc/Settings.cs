@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Reflection;
 
 namespace SignSvc;
@@ -82,16 +83,12 @@ public static class SettingsReader
     public static Settings AddSettings(this WebApplicationBuilder builder)
     {
         var section = builder.Configuration.GetSection(Section);
-        var faults = Unknown(section, typeof(Settings)).Select(name => $"{name} is not a setting.").ToList();
+        var wrong = Wrong(section, typeof(Settings)).ToDictionary(w => w.Path, w => w.Fault, StringComparer.OrdinalIgnoreCase);
+        var faults = wrong.Select(w => $"{w.Key} {w.Value}").ToList();
+        // The rest is bound all the same, so that what is wrong with it is named too.
+        var readable = section.AsEnumerable().Where(s => !wrong.ContainsKey(s.Key));
         var settings = new Settings();
-        try
-        {
-            section.Bind(settings);
-        }
-        catch (InvalidOperationException e)
-        {
-            faults.Add(e.InnerException?.Message ?? e.Message);
-        }
+        new ConfigurationBuilder().AddInMemoryCollection(readable).Build().GetSection(Section).Bind(settings);
 
         if (Environment.GetEnvironmentVariable("SIGNSVC_DATA") is { Length: > 0 } data)
             settings.Data = data;
@@ -102,19 +99,27 @@ public static class SettingsReader
             : throw new StartException($"The settings are wrong:\n{string.Join('\n', faults.Select(f => $"  - {f}"))}");
     }
 
-    private static IEnumerable<string> Unknown(IConfigurationSection section, Type type)
+    private static IEnumerable<(string Path, string Fault)> Wrong(IConfigurationSection section, Type type)
     {
         foreach (var child in section.GetChildren())
         {
             var property = type.GetProperty(child.Key, BindingFlags.IgnoreCase | BindingFlags.Instance | BindingFlags.Public);
             if (property is null)
             {
-                yield return child.Path;
+                yield return (child.Path, "is not a setting.");
             }
             else if (property.PropertyType.DeclaringType == typeof(Settings))
             {
-                foreach (var name in Unknown(child, property.PropertyType))
-                    yield return name;
+                foreach (var wrong in Wrong(child, property.PropertyType))
+                    yield return wrong;
+            }
+            else if (child.GetChildren().FirstOrDefault() is { } beneath)
+            {
+                yield return (beneath.Path, "is not a setting.");
+            }
+            else if (child.Value is { } value && !TypeDescriptor.GetConverter(property.PropertyType).IsValid(value))
+            {
+                yield return (child.Path, $"cannot be '{value}'.");
             }
         }
     }

@@ -56,7 +56,7 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>, <see cref="SigningFault.Forbidden"/>.</exception>
     public Task<Credential> RevokeAsync(Caller caller, string reference, CancellationToken cancellationToken)
     {
-        var draft = decisions.Draft(caller, Actions.CredentialsRevoke, $"credential/{reference}");
+        var draft = decisions.Draft(caller, Actions.CredentialsRevoke, Decisions.Resource("credential", reference));
         return decisions.ChangeAsync(caller, draft, async permit =>
         {
             var basis = live.Current;

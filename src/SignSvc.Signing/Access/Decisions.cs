@@ -1,4 +1,5 @@
 using SignSvc.Signing.Audit;
+using SignSvc.Signing.Keys;
 
 namespace SignSvc.Signing.Access;
 
@@ -18,6 +19,13 @@ public sealed class Decisions(AuditLog audit, TimeProvider time)
         Address = caller.Address,
         TraceId = caller.TraceId,
     };
+
+    /// <summary>
+    /// What was asked for, as <see cref="AuditRecord.Resource"/> has it. A reference that is too long to be one of ours
+    /// is cut: nobody fills the audit with names that he makes up.
+    /// </summary>
+    public static string Resource(string kind, string reference) =>
+        reference.Length <= KeyName.MaxLength ? $"{kind}/{reference}" : $"{kind}/{reference.AsSpan(0, KeyName.MaxLength)}…";
 
     /// <summary>For what only reads: the record is durable before the result leaves.</summary>
     /// <exception cref="SigningException">As thrown by <paramref name="read"/>, with its audit id; <see cref="SigningFault.Forbidden"/>.</exception>

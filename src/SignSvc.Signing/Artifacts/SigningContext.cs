@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace SignSvc.Signing.Artifacts;
 
 /// <summary>
@@ -19,27 +21,28 @@ public sealed record SigningContext
     /// <summary>The pipeline run, as the CI system names it.</summary>
     public string? Run { get; init; }
 
-    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>: a text is longer than <see cref="MaxTextLength"/> or holds control characters.</exception>
+    /// <summary>What is wrong, in words: a text is longer than <see cref="MaxTextLength"/> or holds control characters. Null where all is well.</summary>
+    [JsonIgnore]
+    public string? Fault =>
+        FaultOf("context.artifact.type", Artifact?.Type)
+        ?? FaultOf("context.artifact.name", Artifact?.Name)
+        ?? FaultOf("context.artifact.uri", Artifact?.Uri)
+        ?? FaultOf("context.repository", Repository)
+        ?? FaultOf("context.commit", Commit)
+        ?? FaultOf("context.ref", Ref)
+        ?? FaultOf("context.run", Run);
+
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>: there is a <see cref="Fault"/>.</exception>
     public void Check()
     {
-        Check("context.artifact.type", Artifact?.Type);
-        Check("context.artifact.name", Artifact?.Name);
-        Check("context.artifact.uri", Artifact?.Uri);
-        Check("context.repository", Repository);
-        Check("context.commit", Commit);
-        Check("context.ref", Ref);
-        Check("context.run", Run);
+        if (Fault is { } fault)
+            throw new SigningException(SigningFault.InvalidRequest, fault);
     }
 
-    private static void Check(string name, string? text)
-    {
-        if (text is not null && (text.Length > MaxTextLength || text.Any(char.IsControl)))
-        {
-            throw new SigningException(
-                SigningFault.InvalidRequest,
-                $"{name} must have at most {MaxTextLength} characters and no control characters.");
-        }
-    }
+    private static string? FaultOf(string name, string? text) =>
+        text is not null && (text.Length > MaxTextLength || text.Any(char.IsControl))
+            ? $"{name} must have at most {MaxTextLength} characters and no control characters."
+            : null;
 }
 
 /// <param name="Type"><c>blob</c>, <c>container</c>, <c>attestation</c>, or the caller's own word.</param>

@@ -103,14 +103,17 @@ public sealed class AuditLog : IAsyncDisposable
         return ids;
     }
 
-    /// <summary>Returns when the changes and their record are durable, in one commit.</summary>
+    /// <summary>Returns when the changes and their record are durable, in one commit, and served.</summary>
+    /// <param name="serve">Makes this node serve what is durable. It runs also where the caller gave up before: a change that landed takes effect.</param>
     /// <returns>The record's audit id and the revision that the changes led to.</returns>
     /// <exception cref="SigningException"><see cref="SigningFault.NameTaken"/>, <see cref="SigningFault.Conflict"/> (nothing was changed), <see cref="SigningFault.AuditUnavailable"/> (it may or may not take effect).</exception>
     public async Task<(string AuditId, long Revision)> ChangeAsync(
-        AuditRecord record, IReadOnlyList<DocumentChange> changes, CancellationToken cancellationToken)
+        AuditRecord record, IReadOnlyList<DocumentChange> changes, Func<Task> serve, CancellationToken cancellationToken)
     {
         var entry = new Entry(record) { Changes = changes };
+        var served = ServeAsync(entry, serve);
         await CommitAsync(entry, cancellationToken);
+        await served;
         return (AuditId.Format(_node, entry.FirstSequence), entry.Revision);
     }
 
@@ -137,6 +140,12 @@ public sealed class AuditLog : IAsyncDisposable
         {
             throw Unavailable("The audit store did not answer in time.", e);
         }
+    }
+
+    private static async Task ServeAsync(Entry entry, Func<Task> serve)
+    {
+        await entry.Done.Task;
+        await serve();
     }
 
     private TimeSpan StuckFor()

@@ -127,7 +127,8 @@ public sealed class AuditSearch(IStore store)
             return [];
         await foreach (var segment in store.ReadAuditChainAsync(node, sequence, cancellationToken))
         {
-            if (segment.FirstSequence > sequence)
+            // A number beyond the chain's end leads to its last segment.
+            if (sequence < segment.FirstSequence || sequence > segment.LastSequence)
                 break;
             var record = Read(segment)[(int)(sequence - segment.FirstSequence)];
             return Matches(query, record) ? [record] : [];

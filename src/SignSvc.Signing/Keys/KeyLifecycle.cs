@@ -62,7 +62,7 @@ public sealed class KeyLifecycle(
     public Task<Key> ReadAsync(Caller caller, string reference, CancellationToken cancellationToken)
     {
         var known = live.Current.Keys.TryGet(reference, out var key);
-        var draft = decisions.Draft(caller, Actions.KeysRead, known ? null : $"key/{reference}") with
+        var draft = decisions.Draft(caller, Actions.KeysRead, known ? null : Decisions.Resource("key", reference)) with
         {
             KeyId = key?.Id,
             KeyName = key?.Name,

@@ -64,9 +64,9 @@ public sealed class LiveSnapshot : IDisposable
             throw new ArgumentException("The record is of another action than was permitted.", nameof(record));
         var sealedChanges = changes.Select(c =>
             new DocumentChange(_seal.Seal(c.Kind, c.Id, c.Version, c.Body), [.. c.Names])).ToArray();
-        var (auditId, _) = await _audit.ChangeAsync(record, sealedChanges, cancellationToken);
-        // It is durable now: what the caller does meanwhile must not keep this node from serving it.
-        await RefreshAsync(CancellationToken.None);
+        // It is durable when it is served: what the caller does meanwhile must not keep this node from serving it.
+        var (auditId, _) = await _audit.ChangeAsync(
+            record, sealedChanges, () => RefreshAsync(CancellationToken.None), cancellationToken);
         return auditId;
     }
 

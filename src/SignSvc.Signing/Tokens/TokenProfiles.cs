@@ -14,7 +14,7 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions)
     /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>, <see cref="SigningFault.Conflict"/>.</exception>
     public Task<TokenProfile> PutAsync(Caller caller, string key, TokenProfile draft, CancellationToken cancellationToken)
     {
-        var record = decisions.Draft(caller, Actions.ProfilesPut, $"profile/{draft.Name}");
+        var record = decisions.Draft(caller, Actions.ProfilesPut, Decisions.Resource("profile", draft.Name));
         return decisions.ChangeAsync(caller, record, async permit =>
         {
             var basis = live.Current;
@@ -39,7 +39,7 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions)
     public Task<TokenProfile> ReadAsync(Caller caller, string name, CancellationToken cancellationToken) =>
         decisions.ReadAsync(
             caller,
-            decisions.Draft(caller, Actions.ProfilesRead, $"profile/{name}"),
+            decisions.Draft(caller, Actions.ProfilesRead, Decisions.Resource("profile", name)),
             _ => live.Current.Profiles.TryGetValue(name, out var profile)
                 ? ValueTask.FromResult(profile)
                 : throw new SigningException(SigningFault.NotFound, "There is no such token profile."),

@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 
 namespace SignSvc.Signing.Tokens;
@@ -42,6 +44,7 @@ public sealed record TokenRequest
 
     private static string[] ParseAudiences(JsonElement? audience)
     {
+        RequireUnicode("audience", audience);
         switch (audience?.ValueKind)
         {
             case null or JsonValueKind.Null or JsonValueKind.Undefined:
@@ -63,6 +66,7 @@ public sealed record TokenRequest
             return null;
         if (claims.Value.ValueKind != JsonValueKind.Object)
             throw Invalid("claims is an object.");
+        RequireUnicode("claims", claims);
         var count = 0;
         foreach (var claim in claims.Value.EnumerateObject())
         {
@@ -79,6 +83,41 @@ public sealed record TokenRequest
         text is { Length: > 0 and <= MaxTextLength } && !text.Any(char.IsControl)
             ? text
             : throw Invalid($"{name} has from 1 to {MaxTextLength} characters, none of them a control character.");
+
+    /// <summary>
+    /// A JSON element is kept as it was sent, and JSON may hold halves of surrogate pairs and bytes that are no UTF-8:
+    /// no text in .NET or in a token can hold those (RFC 7493 section 2.1).
+    /// </summary>
+    private static void RequireUnicode(string name, JsonElement? element)
+    {
+        if (element is null or { ValueKind: JsonValueKind.Undefined })
+            return;
+        var reader = new Utf8JsonReader(JsonMarshal.GetRawUtf8Value(element.Value), isFinalBlock: true, state: default);
+        var text = ArrayPool<char>.Shared.Rent(1);
+        try
+        {
+            while (reader.Read())
+            {
+                if (reader.TokenType is not (JsonTokenType.String or JsonTokenType.PropertyName))
+                    continue;
+                if (text.Length < reader.ValueSpan.Length)
+                {
+                    ArrayPool<char>.Shared.Return(text);
+                    text = ArrayPool<char>.Shared.Rent(reader.ValueSpan.Length);
+                }
+
+                reader.CopyString(text);
+            }
+        }
+        catch (InvalidOperationException)
+        {
+            throw Invalid($"{name} holds text that is not Unicode.");
+        }
+        finally
+        {
+            ArrayPool<char>.Shared.Return(text);
+        }
+    }
 
     private static SigningException Invalid(string message) => new(SigningFault.InvalidRequest, message);
 }

@@ -19,9 +19,12 @@ internal static class SqliteFaults
     private const int IoErrorRead = 266;
     private const int IoErrorNoMemory = 3082;
 
+    /// <summary>The log's index, which is only memory that all connections share, cannot grow: nothing was written.</summary>
+    private const int IoErrorShmSize = 4874;
+
     public static SigningException Of(SqliteException e) => e.SqliteErrorCode switch
     {
-        Full => new SigningException(SigningFault.StoreUnavailable, "The disk is full.", e),
+        Full or IoError when e.SqliteErrorCode == Full || e.SqliteExtendedErrorCode == IoErrorShmSize => new SigningException(SigningFault.StoreUnavailable, "The disk is full.", e),
         Busy or Locked => new SigningException(SigningFault.StoreUnavailable, "The database is held by another process.", e),
         ReadOnly => new SigningException(SigningFault.StoreUnavailable, "The database cannot be written: the data folder is read-only.", e),
         CannotOpen => new SigningException(SigningFault.StoreUnavailable, "The database cannot be opened: look at the data folder's owner and mode.", e),

@@ -37,7 +37,7 @@ internal static class SqliteSchema
     ];
 
     /// <exception cref="SigningException"><see cref="SigningFault.StoreFailed"/>: damaged, not ours, or newer.</exception>
-    public static void Migrate(SqliteConnection connection)
+    public static void Migrate(SqliteConnection connection, bool mustExist)
     {
         var version = ReadNumber(connection, "PRAGMA user_version");
         var application = ReadNumber(connection, "PRAGMA application_id");
@@ -52,6 +52,9 @@ internal static class SqliteSchema
                 + "Start the newer version that wrote it, or restore a backup of this one.");
         }
 
+        // The file is there, but the log that held its tables is not.
+        if (version == 0 && mustExist)
+            throw Lost();
         for (var step = version; step < Steps.Length; step++)
         {
             Execute(connection, string.Create(
@@ -59,6 +62,10 @@ internal static class SqliteSchema
                 $"BEGIN IMMEDIATE; {Steps[step]} PRAGMA application_id = {ApplicationId}; PRAGMA user_version = {step + 1}; COMMIT;"));
         }
     }
+
+    public static SigningException Lost() => new(
+        SigningFault.StoreFailed,
+        "The database is missing or empty, although it was in use before. SignSvc does not begin anew by itself: restore a backup, or use another data folder.");
 
     public static long ReadNumber(SqliteConnection connection, string sql)
     {

@@ -35,9 +35,12 @@ public sealed class SqliteStore : IStore
     }
 
     /// <summary>Opens the file, or makes it.</summary>
-    /// <exception cref="SigningException"><see cref="SigningFault.StoreFailed"/>: damaged, not ours, or newer. <see cref="SigningFault.StoreUnavailable"/>: full, read-only or held.</exception>
-    public static SqliteStore Open(string path)
+    /// <param name="mustExist">It was in use before: one that is missing or empty is damage, not a first start.</param>
+    /// <exception cref="SigningException"><see cref="SigningFault.StoreFailed"/>: damaged, lost, not ours, or newer. <see cref="SigningFault.StoreUnavailable"/>: full, read-only or held.</exception>
+    public static SqliteStore Open(string path, bool mustExist = false)
     {
+        if (mustExist && new FileInfo(path) is not { Exists: true, Length: > 0 })
+            throw SqliteSchema.Lost();
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder
         {
             DataSource = path,
@@ -51,7 +54,7 @@ public sealed class SqliteStore : IStore
             SqliteSchema.Execute(
                 connection,
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0;");
-            SqliteSchema.Migrate(connection);
+            SqliteSchema.Migrate(connection, mustExist);
             if (new FileInfo(path).Length <= StartCheckBytes)
                 Check(connection);
             return new SqliteStore(connection, new SqliteConnectionStringBuilder { DataSource = path, Mode = SqliteOpenMode.ReadWrite }.ToString());

@@ -74,7 +74,8 @@ public sealed class EmbeddedNode : IAsyncDisposable
         try
         {
             var rootKey = folder.OpenRootKey(settings.RootKeyFile);
-            var store = SqliteStore.Open(folder.Database);
+            // The credential is written only when the database stands.
+            var store = SqliteStore.Open(folder.Database, mustExist: File.Exists(folder.BootstrapCredential));
             var chain = new AuditChain(rootKey.Derive("signsvc/seal/audit/v1"));
             await RefuseBrokenAuditAsync(store, chain, folder, cancellationToken);
             var limits = new AuditLimits

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using SignSvc.Signing.Access;
@@ -22,7 +23,8 @@ public static class HttpSetup
             kestrel.Limits.MaxRequestBodySize = settings.Limits.BodyBytes;
             kestrel.Limits.MaxConcurrentConnections = settings.Limits.Connections;
             kestrel.Limits.MaxRequestHeadersTotalSize = 16 * 1024;
-            kestrel.Limits.MaxRequestLineSize = 8 * 1024;
+            // Beyond it Kestrel refuses without a problem: long names in a URL still come through to one.
+            kestrel.Limits.MaxRequestLineSize = 16 * 1024;
             kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
         });
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(10));
@@ -39,6 +41,19 @@ public static class HttpSetup
             http.Request.RouteValues["key"] = key.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
         return next(http);
     });
+
+    /// <exception cref="StartException">An address is wrong, taken, or not ours to serve.</exception>
+    public static async Task ServeAsync(this WebApplication app)
+    {
+        try
+        {
+            await app.StartAsync();
+        }
+        catch (Exception e) when (e is IOException or SocketException or FormatException or InvalidOperationException)
+        {
+            throw new StartException($"The addresses {app.Configuration["urls"]} cannot be served: {e.Message}\nOthers: ASPNETCORE_URLS=http://127.0.0.1:PORT.", e);
+        }
+    }
 
     /// <summary>Unknown members, members given twice, numbers as text and deep nesting are refused rather than read somehow.</summary>
     public static void Configure(JsonSerializerOptions options)

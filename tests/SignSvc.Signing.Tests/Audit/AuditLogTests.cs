@@ -135,7 +135,7 @@ public sealed class AuditLogTests : IAsyncDisposable
         var first = log.AppendAsync(Record("first"), Stop).AsTask();
         await UntilAsync(() => _store.Commits == 1);
         var before = log.AppendAsync(Record("before"), Stop).AsTask();
-        var change = log.ChangeAsync(Record("change"), [new DocumentChange(new Document("key", "1", 1, new byte[1], new byte[32]), ["key:a"])], Stop);
+        var change = log.ChangeAsync(Record("change"), [new DocumentChange(new Document("key", "1", 1, new byte[1], new byte[32]), ["key:a"])], () => Task.CompletedTask, Stop);
         var after = log.AppendAsync(Record("after"), Stop).AsTask();
 
         _store.Release();

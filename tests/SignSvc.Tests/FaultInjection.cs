@@ -1,0 +1,52 @@
+using System.Diagnostics;
+
+namespace SignSvc.Tests;
+
+/// <summary>
+/// strace on a running service: its system calls fail or wait as told, for as long as this is not disposed. The
+/// service itself is the built one and knows nothing of it.
+/// </summary>
+internal sealed class FaultInjection : IAsyncDisposable
+{
+    private readonly Process _strace;
+    private Task _rest = Task.CompletedTask;
+
+    private FaultInjection(Process strace) => _strace = strace;
+
+    /// <param name="inject">As strace's <c>-e inject=</c> has it: <c>fdatasync,fsync:error=EIO</c>.</param>
+    public static async Task<FaultInjection> AttachAsync(int processId, string inject)
+    {
+        var strace = Process.Start(new ProcessStartInfo(
+            "strace", ["-f", "-p", $"{processId}", "-e", $"trace={inject.Split(':')[0]}", "-e", $"inject={inject}", "-o", "/dev/null"])
+        {
+            RedirectStandardError = true,
+            UseShellExecute = false,
+        })!;
+        var injection = new FaultInjection(strace);
+        while (await strace.StandardError.ReadLineAsync(TestContext.Current.CancellationToken) is { } line)
+        {
+            if (line.Contains("attached", StringComparison.Ordinal))
+            {
+                // Read on, so that it never blocks on a full pipe.
+                injection._rest = strace.StandardError.ReadToEndAsync(CancellationToken.None);
+                return injection;
+            }
+        }
+
+        await injection.DisposeAsync();
+        throw new InvalidOperationException("strace could not attach. It needs root, or kernel.yama.ptrace_scope=0; install it with tests/install-tools.sh.");
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_strace.HasExited)
+        {
+            using var interrupt = Process.Start("kill", ["-INT", $"{_strace.Id}"]);
+            await interrupt.WaitForExitAsync(CancellationToken.None);
+        }
+
+        await _rest;
+        await _strace.WaitForExitAsync(CancellationToken.None);
+        _strace.Dispose();
+    }
+}

@@ -1,0 +1,172 @@
+using System.Diagnostics;
+
+namespace SignSvc.Tests;
+
+/// <summary>A disk that fails, hangs or is full: no signature without a durable record, and nothing hangs.</summary>
+public sealed class StoreFaultTests
+{
+    private const string Flushes = "fdatasync,fsync";
+
+    private static readonly string Sign = $$"""{"digest":"{{Expectations.Base64Digest("fault")}}"}""";
+
+    /// <summary>Promises 1 and 6. The disk is well again at once, and still nothing is signed: what the failed flush lost is not known.</summary>
+    [Fact]
+    public async Task After_one_failed_fsync_nothing_is_signed_until_the_restart()
+    {
+        await using var service = await ServiceProcess.StartAsync();
+        var client = service.Client;
+        var returned = new List<string>();
+        for (var i = 0; i < 20; i++)
+            returned.Add((await client.MustPostAsync(200, "/v1/keys/release/sign", Sign))["auditId"]);
+
+        await using (await FaultInjection.AttachAsync(service.ProcessId, $"{Flushes}:error=EIO"))
+            (await client.PostJsonAsync("/v1/keys/release/sign", Sign)).MustBeProblem(503, "audit-unavailable");
+
+        for (var i = 0; i < 20; i++)
+        {
+            (await client.PostJsonAsync("/v1/keys/release/sign", Sign)).MustBeProblem(503, "audit-unavailable");
+            (await client.PostJsonAsync("/v1/tokens", """{"profile":"default","audience":"a"}""")).MustBeProblem(503, "audit-unavailable");
+            (await client.PostJsonAsync("/v1/keys", $$"""{"name":"late-{{i}}","purpose":"artifacts","spec":"ECC_NIST_P256"}""")).MustBeProblem(503, "audit-unavailable");
+        }
+
+        (await client.PostJsonAsync("/v1/keys/release/sign-batch", $$"""{"items":[{{Sign}}]}""")).MustBeProblem(503, "audit-unavailable");
+        await client.MustGetAsync("/healthz/ready", 503);
+        await client.MustGetAsync("/healthz/live");
+        await client.MustGetAsync("/.well-known/jwks.json");
+
+        await service.RestartAsync();
+        await MustHaveAsync(service, returned);
+        await service.Client.MustPostAsync(200, "/v1/keys/release/sign", Sign);
+        await service.Client.MustGetAsync("/healthz/ready");
+        Assert.Empty((await service.Client.MustGetAsync("/v1/keys?prefix=late")).Json.GetProperty("keys").EnumerateArray());
+    }
+
+    /// <summary>Promise 5.</summary>
+    [Fact]
+    public async Task While_the_disk_hangs_callers_are_refused_within_2_seconds_and_served_again_afterwards()
+    {
+        await using var service = await ServiceProcess.StartAsync();
+        var client = service.Client;
+        var credential = await client.MustPostAsync(201, "/v1/credentials", """{"name":"victim","roles":["signer"]}""");
+        var returned = new List<string>();
+        // What a first call costs (compilation, a new connection) is not the store's.
+        for (var i = 0; i < 50; i++)
+            returned.Add((await client.MustPostAsync(200, "/v1/keys/release/sign", Sign))["auditId"]);
+
+        await using (await FaultInjection.AttachAsync(service.ProcessId, $"{Flushes}:delay_enter=20000000"))
+        {
+            var waits = await Task.WhenAll(Enumerable.Range(0, 40).Select(async i =>
+            {
+                var watch = Stopwatch.StartNew();
+                var answer = i % 4 == 3
+                    ? await client.PostJsonAsync("/v1/tokens", """{"profile":"default","audience":"a"}""")
+                    : await client.PostJsonAsync("/v1/keys/release/sign", Sign);
+                answer.MustBeProblem(503, "audit-unavailable");
+                Assert.NotNull(answer.Headers.RetryAfter);
+                return watch.Elapsed;
+            }));
+            Assert.InRange(waits.Max(), TimeSpan.Zero, TimeSpan.FromSeconds(2));
+
+            // Those who come later are refused at once.
+            var late = Stopwatch.StartNew();
+            (await client.PostJsonAsync("/v1/credentials/victim/revoke")).MustBeProblem(503, "audit-unavailable");
+            Assert.InRange(late.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(2));
+            await client.MustGetAsync("/.well-known/jwks.json");
+        }
+
+        await EventuallyAsync(async () => (await client.PostJsonAsync("/v1/keys/release/sign", Sign)).Code == 200);
+        await MustHaveAsync(service, returned);
+        await client.MustPostAsync(200, "/v1/credentials/victim/revoke");
+        (await service.As(credential["token"]).GetJsonAsync("/v1/keys/release")).MustBeProblem(401, "unauthenticated");
+    }
+
+    /// <summary>A change whose caller gave up, but which became durable, is served, and trying it again does no harm.</summary>
+    [Fact]
+    public async Task A_change_that_outlived_its_caller_takes_effect()
+    {
+        await using var service = await ServiceProcess.StartAsync();
+        var client = service.Client;
+        var credential = await client.MustPostAsync(201, "/v1/credentials", """{"name":"victim","roles":["signer"]}""");
+        await using (await FaultInjection.AttachAsync(service.ProcessId, $"{Flushes}:delay_enter=3000000"))
+        {
+            using var impatient = new CancellationTokenSource(TimeSpan.FromMilliseconds(300), TimeProvider.System);
+            using var body = new StringContent(
+                """{"name":"orphan","purpose":"artifacts","spec":"ECC_NIST_P256"}""", System.Text.Encoding.UTF8, "application/json");
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => client.PostAsync("/v1/keys", body, impatient.Token));
+            (await client.PostJsonAsync("/v1/credentials/victim/revoke")).MustBeProblem(503, "audit-unavailable");
+        }
+
+        await EventuallyAsync(async () => (await service.As(credential["token"]).GetJsonAsync("/v1/keys/release")).Code == 401);
+        await EventuallyAsync(async () => (await client.GetJsonAsync("/v1/keys/orphan")).Code == 200);
+        await client.MustPostAsync(200, "/v1/credentials/victim/revoke");
+        await client.MustPostAsync(200, "/v1/keys/orphan/sign", Sign);
+    }
+
+    /// <summary>A failed write is undone by SQLite: the service goes on when there is space again.</summary>
+    [Fact]
+    public async Task On_a_full_disk_callers_are_refused_and_with_space_again_served()
+    {
+        var data = Directory.CreateTempSubdirectory("signsvc-full-").FullName;
+        await RunAsync("mount", "-t", "tmpfs", "-o", "size=6m", "none", data);
+        try
+        {
+            await using var service = await ServiceProcess.StartAsync(new ServiceOptions { Data = data });
+            var client = service.Client;
+            var returned = new List<string>();
+            for (var round = 0; round < 3; round++)
+            {
+                returned.Add((await client.MustPostAsync(200, "/v1/keys/release/sign", Sign))["auditId"]);
+                var filler = Path.Combine(data, "filler");
+                await File.WriteAllBytesAsync(filler, new byte[new DriveInfo(data).AvailableFreeSpace - 20_000], TestContext.Current.CancellationToken);
+                JsonAnswer answer;
+                while ((answer = await client.PostJsonAsync("/v1/keys/release/sign", Sign)).Code == 200)
+                    returned.Add(answer["auditId"]);
+                answer.MustBeProblem(503, "audit-unavailable");
+                (await client.PostJsonAsync("/v1/keys", $$"""{"name":"full-{{round}}","purpose":"artifacts","spec":"ECC_NIST_P256"}""")).MustBeProblem(503, "audit-unavailable");
+                await client.MustGetAsync("/.well-known/jwks.json");
+
+                File.Delete(filler);
+                await EventuallyAsync(async () => (await client.PostJsonAsync("/v1/keys/release/sign", Sign)).Code == 200);
+                await client.MustPostAsync(201, "/v1/keys", $$"""{"name":"full-{{round}}","purpose":"artifacts","spec":"ECC_NIST_P256"}""");
+            }
+
+            await MustHaveAsync(service, returned);
+            await service.RestartAsync();
+            await MustHaveAsync(service, returned);
+        }
+        finally
+        {
+            await RunAsync("umount", "-l", data);
+            Directory.Delete(data, recursive: true);
+        }
+    }
+
+    private static async Task MustHaveAsync(ServiceProcess service, List<string> auditIds)
+    {
+        foreach (var id in auditIds)
+        {
+            var found = await service.Client.MustGetAsync($"/v1/audit?auditId={id}&outcome=allowed&action=keys:Sign");
+            Assert.Single(found.Json.GetProperty("records").EnumerateArray());
+        }
+
+        Assert.Equal("True", (await service.Client.MustGetAsync("/v1/audit/check"))["intact"]);
+    }
+
+    /// <summary>Waits for what must come, and fails where it does not come in 20 s.</summary>
+    private static async Task EventuallyAsync(Func<Task<bool>> holds)
+    {
+        var watch = Stopwatch.StartNew();
+        while (!await holds())
+        {
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(20), "It did not come in 20 s.");
+            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, TestContext.Current.CancellationToken);
+        }
+    }
+
+    private static async Task RunAsync(string program, params string[] arguments)
+    {
+        using var process = Process.Start(program, arguments);
+        await process.WaitForExitAsync(CancellationToken.None);
+        Assert.True(process.ExitCode == 0, $"{program} needs root.");
+    }
+}
