@@ -1,22 +1,76 @@
 using System.Collections.Frozen;
+using SignSvc.Signing.Backends.Software;
+using SignSvc.Signing.Keys;
 
 namespace SignSvc.Signing.Backends;
 
-/// <summary>The backends that are configured, by name.</summary>
-public sealed class BackendSet(IEnumerable<IKeyBackend> backends)
+/// <summary>
+/// The backends that are configured, by name. An assured key is signed with by the backend itself; a volume key in this
+/// process, with the backend as the one that wraps it, where the backend can.
+/// </summary>
+public sealed class BackendSet : IDisposable
 {
-    private readonly FrozenDictionary<string, IKeyBackend> _byName =
-        backends.ToFrozenDictionary(b => b.Name, StringComparer.Ordinal);
+    private readonly FrozenDictionary<string, IKeyBackend> _assured;
+    private readonly FrozenDictionary<string, SoftwareBackend> _volume;
 
-    public IEnumerable<string> Names => _byName.Keys.Order(StringComparer.Ordinal);
+    /// <param name="backends">Owned by the caller. A <see cref="SoftwareBackend"/> among them serves both tiers.</param>
+    public BackendSet(IReadOnlyCollection<IKeyBackend> backends)
+    {
+        _assured = backends.ToFrozenDictionary(b => b.Name, StringComparer.Ordinal);
+        _volume = backends
+            .Select(b => b as SoftwareBackend ?? (b is IWrapsKeys wrapping ? new SoftwareBackend(b.Name, wrapping) : null))
+            .OfType<SoftwareBackend>()
+            .ToFrozenDictionary(b => b.Name, StringComparer.Ordinal);
+    }
 
-    public IReadOnlyCollection<IKeyBackend> All => _byName.Values;
+    public IEnumerable<string> Names => _assured.Keys.Order(StringComparer.Ordinal);
+
+    public IReadOnlyCollection<IKeyBackend> All => _assured.Values;
 
     /// <exception cref="SigningException"><see cref="SigningFault.BackendUnavailable"/>: the key's backend is not configured on this node.</exception>
-    public IKeyBackend this[string name] =>
-        _byName.TryGetValue(name, out var backend)
-            ? backend
-            : throw new SigningException(SigningFault.BackendUnavailable, $"The backend {name} is not configured on this node.");
+    public IKeyBackend For(Key key) =>
+        Find(key.Tier, key.Backend)
+        ?? throw new SigningException(SigningFault.BackendUnavailable, $"The backend {key.Backend} is not configured on this node.");
 
-    public bool TryGet(string name, out IKeyBackend? backend) => _byName.TryGetValue(name, out backend);
+    /// <summary>Null where there is none, or where it cannot wrap the volume tier's keys.</summary>
+    public IKeyBackend? Find(KeyTier tier, string name) =>
+        tier == KeyTier.Assured ? _assured.GetValueOrDefault(name) : _volume.GetValueOrDefault(name);
+
+    /// <summary>
+    /// Unwraps every volume key that signs or is about to, so that no signature waits for a wrapping key, and lets go of
+    /// those that are through.
+    /// </summary>
+    /// <returns>The keys that could not be unwrapped, with the reason; they are tried again at the next call.</returns>
+    public async Task<IReadOnlyList<(Key Key, SigningException Fault)>> PrepareVolumeKeysAsync(
+        KeyRing keys, CancellationToken cancellationToken)
+    {
+        var faults = new List<(Key, SigningException)>();
+        foreach (var key in keys.All.Where(k => k.Tier == KeyTier.Volume))
+        {
+            if (!_volume.TryGetValue(key.Backend, out var engine))
+                continue;
+            try
+            {
+                foreach (var version in key.Versions)
+                {
+                    if (version is { State: VersionState.Announced or VersionState.Active, Handle: not null })
+                        await engine.PrepareAsync(version, cancellationToken);
+                    else
+                        engine.Forget(version);
+                }
+            }
+            catch (SigningException e)
+            {
+                faults.Add((key, e));
+            }
+        }
+
+        return faults;
+    }
+
+    public void Dispose()
+    {
+        foreach (var engine in _volume.Values.Except(_assured.Values.OfType<SoftwareBackend>()))
+            engine.Dispose();
+    }
 }

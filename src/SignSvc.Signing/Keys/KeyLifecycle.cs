@@ -31,8 +31,7 @@ public sealed class KeyLifecycle(
 
             var now = time.GetUtcNow();
             var keyId = Guid.CreateVersion7(now).ToString();
-            var pair = await backend.CreateAsync(
-                new KeyPairRequest(keyId, Version: 1, request.Name, request.Spec, request.Purpose), cancellationToken);
+            var pair = await MakePairAsync(backend, request, keyId, cancellationToken);
             var key = FirstVersion(request, keyId, pair, now);
             var version = key.Versions[0];
             var record = draft with
@@ -79,21 +78,35 @@ public sealed class KeyLifecycle(
 
     private IKeyBackend FindBackend(NewKey request)
     {
-        if (!backends.TryGet(request.Backend, out var backend))
+        var backend = backends.Find(request.Tier, request.Backend);
+        if (backend is null && backends.Find(KeyTier.Assured, request.Backend) is not null)
+            throw new SigningException(SigningFault.Unsupported, $"The backend {request.Backend} cannot wrap keys of the volume tier.");
+        if (backend is null)
         {
             throw new SigningException(
                 SigningFault.InvalidRequest,
                 $"There is no such backend; configured are {string.Join(", ", backends.Names)}.");
         }
 
-        if (rules.RequireHardware && request.Tier == KeyTier.Assured && backend!.Protection == Protection.Software)
+        if (rules.RequireHardware && request.Tier == KeyTier.Assured && backend.Protection == Protection.Software)
         {
             throw new SigningException(
                 SigningFault.HardwareRequired,
                 $"The backend {request.Backend} keeps keys in software, and this service demands hardware for the assured tier.");
         }
 
-        return backend!;
+        return backend;
+    }
+
+    private static Task<BackendKeyPair> MakePairAsync(
+        IKeyBackend backend, NewKey request, string keyId, CancellationToken cancellationToken)
+    {
+        var pair = new KeyPairRequest(keyId, Version: 1, request.Name, request.Spec, request.Purpose);
+        if (request.Adopt is null)
+            return backend.CreateAsync(pair, cancellationToken);
+        return backend is IAdoptsKeys adopting
+            ? adopting.AdoptAsync(pair, request.Adopt, cancellationToken)
+            : throw new SigningException(SigningFault.Unsupported, $"The backend {request.Backend} cannot adopt a key that exists.");
     }
 
     private static Key FirstVersion(NewKey request, string keyId, BackendKeyPair pair, DateTimeOffset now)
@@ -127,6 +140,7 @@ public sealed class KeyLifecycle(
             CreatedAt = now,
             ServedAt = now,
             SignsFrom = now,
+            Origin = request.Adopt is null ? KeyOrigin.Generated : KeyOrigin.Adopted,
         };
         return key with { Versions = [KeyRotation.Timed(key, first, now)] };
     }

@@ -175,7 +175,7 @@ public sealed class KeyRotation(KeyEdits edits, BackendSet backends, TimeProvide
         var number = key.Versions.Length + 1;
         if (made?.Number == number)
             return made;
-        var pair = await backends[key.Backend].CreateAsync(
+        var pair = await backends.For(key).CreateAsync(
             new KeyPairRequest(key.Id, number, key.Name, key.Spec, key.Purpose), cancellationToken);
         return new Successor(number, pair, time.GetUtcNow());
     }
@@ -190,7 +190,7 @@ public sealed class KeyRotation(KeyEdits edits, BackendSet backends, TimeProvide
 
     private async Task DestroyMaterialAsync(Key key, KeyVersion version, CancellationToken cancellationToken)
     {
-        if (version.Handle is not null && backends[key.Backend] is IDestroysKeys backend)
+        if (version.Handle is not null && backends.For(key) is IDestroysKeys backend)
             await backend.DestroyAsync(version, cancellationToken);
     }
 

@@ -32,6 +32,9 @@ public sealed record NewKey
 
     public bool DeletionProtection { get; private init; }
 
+    /// <summary>The backend's name of a key that exists there and shall be taken into use; null: one is made.</summary>
+    public string? Adopt { get; private init; }
+
     public ImmutableSortedDictionary<string, string> Tags { get; private init; } = ImmutableSortedDictionary<string, string>.Empty;
 
     /// <param name="tier">Null: assured for artifacts, volume for tokens.</param>
@@ -49,7 +52,8 @@ public sealed record NewKey
         string? owner = null,
         IReadOnlyDictionary<string, string>? tags = null,
         RotationWish? rotation = null,
-        bool deletionProtection = false)
+        bool deletionProtection = false,
+        string? adopt = null)
     {
         var keySpec = KeySpec.Parse(spec);
         var effectiveTier = tier ?? (purpose == KeyPurpose.Tokens ? KeyTier.Volume : KeyTier.Assured);
@@ -68,6 +72,7 @@ public sealed record NewKey
             Tags = ParseTags(tags),
             Rotation = ParseRotation(effectiveTier, purpose, rotation),
             DeletionProtection = deletionProtection,
+            Adopt = CheckAdopt(effectiveTier, adopt),
         };
     }
 
@@ -106,6 +111,11 @@ public sealed record NewKey
             throw Invalid($"A key has at most {MaxTags} tags, with keys of 1 to 128 and values of 0 to 256 characters.");
         return tags.ToImmutableSortedDictionary(StringComparer.Ordinal);
     }
+
+    private static string? CheckAdopt(KeyTier tier, string? adopt) =>
+        adopt is not null && (tier != KeyTier.Assured || adopt is not { Length: > 0 and <= 2048 })
+            ? throw Invalid("Only an assured key can be adopted, by the name that its backend has for it.")
+            : adopt;
 
     internal static string? CheckText(string what, string? text) =>
         text is null || (text.Length <= MaxTextLength && !text.Any(char.IsControl))

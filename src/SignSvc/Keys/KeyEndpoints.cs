@@ -15,10 +15,12 @@ namespace SignSvc.Keys;
 /// <param name="Tier">Default: <c>assured</c> for artifacts, <c>volume</c> for tokens.</param>
 /// <param name="Backend">Default: <c>software</c>.</param>
 /// <param name="Algorithms">JWA names; default: the spec's first.</param>
+/// <param name="Adopt">The backend's name of a key that exists there: a PKCS#11 label or <c>id:</c> with hex CKA_ID, an ARN or KMS alias.</param>
 public sealed record NewKeyBody(
     string Name, KeyPurpose Purpose, string Spec, KeyTier? Tier = null, string? Backend = null,
     ImmutableArray<string>? Algorithms = null, string? Description = null, string? Owner = null,
-    Dictionary<string, string>? Tags = null, RotationWish? Rotation = null, bool DeletionProtection = false);
+    Dictionary<string, string>? Tags = null, RotationWish? Rotation = null, bool DeletionProtection = false,
+    string? Adopt = null);
 
 /// <summary>Null: on demand. See <see cref="RotationPolicy"/>.</summary>
 public sealed record RotationAnswer(long? PeriodSeconds, long LeadSeconds, long GraceSeconds)
@@ -77,7 +79,7 @@ public static class KeyEndpoints
     {
         var request = NewKey.Parse(
             body.Name, body.Purpose, body.Tier, body.Backend, body.Spec, body.Algorithms, body.Description, body.Owner, body.Tags,
-            body.Rotation, body.DeletionProtection);
+            body.Rotation, body.DeletionProtection, body.Adopt);
         var key = await keys.CreateAsync(http.Caller(), request, cancellationToken);
         return TypedResults.Created($"/v1/keys/{key.Name}", KeyAnswer.Of(key));
     }

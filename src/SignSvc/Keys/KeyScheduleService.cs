@@ -1,12 +1,14 @@
 using SignSvc.Embedded;
 using SignSvc.Signing;
+using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
 
 namespace SignSvc.Keys;
 
 /// <summary>Ticks the schedule of all keys for as long as the process lives.</summary>
-public sealed partial class KeyScheduleService(KeyScheduler scheduler, TimeProvider time, ILogger<KeyScheduleService> log) : BackgroundService
+public sealed partial class KeyScheduleService(
+    KeyScheduler scheduler, LiveSnapshot live, BackendSet backends, TimeProvider time, ILogger<KeyScheduleService> log) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(5);
 
@@ -25,6 +27,8 @@ public sealed partial class KeyScheduleService(KeyScheduler scheduler, TimeProvi
                 LogMissed(e.Message);
             }
 
+            foreach (var (key, fault) in await backends.PrepareVolumeKeysAsync(live.Current.Keys, stoppingToken))
+                LogNotPrepared(key.Name, fault.Message);
             foreach (var alarm in scheduler.Alarms.Where(known.Add))
                 LogAlarm(alarm.Key, alarm.Message);
             known.IntersectWith(scheduler.Alarms);
@@ -34,6 +38,9 @@ public sealed partial class KeyScheduleService(KeyScheduler scheduler, TimeProvi
 
     [LoggerMessage(1101, LogLevel.Warning, "The key schedule missed a tick and tries again: {Reason}")]
     private partial void LogMissed(string reason);
+
+    [LoggerMessage(1103, LogLevel.Error, "The volume key {Key} cannot be unwrapped ahead of its use: {Reason}")]
+    private partial void LogNotPrepared(string key, string reason);
 
     [LoggerMessage(1102, LogLevel.Error, "Key schedule alarm for {Key}: {Alarm}")]
     private partial void LogAlarm(string key, string alarm);

@@ -46,10 +46,22 @@ public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IKeyBack
     }
 
     /// <summary>Nothing is kept here but the opened key; the wrapped one goes with the version's handle.</summary>
-    public async Task DestroyAsync(KeyVersion version, CancellationToken cancellationToken)
+    public Task DestroyAsync(KeyVersion version, CancellationToken cancellationToken)
     {
-        if (_open.TryRemove((version.KeyId, version.Number), out var opening))
-            (await opening.WaitAsync(cancellationToken)).Dispose();
+        Forget(version);
+        return Task.CompletedTask;
+    }
+
+    /// <summary>Unwraps the key now, so that its first signature does not wait for the wrapping key.</summary>
+    /// <exception cref="SigningException">As the wrapping key's.</exception>
+    public Task PrepareAsync(KeyVersion version, CancellationToken cancellationToken) =>
+        OpenOnce(version).WaitAsync(cancellationToken);
+
+    /// <summary>Lets go of the key; OpenSSL zeroes its private number as it frees it.</summary>
+    public void Forget(KeyVersion version)
+    {
+        if (_open.TryRemove((version.KeyId, version.Number), out var opening) && opening.IsCompletedSuccessfully)
+            opening.GetAwaiter().GetResult().Dispose();
     }
 
     public void Dispose()
