@@ -20,7 +20,7 @@ public sealed class AuditTamperTests
             Caller.Service, NewKey.Parse("release", KeyPurpose.Artifacts, null, null, "ECC_NIST_P256", null), Cancellation);
         for (var i = 0; i < 30; i++)
         {
-            var requests = Enumerable.Range(0, 1 + (i % 3)).Select(_ => new SignRequest { Key = "release", Payload = Payload.Digest(new byte[32]) }).ToArray();
+            var requests = Enumerable.Range(0, 1 + (i % 3)).Select(j => new SignRequest { Key = "release", Payload = Payload.Digest(Expectations.Digest($"{i}.{j}")) }).ToArray();
             await node.Signer.SignBatchAsync(Caller.Service, requests, Cancellation);
         }
 

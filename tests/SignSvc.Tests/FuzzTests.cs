@@ -99,7 +99,7 @@ internal sealed class FuzzedRequest(Random random, JsonElement document)
             if (Chance(0.08))
                 Corrupt(ref bytes);
             request.Content = new ByteArrayContent(bytes);
-            request.Content.Headers.TryAddWithoutValidation("Content-Type", Chance(0.97) ? "application/json" : Word());
+            request.Content.Headers.TryAddWithoutValidation("Content-Type", Chance(0.97) ? "application/json" : Pick("text/plain", "application/xml", "application/json; charset=utf-16", "nonsense"));
         }
 
         return request;

@@ -18,7 +18,7 @@ public sealed class KillTests
             $"{lanes.Sum(l => l.Kills)} kills, {lanes.Sum(l => l.KillsInStart)} more in a start; {lanes.Sum(l => l.Given)} signatures and tokens given, "
             + $"{lanes.Sum(l => l.Keys)} keys acknowledged; lost: 0");
         Assert.True(lanes.Sum(l => l.Given) > 10 * Kills, "Too little was in flight for the kills to mean anything.");
-        Assert.True(lanes.Sum(l => l.Keys) > Kills, "Too few keys were made for the kills to mean anything.");
+        Assert.True(lanes.Sum(l => l.Keys) > Kills / 2, "Too few keys were made for the kills to mean anything.");
     }
 
     [Fact]
@@ -29,11 +29,10 @@ public sealed class KillTests
         {
             var since = TimeProvider.System.GetUtcNow();
             await using var load = Load.Start(service.Client, $"stop{round}");
-            await Task.Delay(TimeSpan.FromMilliseconds(400), TimeProvider.System, TestContext.Current.CancellationToken);
+            await load.ReachAsync(given: 100, keys: 5);
             Assert.Equal(0, await service.StopAsync());
             await load.EndAsync();
             Assert.Empty(load.Surprises);
-            Assert.True(load.Given.Count > 10, "Too little was in flight for the stop to mean anything.");
             Assert.DoesNotContain("   at ", service.Error + service.Output, StringComparison.Ordinal);
             await service.RestartAsync();
             await CheckAsync(service.Client, load, since);
@@ -49,7 +48,8 @@ public sealed class KillTests
         {
             var since = TimeProvider.System.GetUtcNow();
             await using var load = Load.Start(service.Client, $"k{lane}-{kill}");
-            await PauseAsync(random.Next(20, 300));
+            await load.ReachAsync(given: random.Next(1, 60), keys: random.Next(3));
+            await PauseAsync(random.Next(30));
             await service.KillAsync();
             await load.EndAsync();
             Assert.Empty(load.Surprises);

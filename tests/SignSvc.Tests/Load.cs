@@ -40,6 +40,16 @@ internal sealed class Load : IAsyncDisposable
         return load;
     }
 
+    /// <summary>Waits until so much was given, however busy the machine is. The load has to be one that gets there.</summary>
+    public async Task ReachAsync(int given, int keys)
+    {
+        while (Given.Count < given || Keys.Count < keys)
+        {
+            Assert.True(Surprises.IsEmpty, Surprises.FirstOrDefault());
+            await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, TestContext.Current.CancellationToken);
+        }
+    }
+
     public async Task EndAsync()
     {
         await _stop.CancelAsync();

@@ -8,6 +8,9 @@ public sealed class StartTests : IAsyncLifetime
 {
     private const int FirstStarts = 12;
 
+    /// <summary>What a first start leaves in its folder, in this order.</summary>
+    private static readonly string[] Steps = ["", "lock", "root.key", "signsvc.db", "signsvc.db-wal", "bootstrap.credential"];
+
     private readonly string _folder = Directory.CreateTempSubdirectory("signsvc-start-").FullName;
     private string? _mounted;
 
@@ -138,6 +141,37 @@ public sealed class StartTests : IAsyncLifetime
         }
     }
 
+    /// <summary>What a killed service leaves stands in SQLite's log. Of the last two commits a damaged one looks like one that a crash cut short.</summary>
+    [Fact]
+    public async Task A_damaged_log_is_refused_and_loses_no_commit_unsaid()
+    {
+        await using (var service = await ServiceProcess.StartAsync(new ServiceOptions { Data = Data }))
+        {
+            for (var i = 0; i < 30; i++)
+                await service.Client.MustPostAsync(200, "/v1/keys/release/sign", $$"""{"digest":"{{Expectations.Base64Digest($"{i}")}}"}""");
+            await service.KillAsync();
+        }
+
+        var log = Database + "-wal";
+        var whole = await File.ReadAllBytesAsync(log, Cancellation);
+        var database = await File.ReadAllBytesAsync(Database, Cancellation);
+        var random = new Random(5);
+        for (var i = 0; i < 6; i++)
+        {
+            var damaged = whole.ToArray();
+            damaged[i == 0 ? 20 : random.Next(whole.Length * 3 / 4)] ^= (byte)(1 << random.Next(8));
+            await File.WriteAllBytesAsync(log, damaged, Cancellation);
+            await File.WriteAllBytesAsync(Database, database, Cancellation);
+            await MustRefuseAsync(Data, "atabase");
+        }
+
+        // As it was left it is no damage.
+        await File.WriteAllBytesAsync(log, whole, Cancellation);
+        await File.WriteAllBytesAsync(Database, database, Cancellation);
+        await using var again = await ServiceProcess.StartAsync(new ServiceOptions { Data = Data });
+        Assert.Equal(30, (await again.Client.MustGetAsync("/v1/audit?action=keys:Sign")).Json.GetProperty("records").GetArrayLength());
+    }
+
     [Theory]
     [InlineData("missing", "root key")]
     [InlineData("other", "root key")]
@@ -208,10 +242,11 @@ public sealed class StartTests : IAsyncLifetime
         {
             var data = Path.Combine(_folder, $"first-{i}");
             await using var first = ServiceProcess.Launch(new ServiceOptions { Data = data });
-            // Counted from the first trace of the start in the folder, so that the moments hit its steps.
-            while (!Directory.Exists(data) && !first.HasExited)
+            // Counted from a trace of the start in the folder, so that the moments hit its steps on every machine.
+            var trace = Path.Combine(data, Steps[i % Steps.Length]);
+            while (!Path.Exists(trace) && !first.HasExited)
                 await Task.Yield();
-            await Task.Delay(TimeSpan.FromMilliseconds(random.Next(400)), TimeProvider.System, Cancellation);
+            await Task.Delay(TimeSpan.FromMilliseconds(random.Next(60)), TimeProvider.System, Cancellation);
             await first.KillAsync();
             if (!first.Output.Contains("SignSvc serves", StringComparison.Ordinal))
                 cut++;

@@ -41,6 +41,7 @@ public sealed class SqliteStore : IStore
     {
         if (mustExist && new FileInfo(path) is not { Exists: true, Length: > 0 })
             throw SqliteSchema.Lost();
+        SqliteLogCheck.Run(path + "-wal");
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder
         {
             DataSource = path,

@@ -93,7 +93,8 @@ public sealed class EmbeddedNode : IAsyncDisposable
         catch (Exception e) when (e is SigningException or IOException or UnauthorizedAccessException)
         {
             folder.Dispose();
-            throw new StartException($"{e.Message}\nThe data folder is {settings.Data}.", e);
+            var cause = e.InnerException is SigningException inner ? $" {inner.Message}" : "";
+            throw new StartException($"{e.Message}{cause}\nThe data folder is {settings.Data}.", e);
         }
         catch (StartException)
         {

@@ -47,11 +47,23 @@ public static class HttpSetup
     {
         try
         {
+            RefuseMisspeltPorts(app.Configuration["urls"]);
             await app.StartAsync();
         }
         catch (Exception e) when (e is IOException or SocketException or FormatException or InvalidOperationException)
         {
             throw new StartException($"The addresses {app.Configuration["urls"]} cannot be served: {e.Message}\nOthers: ASPNETCORE_URLS=http://127.0.0.1:PORT.", e);
+        }
+    }
+
+    /// <summary>Kestrel takes <c>127.0.0.1:8o80</c> for the name of a host, and for a host it does not know it serves every interface, on port 80.</summary>
+    private static void RefuseMisspeltPorts(string? urls)
+    {
+        foreach (var url in (urls ?? "").Split(';', StringSplitOptions.RemoveEmptyEntries))
+        {
+            var address = BindingAddress.Parse(url);
+            if (!address.IsUnixPipe && !address.Host.StartsWith('[') && address.Host.Contains(':', StringComparison.Ordinal))
+                throw new FormatException($"{url} has no port that is a number.");
         }
     }
 
