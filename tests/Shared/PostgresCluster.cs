@@ -26,22 +26,19 @@ public sealed class PostgresCluster : IAsyncDisposable
         _keeper = Begin("sh", "-c", "cat >/dev/null; \"$0/pg_ctl\" -D \"$1/data\" -m immediate stop; rm -rf \"$1\"", binaries, folder);
     }
 
-    public int Port { get; private set; }
+    public int Port { get; private init; }
 
     public static async Task<PostgresCluster> CreateAsync(CancellationToken cancellationToken)
     {
-        var folder = Path.Combine(Path.GetTempPath(), $"signsvc-postgres-{Guid.CreateVersion7(TimeProvider.System.GetUtcNow()):N}");
-        var cluster = new PostgresCluster(FindBinaries(), folder);
+        var cluster = await InNewFolderAsync(cancellationToken);
         try
         {
-            await RunAsync("mkdir", cancellationToken, "-m", "700", folder);
             await RunAsync(
                 cluster.Binary("initdb"), cancellationToken,
                 "-D", cluster.Data, "-U", User, "--auth-local=trust", "--auth-host=scram-sha-256", "--locale=C", "--encoding=UTF8", "--no-sync");
-            cluster.Port = FreePort();
             await cluster.ConfigureAsync(
                 cancellationToken,
-                "listen_addresses = '127.0.0.1'", $"port = {cluster.Port}", $"unix_socket_directories = '{folder}'",
+                "listen_addresses = '127.0.0.1'", $"port = {cluster.Port}", $"unix_socket_directories = '{cluster._folder}'",
                 "shared_buffers = 32MB", "max_wal_size = 256MB", "max_connections = 100", "max_replication_slots = 4", "jit = off");
             await cluster.StartAsync(cancellationToken);
             await cluster.ExecuteAsync("postgres", $"ALTER USER {User} PASSWORD '{Password}'", cancellationToken);
@@ -53,6 +50,36 @@ public sealed class PostgresCluster : IAsyncDisposable
             throw;
         }
     }
+
+    /// <summary>
+    /// A hot standby with all that this server has. From then on a commit here is acknowledged only when it is flushed
+    /// there too.
+    /// </summary>
+    public async Task<PostgresCluster> CreateStandbyAsync(CancellationToken cancellationToken)
+    {
+        var standby = await InNewFolderAsync(cancellationToken);
+        try
+        {
+            await RunAsync(
+                Binary("pg_basebackup"), cancellationToken,
+                "-h", _folder, "-p", $"{Port}", "-U", User, "-D", standby.Data, "--write-recovery-conf", "--checkpoint=fast", "--no-sync");
+            await standby.ConfigureAsync(
+                cancellationToken, $"port = {standby.Port}", $"unix_socket_directories = '{standby._folder}'");
+            await standby.StartAsync(cancellationToken);
+            await ExecuteAsync("postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'", cancellationToken);
+            await ExecuteAsync("postgres", "SELECT pg_reload_conf()", cancellationToken);
+            return standby;
+        }
+        catch
+        {
+            await standby.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Makes a standby a server of its own, which accepts writes.</summary>
+    public Task PromoteAsync(CancellationToken cancellationToken) =>
+        RunAsync(Binary("pg_ctl"), cancellationToken, "-D", Data, "-w", "-t", "60", "promote");
 
     /// <summary>In Npgsql's notation.</summary>
     public string ConnectionString(string database) => ConnectionString(database, Port);
@@ -101,6 +128,14 @@ public sealed class PostgresCluster : IAsyncDisposable
     private string Data => $"{_folder}/data";
 
     private string Binary(string name) => $"{_binaries}/{name}";
+
+    private static async Task<PostgresCluster> InNewFolderAsync(CancellationToken cancellationToken)
+    {
+        var folder = Path.Combine(Path.GetTempPath(), $"signsvc-postgres-{Guid.CreateVersion7(TimeProvider.System.GetUtcNow()):N}");
+        var cluster = new PostgresCluster(FindBinaries(), folder) { Port = FreePort() };
+        await RunAsync("mkdir", cancellationToken, "-m", "700", folder);
+        return cluster;
+    }
 
     private static string FindBinaries() =>
         (Directory.Exists("/usr/lib/postgresql") ? Directory.GetDirectories("/usr/lib/postgresql") : [])

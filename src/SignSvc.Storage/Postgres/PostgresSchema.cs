@@ -100,7 +100,14 @@ internal static class PostgresSchema
     /// <summary>0 where there is no schema.</summary>
     private static async Task<int> ReadVersionAsync(NpgsqlConnection connection, CancellationToken cancellationToken)
     {
-        await using var exists = new NpgsqlCommand($"SELECT to_regclass('{Name}.schema_version') IS NOT NULL", connection);
+        // A query of the catalogue, not to_regclass: that answers from a cache, which after the wait for the migration
+        // lock still says that there is no such schema.
+        await using var exists = new NpgsqlCommand(
+            $"""
+             SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                 WHERE n.nspname = '{Name}' AND c.relname = 'schema_version')
+             """,
+            connection);
         if (await exists.ExecuteScalarAsync(cancellationToken) is not true)
             return 0;
         await using var read = new NpgsqlCommand("SELECT version FROM schema_version", connection);
