@@ -64,7 +64,7 @@ internal static class SqliteAuditReader
         Func<SqliteConnection> open, string sql, IEnumerable<SqliteParameter> parameters,
         [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        using var connection = open();
+        using var connection = Guard(open);
         using var command = connection.CreateCommand();
         command.CommandText = sql;
         command.Parameters.AddRange(parameters);

@@ -33,8 +33,8 @@ internal sealed class SqliteStatements : IDisposable
             "$node", "$first_sequence", "$count", "$first_at", "$last_at", "$body", "$previous", "$seal");
         _term = Prepare("INSERT INTO audit_terms (term, first_at, segment) VALUES ($term, $first_at, $segment)", "$term", "$first_at", "$segment");
         _head = Prepare(
-            "UPDATE audit_heads SET last_sequence = $last_sequence, seal = $seal WHERE node = $node AND seal = $previous",
-            "$last_sequence", "$seal", "$node", "$previous");
+            "UPDATE audit_heads SET last_sequence = $last_sequence, seal = $seal WHERE node = $node AND seal = $previous AND last_sequence = $before",
+            "$last_sequence", "$seal", "$node", "$previous", "$before");
         _firstHead = Prepare(
             "INSERT OR IGNORE INTO audit_heads (node, last_sequence, seal) VALUES ($node, $last_sequence, $seal)",
             "$node", "$last_sequence", "$seal");
@@ -67,6 +67,13 @@ internal sealed class SqliteStatements : IDisposable
 
     public void Append(AuditSegment segment)
     {
+        // The head first: it is the fence, and where it does not match, the segment may be there already.
+        var advanced = segment.FirstSequence == 1
+            ? Run(_firstHead, segment.Node, segment.LastSequence, Bytes(segment.Seal)).ExecuteNonQuery()
+            : Run(_head, segment.LastSequence, Bytes(segment.Seal), segment.Node, Bytes(segment.Previous), segment.FirstSequence - 1).ExecuteNonQuery();
+        if (advanced != 1)
+            throw new SigningException(SigningFault.StoreFailed, "The audit chain of this node was written by somebody else.");
+
         var id = (long)Run(
             _segment, segment.Node, segment.FirstSequence, segment.Count, segment.FirstAt.UtcTicks, segment.LastAt.UtcTicks,
             Bytes(segment.Body), Bytes(segment.Previous), Bytes(segment.Seal)).ExecuteScalar()!;
@@ -74,12 +81,6 @@ internal sealed class SqliteStatements : IDisposable
             Run(_term, term, segment.FirstAt.UtcTicks, id).ExecuteNonQuery();
         foreach (var use in segment.Usage)
             Run(_usage, use.Kid, use.Uses, use.LastUsedAt.UtcTicks, (object?)use.LatestExpiry?.UtcTicks ?? DBNull.Value).ExecuteNonQuery();
-
-        var advanced = segment.FirstSequence == 1
-            ? Run(_firstHead, segment.Node, segment.LastSequence, Bytes(segment.Seal)).ExecuteNonQuery()
-            : Run(_head, segment.LastSequence, Bytes(segment.Seal), segment.Node, Bytes(segment.Previous)).ExecuteNonQuery();
-        if (advanced != 1)
-            throw new SigningException(SigningFault.StoreFailed, "The audit chain of this node was written by somebody else.");
     }
 
     public long ReadRevision() => (long)_revision.ExecuteScalar()!;
