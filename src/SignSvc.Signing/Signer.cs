@@ -170,7 +170,7 @@ public sealed class Signer(
         if (rules.RequireHardware && key.Tier == KeyTier.Assured && version.Protection == Protection.Software)
             throw new SigningException(SigningFault.HardwareRequired, $"{key.Name} lives in software, and this service demands hardware.");
 
-        var signature = await backends.For(key).SignAsync(version, algorithm, digest, cancellationToken);
+        var signature = await backends.SigningFor(key).SignAsync(version, algorithm, digest, cancellationToken);
         var mustVerify = key.Tier == KeyTier.Assured
             || Interlocked.Increment(ref _volumeSignatures) % VolumeSample == 0
             || !_verifiedKids.ContainsKey(version.Kid);

@@ -27,9 +27,27 @@ public sealed record Settings
     /// <summary>Prints the first administrator's token to standard output when it is made. Turn it off where standard output is collected.</summary>
     public bool PrintBootstrapCredential { get; set; } = true;
 
+    /// <summary>This node's name in the audit and among the nodes; default: the machine's name. Two live nodes of one name refuse each other.</summary>
+    public string? Node { get; set; }
+
+    public StoreSettings Store { get; set; } = new();
+
     public AuditSettings Audit { get; set; } = new();
 
     public LimitSettings Limits { get; set; } = new();
+
+    /// <summary>Where state and audit are kept. All nodes on one PostgreSQL need the same root key.</summary>
+    public sealed class StoreSettings
+    {
+        /// <summary>In Npgsql's notation; null: SQLite in the data folder, for one node. Keep the password out of it: PostgresPasswordFile.</summary>
+        public string? Postgres { get; set; }
+
+        /// <summary>A file that holds the database password alone; read at every new connection.</summary>
+        public string? PostgresPasswordFile { get; set; }
+
+        /// <summary>How long a node that cannot reach the store goes on signing with assured keys. Longer, and a revocation may be missed for as long.</summary>
+        public int StaleAfterSeconds { get; set; } = 60;
+    }
 
     public sealed record AuditSettings
     {
@@ -60,6 +78,9 @@ public sealed record Settings
         Require(
             PublicUrl is null || (Uri.TryCreate(PublicUrl, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && !PublicUrl.EndsWith('/')),
             "PublicUrl must be an absolute http or https URL without a slash at its end.");
+        Require(Node is null || SignSvc.Signing.Keys.KeyName.IsValid(Node), "Node must match [a-z0-9][a-z0-9._-]{0,62}.");
+        Require(Store.StaleAfterSeconds is >= 5 and <= 3600, "Store:StaleAfterSeconds is from 5 to 3600.");
+        Require(Store.PostgresPasswordFile is null || Store.Postgres is not null, "Store:PostgresPasswordFile goes with Store:Postgres.");
         Require(Audit.CommitTimeoutMilliseconds is >= 50 and <= 10_000, "Audit:CommitTimeoutMilliseconds is from 50 to 10000.");
         Require(Audit.QueuedEntries is >= 16 and <= 1_000_000, "Audit:QueuedEntries is from 16 to 1000000.");
         Require(Limits.BodyBytes is >= 1024 and <= 64 * 1024 * 1024, "Limits:BodyBytes is from 1024 to 67108864.");

@@ -11,12 +11,15 @@ namespace SignSvc.Signing.Backends;
 public sealed class BackendSet : IDisposable
 {
     private readonly FrozenDictionary<string, IKeyBackend> _assured;
+    private readonly FrozenDictionary<string, IKeyBackend> _signing;
     private readonly FrozenDictionary<string, SoftwareBackend> _volume;
 
     /// <param name="backends">Owned by the caller. A <see cref="SoftwareBackend"/> among them serves both tiers.</param>
-    public BackendSet(IReadOnlyCollection<IKeyBackend> backends)
+    /// <param name="guard">What every assured signature passes before it reaches its backend; null: nothing.</param>
+    public BackendSet(IReadOnlyCollection<IKeyBackend> backends, Func<IKeyBackend, IKeyBackend>? guard = null)
     {
         _assured = backends.ToFrozenDictionary(b => b.Name, StringComparer.Ordinal);
+        _signing = backends.ToFrozenDictionary(b => b.Name, guard ?? (b => b), StringComparer.Ordinal);
         _volume = backends
             .Select(b => b as SoftwareBackend ?? (b is IWrapsKeys wrapping ? new SoftwareBackend(b.Name, wrapping) : null))
             .OfType<SoftwareBackend>()
@@ -31,6 +34,10 @@ public sealed class BackendSet : IDisposable
     public IKeyBackend For(Key key) =>
         Find(key.Tier, key.Backend)
         ?? throw new SigningException(SigningFault.BackendUnavailable, $"The backend {key.Backend} is not configured on this node.");
+
+    /// <summary>The way of a signature: the backend behind its guard.</summary>
+    /// <exception cref="SigningException"><see cref="SigningFault.BackendUnavailable"/>.</exception>
+    public IKeyBackend SigningFor(Key key) => key.Tier == KeyTier.Assured && _signing.TryGetValue(key.Backend, out var guarded) ? guarded : For(key);
 
     /// <summary>Null where there is none, or where it cannot wrap the volume tier's keys.</summary>
     public IKeyBackend? Find(KeyTier tier, string name) =>

@@ -1,5 +1,4 @@
-using System.Security.Cryptography;
-using System.Text;
+using SignSvc.Operations;
 using SignSvc.Signing;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Audit;
@@ -8,38 +7,47 @@ using SignSvc.Signing.Backends.Software;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
 using SignSvc.Signing.Tokens;
-using SignSvc.Storage.Sqlite;
 
 namespace SignSvc.Embedded;
 
 /// <summary>
-/// One node on one data folder: opened whole before the first request, closed after the last. On its first start it has
-/// keys, a token profile and an administrator's credential, so that no other step stands before the first signature.
+/// One node on its data folder: opened whole before the first request, closed after the last. Alone with SQLite in that
+/// folder, or one of several on a PostgreSQL.
 /// </summary>
 public sealed class EmbeddedNode : IAsyncDisposable
 {
-    private const string NodeName = "local";
-
     private readonly DataFolder _folder;
     private readonly RootKey _rootKey;
-    private readonly SqliteStore _store;
     private readonly SoftwareBackend _software;
 
     private EmbeddedNode(
-        DataFolder folder, RootKey rootKey, SqliteStore store, AuditLog audit, AuditChain chain, LiveSnapshot live, TimeProvider time)
+        Settings settings, DataFolder folder, RootKey rootKey, NodeStore store, AuditLog audit, AuditChain chain, LiveSnapshot live, TimeProvider time)
     {
         _folder = folder;
         _rootKey = rootKey;
-        _store = store;
         _software = new SoftwareBackend("software", rootKey);
+        Settings = settings;
+        Store = store.Store;
+        Cluster = store.Cluster;
+        Name = store.Node;
         Audit = audit;
         Live = live;
         Time = time;
-        Cluster = new SingleNode(time);
-        Backends = new BackendSet([_software]);
-        Search = new AuditSearch(store);
-        Check = new AuditCheck(store, chain);
+        Freshness = new SnapshotFreshness(
+            store.IsShared ? TimeSpan.FromSeconds(settings.Store.StaleAfterSeconds) : TimeSpan.MaxValue, time);
+        Backends = new BackendSet([_software], backend => new FreshnessGuard(backend, Freshness));
+        Search = new AuditSearch(store.Store);
+        Check = new AuditCheck(store.Store, chain);
     }
+
+    public Settings Settings { get; }
+
+    /// <summary>This node's name in the audit and among the nodes.</summary>
+    public string Name { get; }
+
+    public IStore Store { get; }
+
+    public ICluster Cluster { get; }
 
     public AuditLog Audit { get; }
 
@@ -49,18 +57,11 @@ public sealed class EmbeddedNode : IAsyncDisposable
 
     public LiveSnapshot Live { get; }
 
+    public SnapshotFreshness Freshness { get; }
+
     public BackendSet Backends { get; }
 
     public TimeProvider Time { get; }
-
-    public IStore Store => _store;
-
-    public ICluster Cluster { get; }
-
-    /// <summary>This node's name in the audit and among the nodes.</summary>
-    public string Name => NodeName;
-
-    public required Settings Settings { get; init; }
 
     public string BootstrapCredentialFile => _folder.BootstrapCredential;
 
@@ -74,23 +75,22 @@ public sealed class EmbeddedNode : IAsyncDisposable
         try
         {
             var rootKey = folder.OpenRootKey(settings.RootKeyFile);
-            // The credential is written only when the database stands.
-            var store = SqliteStore.Open(folder.Database, mustExist: File.Exists(folder.BootstrapCredential));
+            var store = await NodeStore.OpenAsync(settings, folder, time, cancellationToken);
             var chain = new AuditChain(rootKey.Derive("signsvc/seal/audit/v1"));
-            await RefuseBrokenAuditAsync(store, chain, folder, cancellationToken);
+            await store.RefuseBrokenAuditAsync(chain, folder, cancellationToken);
             var limits = new AuditLimits
             {
                 CommitTimeout = TimeSpan.FromMilliseconds(settings.Audit.CommitTimeoutMilliseconds),
                 QueuedEntries = settings.Audit.QueuedEntries,
             };
-            var audit = await AuditLog.OpenAsync(store, chain, NodeName, limits, time, cancellationToken);
-            var live = await LiveSnapshot.OpenAsync(
-                store, audit, new DocumentSeal(rootKey.Derive("signsvc/seal/documents/v1")), cancellationToken);
-            var node = new EmbeddedNode(folder, rootKey, store, audit, chain, live, time) { Settings = settings };
-            await node.BootstrapAsync(cancellationToken);
+            var audit = await AuditLog.OpenAsync(store.Store, chain, store.Node, limits, time, cancellationToken);
+            var seal = new DocumentSeal(rootKey.Derive("signsvc/seal/documents/v1"));
+            var live = await LiveSnapshot.OpenAsync(store.Store, audit, seal, cancellationToken);
+            var node = new EmbeddedNode(settings, folder, rootKey, store, audit, chain, live, time);
+            node.NewBootstrapToken = await new FirstStart(node, folder).CompleteAsync(cancellationToken);
             return node;
         }
-        catch (Exception e) when (e is SigningException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is SigningException or IOException or UnauthorizedAccessException or ArgumentException)
         {
             folder.Dispose();
             var cause = e.InnerException is SigningException inner ? $" {inner.Message}" : "";
@@ -106,82 +106,12 @@ public sealed class EmbeddedNode : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Audit.DisposeAsync();
-        await _store.DisposeAsync();
+        await Store.DisposeAsync();
         Live.Dispose();
+        Backends.Dispose();
         _software.Dispose();
         _rootKey.Dispose();
         _folder.Dispose();
-    }
-
-    /// <summary>Promise 3: a small chain is read whole; of a large one the end is, and <c>signsvc audit check</c> reads the rest.</summary>
-    private static async Task RefuseBrokenAuditAsync(
-        SqliteStore store, AuditChain chain, DataFolder folder, CancellationToken cancellationToken)
-    {
-        const long wholeUpTo = 64 * 1024 * 1024;
-        var check = new AuditCheck(store, chain);
-        var results = new FileInfo(folder.Database).Length <= wholeUpTo
-            ? await check.RunAsync(cancellationToken)
-            : await check.RunAtEndAsync(cancellationToken);
-        if (results.FirstOrDefault(r => r.Fault is not null) is { } broken)
-        {
-            throw new StartException(
-                $"The audit log is not whole: after {broken.Records} good records of the node {broken.Node}, {broken.Fault}.\n"
-                + $"SignSvc repairs nothing by itself. Keep a copy of {folder.FolderPath}, then restore a backup.");
-        }
-    }
-
-    private async Task BootstrapAsync(CancellationToken cancellationToken)
-    {
-        var decisions = new Decisions(Audit, Time);
-        var keys = new KeyLifecycle(Live, decisions, Backends, new KeyRules(RequireHardware: false), Time);
-        if (Live.Current.Credentials.IsEmpty)
-            await MakeFirstAdministratorAsync(decisions, cancellationToken);
-        if (!Settings.RequireHardware)
-            await MakeFirstKeyAsync(keys, "release", KeyPurpose.Artifacts, KeyTier.Assured, cancellationToken);
-        await MakeFirstKeyAsync(keys, "tokens", KeyPurpose.Tokens, KeyTier.Volume, cancellationToken);
-        if (Live.Current.Profiles.IsEmpty)
-        {
-            await new TokenProfiles(Live, decisions).PutAsync(
-                Caller.Service,
-                "tokens",
-                new TokenProfile
-                {
-                    Name = "default",
-                    KeyId = "",
-                    Audiences = ["*"],
-                    DefaultLifetimeSeconds = 300,
-                    MaxLifetimeSeconds = 3600,
-                },
-                cancellationToken);
-        }
-    }
-
-    /// <summary>
-    /// The file is durable before the credential counts: a crash in between leaves a file that opens nothing, and the
-    /// next start makes a new one; the other way round nobody could ever enter.
-    /// </summary>
-    private async Task MakeFirstAdministratorAsync(Decisions decisions, CancellationToken cancellationToken)
-    {
-        var (credential, token) = Credential.Create("bootstrap", [Role.Admin], Time.GetUtcNow(), expiresAt: null);
-        var bytes = Encoding.ASCII.GetBytes(token);
-        DurableFile.Write(_folder.BootstrapCredential, bytes);
-        CryptographicOperations.ZeroMemory(bytes);
-        var record = decisions.Draft(Caller.Service, Actions.CredentialsCreate, "credential/bootstrap");
-        await decisions.ChangeAsync(Caller.Service, record, async permit =>
-            await Live.ChangeAsync(permit, record, cancellationToken, Change.Of(credential, Snapshot.Empty)));
-        NewBootstrapToken = token;
-    }
-
-    private async Task MakeFirstKeyAsync(
-        KeyLifecycle keys, string name, KeyPurpose purpose, KeyTier tier, CancellationToken cancellationToken)
-    {
-        // Only into an empty ring, or beside what an interrupted first start left: never next to an operator's own keys.
-        var isFirstStart = Live.Current.Keys.Count == 0 || NewBootstrapToken is not null || Live.Current.Profiles.IsEmpty;
-        if (isFirstStart && !Live.Current.Keys.TryGet(name, out _))
-        {
-            await keys.CreateAsync(
-                Caller.Service, NewKey.Parse(name, purpose, tier, "software", "ECC_NIST_P256", algorithms: null), cancellationToken);
-        }
     }
 }
 
@@ -199,6 +129,8 @@ public static class EmbeddedNodeServices
         services.AddSingleton(node.Backends);
         services.AddSingleton(node.Store);
         services.AddSingleton(node.Cluster);
+        services.AddSingleton(node.Freshness);
+        services.AddHostedService<SnapshotService>();
         services.AddSingleton(new KeyRules(node.Settings.RequireHardware));
         services.AddSingleton<Decisions>();
         services.AddSingleton<KeyLifecycle>();

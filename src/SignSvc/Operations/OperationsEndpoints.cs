@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using SignSvc.Signing.Audit;
+using SignSvc.Signing.Backends;
 using SignSvc.Signing.Storage;
 
 namespace SignSvc.Operations;
@@ -18,8 +19,11 @@ public static class OperationsEndpoints
         routes.MapOpenApi().AllowAnonymous();
     }
 
-    private static Results<Ok<Health>, JsonHttpResult<Health>> Ready(LiveSnapshot live, AuditLog audit) =>
-        audit.Failure is { } failure
-            ? TypedResults.Json(new Health(failure.Message), statusCode: StatusCodes.Status503ServiceUnavailable)
-            : TypedResults.Ok(new Health("ok", live.Current.Revision, audit.Queued));
+    private static Results<Ok<Health>, JsonHttpResult<Health>> Ready(LiveSnapshot live, AuditLog audit, SnapshotFreshness freshness)
+    {
+        var trouble = audit.Failure?.Message ?? (freshness.IsStale ? "This node has been cut off from the store for too long." : null);
+        return trouble is null
+            ? TypedResults.Ok(new Health("ok", live.Current.Revision, audit.Queued))
+            : TypedResults.Json(new Health(trouble), statusCode: StatusCodes.Status503ServiceUnavailable);
+    }
 }
