@@ -16,6 +16,7 @@ internal sealed unsafe class CryptokiModule
     private readonly Lock _initializeGate = new();
     private readonly CK_FUNCTION_LIST* _functions;
     private readonly string? _initializationParameters;
+    private readonly Dictionary<nuint, CryptokiSession> _sessions = [];
     private bool _initialized;
     private int _users;
 
@@ -170,7 +171,22 @@ internal sealed unsafe class CryptokiModule
         nuint handle;
         var flags = CKF_SERIAL_SESSION | (writable ? CKF_RW_SESSION : 0);
         Check(_functions->C_OpenSession(slot, flags, null, null, &handle), "C_OpenSession");
-        return new CryptokiSession(this, handle);
+        var session = new CryptokiSession(this, handle);
+        lock (_sessions)
+        {
+            if (_sessions.TryGetValue(handle, out var former))
+                former.Usurp();
+            _sessions[handle] = session;
+        }
+
+        return session;
+    }
+
+    /// <returns>False where the number belongs to another session by now, which must not be closed in its place.</returns>
+    internal bool Forget(CryptokiSession session)
+    {
+        lock (_sessions)
+            return !session.IsUsurped && _sessions.Remove(session.Handle);
     }
 
     internal static void Check(CK_RV rv, string function)

@@ -15,11 +15,25 @@ internal sealed unsafe class CryptokiSession(CryptokiModule module, nuint handle
     private const int LongestAttribute = 64 * 1024;
 
     private readonly CK_FUNCTION_LIST* _f = module.Functions;
+    private volatile bool _usurped;
 
     public nuint Handle => handle;
 
-    /// <summary>What went wrong is of no interest: the session is given up either way.</summary>
-    public void Close() => _ = _f->C_CloseSession(handle);
+    public bool IsUsurped => _usurped;
+
+    /// <summary>
+    /// The module gave this session's number to a new session, so this one is gone without anybody having been told.
+    /// What two threads did under one number is worthless.
+    /// </summary>
+    public void Usurp() => _usurped = true;
+
+    /// <summary>What goes wrong is of no interest: the session is given up either way.</summary>
+    /// <param name="isDead">The module has said that it knows the session no more.</param>
+    public void Close(bool isDead = false)
+    {
+        if (module.Forget(this) && !isDead)
+            _ = _f->C_CloseSession(handle);
+    }
 
     /// <param name="pin">Null where the token has a PIN pad of its own (CKF_PROTECTED_AUTHENTICATION_PATH).</param>
     public void Login(byte[]? pin)

@@ -20,8 +20,8 @@ internal sealed class Token : IDisposable
     private readonly Queue<TokenCall> _queue = new();
     private readonly Stack<TokenWorker> _idle = new();
     private readonly List<TokenWorker> _workers = [];
-    private readonly Dictionary<nuint, TokenSession> _sessions = [];
     private int _sessionCeiling;
+    private int _sessions;
     private int _abandoned;
     private int _keysGeneration;
     private bool _disposed;
@@ -62,7 +62,7 @@ internal sealed class Token : IDisposable
                     : Connection is null ? Pkcs11TokenState.Connecting
                     : Pkcs11TokenState.Ready;
                 return new Pkcs11TokenStatus(
-                    Name, state, _sessions.Count, _queue.Count, abandoned, _link.Connections, _link.Trouble?.Message);
+                    Name, state, _sessions, _queue.Count, abandoned, _link.Connections, _link.Trouble?.Message);
             }
         }
     }
@@ -113,28 +113,14 @@ internal sealed class Token : IDisposable
     public TokenSession OpenSession(TokenConnection connection)
     {
         var session = new TokenSession(connection, connection.OpenSession(), this);
-        lock (_gate)
-        {
-            if (_sessions.TryGetValue(session.Cryptoki.Handle, out var former))
-                former.Usurp();
-            _sessions[session.Cryptoki.Handle] = session;
-        }
-
+        Interlocked.Increment(ref _sessions);
         return session;
     }
 
-    /// <param name="handleIsDead">The module knows the number no more, or has given it to another.</param>
-    public void Close(TokenSession session, bool handleIsDead)
+    public void Close(TokenSession session, bool isDead)
     {
-        lock (_gate)
-        {
-            if (session.IsUsurped)
-                return;
-            _sessions.Remove(session.Cryptoki.Handle);
-        }
-
-        if (!handleIsDead)
-            session.Cryptoki.Close();
+        Interlocked.Decrement(ref _sessions);
+        session.Cryptoki.Close(isDead);
     }
 
     /// <summary>The token will open no more sessions (CKR_SESSION_COUNT): makes do with those there are.</summary>
@@ -143,7 +129,7 @@ internal sealed class Token : IDisposable
     {
         lock (_gate)
         {
-            if (_sessions.Count == 0)
+            if (_sessions == 0)
                 return false;
             _sessionCeiling = Math.Max(1, _workers.Count - 1);
             _workers.Remove(worker);

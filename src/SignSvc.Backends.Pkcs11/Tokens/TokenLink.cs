@@ -129,6 +129,8 @@ internal sealed class TokenLink
         SigningException? trouble = null;
         try
         {
+            // Should the login end with it: the next line logs in again.
+            attempt.Former?.Close();
             connection = TokenConnection.Open(_module, _options, _pinSource);
         }
         catch (CryptokiException e)
@@ -145,8 +147,6 @@ internal sealed class TokenLink
             trouble = new SigningException(SigningFault.BackendFailed, $"The token {_name} cannot be connected.", e);
         }
 
-        // After the new one is open, so that the login does not end between them.
-        attempt.Former?.Close();
         lock (_gate)
         {
             if (attempt.IsAbandoned)

@@ -6,8 +6,7 @@ namespace SignSvc.Backends.Pkcs11.Tokens;
 
 /// <summary>
 /// A worker's session and the object handles it has found. PKCS#11 promises a handle only to the session that got it
-/// (v2.40 usage guide, section 2.3), so every session finds for itself. Belongs to the worker's thread, save for
-/// <see cref="Usurp"/>.
+/// (v2.40 usage guide, section 2.3), so every session finds for itself. Belongs to the worker's thread.
 /// </summary>
 internal sealed class TokenSession(TokenConnection connection, CryptokiSession cryptoki, Token token)
 {
@@ -16,7 +15,6 @@ internal sealed class TokenSession(TokenConnection connection, CryptokiSession c
 
     private readonly Dictionary<string, (nuint Object, PublicKey PublicKey)> _keys = new(StringComparer.Ordinal);
     private int _keysGeneration = token.KeysGeneration;
-    private volatile bool _usurped;
 
     public TokenConnection Connection => connection;
 
@@ -25,17 +23,9 @@ internal sealed class TokenSession(TokenConnection connection, CryptokiSession c
     /// <summary>Whether a key here that keeps its attributes may be called a key in an HSM.</summary>
     public bool IsHardware => connection.IsHardware || token.TrustAsHardware;
 
-    public bool IsUsurped => _usurped;
-
-    /// <summary>
-    /// The module gave this session's number to a new session, so this one is gone without anybody having been told.
-    /// What two threads did under one number is worthless.
-    /// </summary>
-    public void Usurp() => _usurped = true;
-
     public void ThrowIfUsurped()
     {
-        if (_usurped)
+        if (cryptoki.IsUsurped)
             throw new CryptokiException("C_OpenSession", CKR_SESSION_HANDLE_INVALID);
     }
 

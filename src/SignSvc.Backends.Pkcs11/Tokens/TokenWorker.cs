@@ -14,7 +14,8 @@ internal sealed class TokenWorker : IDisposable
 
     private readonly Token _token;
     private readonly TimeProvider _time;
-    private readonly ManualResetEventSlim _wake = new(initialState: false);
+    // Hardly any spinning: a signature takes far longer than a wake-up, and a software token needs the processor itself.
+    private readonly ManualResetEventSlim _wake = new(initialState: false, spinCount: 1);
     private TokenCall? _given;
     private TokenSession? _session;
 
@@ -75,7 +76,7 @@ internal sealed class TokenWorker : IDisposable
                 break;
         }
 
-        CloseSession(handleIsDead: false);
+        CloseSession(isDead: false);
         _token.Ended(this);
         Dispose();
     }
@@ -118,7 +119,7 @@ internal sealed class TokenWorker : IDisposable
             {
                 // Closing enters the module too: before leaving, so that the watch sees it.
                 if (e.Remedy is Remedy.NewSession or Remedy.Reconnect)
-                    CloseSession(handleIsDead: e.Rv is CKR_SESSION_HANDLE_INVALID or CKR_SESSION_CLOSED);
+                    CloseSession(isDead: e.Rv is CKR_SESSION_HANDLE_INVALID or CKR_SESSION_CLOSED);
                 if (!Leave() || !TryRemedy(call, connection, e))
                     return;
             }
@@ -141,7 +142,7 @@ internal sealed class TokenWorker : IDisposable
     private object? ExecuteOn(TokenConnection connection, TokenCall call)
     {
         if (_session is not null && _session.Connection != connection)
-            CloseSession(handleIsDead: false);
+            CloseSession(isDead: false);
         _session ??= _token.OpenSession(connection);
         var result = call.Execute(_session);
         _session.ThrowIfUsurped();
@@ -183,11 +184,11 @@ internal sealed class TokenWorker : IDisposable
         return false;
     }
 
-    private void CloseSession(bool handleIsDead)
+    private void CloseSession(bool isDead)
     {
         if (_session is null)
             return;
-        _token.Close(_session, handleIsDead);
+        _token.Close(_session, isDead);
         _session = null;
     }
 

@@ -3,7 +3,8 @@
  * its token or its sessions. Session handles are its own, and the lowest free number is given out again, as some
  * vendors' modules do.
  *
- * Calls hold the gate for reading; faulty_stop_calls holds it for writing, so that the token can be worked on.
+ * Calls hold the gate for reading; what works on the sessions holds it for writing. Between faulty_stop_calls and
+ * faulty_go_on no call gets through at all, so that the token can be worked on.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -22,9 +23,11 @@ enum { CKR_OK = 0, CKR_SESSION_COUNT = 0xB1, CKR_SESSION_HANDLE_INVALID = 0xB3, 
        CKR_DEVICE_REMOVED = 0x32 };
 
 static list *real, mine;
-static pthread_rwlock_t gate = PTHREAD_RWLOCK_INITIALIZER;
+static pthread_rwlock_t gate = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
 static pthread_mutex_t table = PTHREAD_MUTEX_INITIALIZER, hang = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t unhang = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t going_on = PTHREAD_COND_INITIALIZER;
+static int stopped;
 static word sessions[MostSessions];
 static atomic_int hanging = -1, absent, session_limit = MostSessions;
 static _Atomic word fail_rv[68];
@@ -60,6 +63,20 @@ static word misbehave(int n)
     return CKR_OK;
 }
 
+static void enter(void)
+{
+    for (;;) {
+        pthread_rwlock_rdlock(&gate);
+        if (!stopped)
+            return;
+        pthread_rwlock_unlock(&gate);
+        pthread_mutex_lock(&hang);
+        while (stopped)
+            pthread_cond_wait(&going_on, &hang);
+        pthread_mutex_unlock(&hang);
+    }
+}
+
 static word on_module(int n, word a, word b, word c, word d, word e, word f, word g, word h)
 {
     word rv = misbehave(n);
@@ -67,7 +84,7 @@ static word on_module(int n, word a, word b, word c, word d, word e, word f, wor
         return rv;
     if (absent && n == GetTokenInfo)
         return CKR_TOKEN_NOT_PRESENT;
-    pthread_rwlock_rdlock(&gate);
+    enter();
     rv = real->f[n](a, b, c, d, e, f, g, h);
     pthread_rwlock_unlock(&gate);
     return rv;
@@ -80,7 +97,7 @@ static word on_session(int n, word s, word b, word c, word d, word e, word f, wo
         return rv;
     if (absent)
         return CKR_DEVICE_REMOVED;
-    pthread_rwlock_rdlock(&gate);
+    enter();
     inner = s > 0 && s < MostSessions ? sessions[s] : 0;
     rv = inner ? real->f[n](inner, b, c, d, e, f, g, h) : CKR_SESSION_HANDLE_INVALID;
     if (inner && n == CloseSession)
@@ -96,7 +113,7 @@ static word open_session(word slot, word flags, word app, word notify, word *han
         return rv;
     if (absent)
         return CKR_TOKEN_NOT_PRESENT;
-    pthread_rwlock_rdlock(&gate);
+    enter();
     pthread_mutex_lock(&table);
     for (i = 1; i < MostSessions; i++)
         open += sessions[i] != 0;
@@ -204,13 +221,20 @@ void faulty_stop_calls(void)
     real->f[1](0, 0, 0, 0, 0, 0, 0, 0);
     for (word i = 1; i < MostSessions; i++)
         sessions[i] = 0;
+    stopped = 1;
+    pthread_rwlock_unlock(&gate);
 }
 
 void faulty_go_on(void)
 {
     struct { void *mutex[4]; word flags; void *reserved; } args = { { 0 }, 2, 0 };
+    pthread_rwlock_wrlock(&gate);
     real->f[0]((word)&args, 0, 0, 0, 0, 0, 0, 0);
     pthread_rwlock_unlock(&gate);
+    pthread_mutex_lock(&hang);
+    stopped = 0;
+    pthread_cond_broadcast(&going_on);
+    pthread_mutex_unlock(&hang);
 }
 
 void faulty_limit_sessions(int most) { session_limit = most; }
