@@ -27,22 +27,3 @@ public sealed class SoftHsmTests(SoftHsmBackend softHsm) : KeyBackendContract, I
     protected override async Task<IKeyBackend> OpenAnotherAsync() =>
         new Pkcs11Backend(await SoftHsm.OptionsAsync("contract"), TimeProvider.System);
 }
-
-public sealed class SoftHsmKeyWrapBackend : IAsyncLifetime
-{
-    public Pkcs11Backend Backend { get; private set; } = null!;
-
-    public async ValueTask InitializeAsync()
-    {
-        var options = await SoftHsm.OptionsAsync("interop");
-        options.Wrapping = Pkcs11Wrapping.AesKeyWrap;
-        options.WrappingKeyLabel = "by-key-wrap";
-        Backend = new Pkcs11Backend(options, TimeProvider.System);
-    }
-
-    public ValueTask DisposeAsync()
-    {
-        Backend.Dispose();
-        return ValueTask.CompletedTask;
-    }
-}
