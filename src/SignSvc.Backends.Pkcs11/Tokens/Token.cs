@@ -9,6 +9,8 @@ namespace SignSvc.Backends.Pkcs11.Tokens;
 /// </summary>
 internal sealed class Token : IDisposable
 {
+    private static readonly TimeSpan WakeUpTime = TimeSpan.FromMicroseconds(100);
+
     private readonly Pkcs11Options _options;
     private readonly int _sessionLimit;
     private readonly TimeProvider _time;
@@ -20,6 +22,8 @@ internal sealed class Token : IDisposable
     private readonly Queue<TokenCall> _queue = new();
     private readonly Stack<TokenWorker> _idle = new();
     private readonly List<TokenWorker> _workers = [];
+    private int _signing;
+    private TimeSpan _signTime = WakeUpTime;
     private int _sessionCeiling;
     private int _sessions;
     private int _abandoned;
@@ -76,10 +80,8 @@ internal sealed class Token : IDisposable
         {
             if (Refusal() is { } refusal)
                 return refusal;
-            if (Connection is not null && _idle.TryPop(out var idle))
-                idle.Give(call);
-            else if (Connection is not null && MayStartWorker)
-                StartWorker(call);
+            if (Connection is not null && !WillSoonBeServed && (_idle.Count > 0 || MayStartWorker))
+                StartOn(call);
             else if (_queue.Count < _options.QueueLimit)
                 _queue.Enqueue(call);
             else
@@ -100,10 +102,11 @@ internal sealed class Token : IDisposable
     {
         lock (_gate)
         {
+            NoLongerBusy(worker);
             if (_disposed)
                 worker.Give(null);
             else if (Connection is not null && _queue.TryDequeue(out var call))
-                return call;
+                return BusyWith(worker, call);
             else
                 _idle.Push(worker);
             return null;
@@ -146,6 +149,7 @@ internal sealed class Token : IDisposable
     {
         lock (_gate)
         {
+            NoLongerBusy(worker);
             if (worker.IsAbandoned)
                 _abandoned--;
             else
@@ -190,11 +194,45 @@ internal sealed class Token : IDisposable
         return _link.Refusal;
     }
 
-    private void StartWorker(TokenCall call)
+    /// <summary>
+    /// A module that signs faster than a thread wakes up (a software token) does best with few threads that stay awake:
+    /// while there are as many as processors and the queue is short against a wake-up, the next one free takes the call.
+    /// Where this guesses wrong, since a thread hangs, the watch hands the call out at its next tick.
+    /// </summary>
+    private bool WillSoonBeServed =>
+        _signing >= Environment.ProcessorCount && _signTime * (_queue.Count + 1) / _signing < WakeUpTime;
+
+    private void StartOn(TokenCall call)
     {
+        if (_idle.TryPop(out var idle))
+        {
+            idle.Give(BusyWith(idle, call));
+            return;
+        }
+
         var worker = new TokenWorker(this, _time);
         _workers.Add(worker);
-        worker.Start(call);
+        worker.Start(BusyWith(worker, call));
+    }
+
+    private TokenCall BusyWith(TokenWorker worker, TokenCall call)
+    {
+        if (call is SignCall)
+        {
+            worker.SignsSince = _time.GetTimestamp();
+            _signing++;
+        }
+
+        return call;
+    }
+
+    private void NoLongerBusy(TokenWorker worker)
+    {
+        if (worker.SignsSince is not { } since)
+            return;
+        worker.SignsSince = null;
+        _signing--;
+        _signTime += (_time.GetElapsedTime(since) - _signTime) / 16;
     }
 
     private void LinkChanged()
@@ -219,12 +257,9 @@ internal sealed class Token : IDisposable
 
         while (Connection is not null && _queue.Count > 0)
         {
-            if (_idle.TryPop(out var idle))
-                idle.Give(_queue.Dequeue());
-            else if (MayStartWorker)
-                StartWorker(_queue.Dequeue());
-            else
+            if (_idle.Count == 0 && !MayStartWorker)
                 return;
+            StartOn(_queue.Dequeue());
         }
     }
 
@@ -241,6 +276,7 @@ internal sealed class Token : IDisposable
             {
                 if (!_workers[i].AbandonIfHung(now))
                     continue;
+                NoLongerBusy(_workers[i]);
                 _workers.RemoveAt(i);
                 _abandoned++;
             }

@@ -32,6 +32,9 @@ internal sealed class TokenWorker : IDisposable
 
     public bool IsAbandoned => Volatile.Read(ref _phase) == -1;
 
+    /// <summary>Timestamp from which it has had a signature to do; null while it has none. The token's, under its lock.</summary>
+    public long? SignsSince { get; set; }
+
     public void Start(TokenCall first)
     {
         _given = first;

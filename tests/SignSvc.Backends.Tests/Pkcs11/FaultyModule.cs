@@ -66,6 +66,8 @@ internal sealed class FaultyModule
 
     public void PutBack() => Call("faulty_pull", 0);
 
+    public void DelaySignatures(int microseconds) => Call("faulty_delay", microseconds);
+
     public void LimitSessions(int most) => Call("faulty_limit_sessions", most);
 
     public unsafe void Evict(ulong session) => ((delegate* unmanaged[Cdecl]<nuint, void>)Export("faulty_evict"))((nuint)session);

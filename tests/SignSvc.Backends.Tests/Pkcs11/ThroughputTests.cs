@@ -37,8 +37,26 @@ public sealed class ThroughputTests(ITestOutputHelper output)
     {
         var options = await SoftHsm.OptionsAsync("load");
         options.Tokens[0].SessionLimit = sessions;
+        await CompareAsync(options, KeySpec.Parse(specName), sessions);
+    }
+
+    /// <summary>As an HSM on a network does it: 5 ms for a signature, whoever waits, and the processor is free.</summary>
+    [Theory(Explicit = true)]
+    [InlineData(1)]
+    [InlineData(8)]
+    [InlineData(32)]
+    public async Task The_backend_signs_as_fast_as_a_distant_module(int sessions)
+    {
+        var module = await FaultyModule.BuildAsync();
+        module.DelaySignatures(5_000);
+        var options = await module.OptionsAsync("load");
+        options.Tokens[0].SessionLimit = sessions;
+        await CompareAsync(options, KeySpec.P256, sessions);
+    }
+
+    private async Task CompareAsync(Pkcs11Options options, KeySpec spec, int sessions)
+    {
         using var backend = new Pkcs11Backend(options, TimeProvider.System);
-        var spec = KeySpec.Parse(specName);
         var pair = await backend.CreateAsync(
             new KeyPairRequest("load", 1, "load", spec, KeyPurpose.Artifacts), TestContext.Current.CancellationToken);
         var key = new KeyVersion

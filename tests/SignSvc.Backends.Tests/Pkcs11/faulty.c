@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 typedef unsigned long word;
 typedef word (*call)(word, word, word, word, word, word, word, word);
@@ -33,6 +34,7 @@ static atomic_int hanging = -1, absent, session_limit = MostSessions;
 static _Atomic word fail_rv[68];
 static atomic_int fail_count[68];
 static atomic_int per_mille;
+static atomic_int delay_us;
 static _Atomic unsigned calls[68], injected, seed = 12345;
 
 static const word random_rv[] = { 0x30 /* DEVICE_ERROR */, 0xB3 /* SESSION_HANDLE_INVALID */, 0x101 /* USER_NOT_LOGGED_IN */,
@@ -42,6 +44,8 @@ static const word random_rv[] = { 0x30 /* DEVICE_ERROR */, 0xB3 /* SESSION_HANDL
 static word misbehave(int n)
 {
     calls[n]++;
+    if (n == Sign && delay_us > 0)
+        usleep(delay_us);
     if (hanging == n) {
         pthread_mutex_lock(&hang);
         while (hanging == n)
@@ -236,6 +240,9 @@ void faulty_go_on(void)
     pthread_cond_broadcast(&going_on);
     pthread_mutex_unlock(&hang);
 }
+
+/* C_Sign takes so much longer without using the processor, like an HSM on a network. */
+void faulty_delay(int microseconds) { delay_us = microseconds; }
 
 void faulty_limit_sessions(int most) { session_limit = most; }
 
