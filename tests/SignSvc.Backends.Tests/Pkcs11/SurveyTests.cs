@@ -7,7 +7,7 @@ using SignSvc.Signing.Keys;
 namespace SignSvc.Backends.Tests.Pkcs11;
 
 /// <summary>What is seen of a module before it is configured, and how its odd answers are read.</summary>
-public sealed class SurveyTests(NssBackend nss) : IClassFixture<NssBackend>
+public sealed class SurveyTests
 {
     [Fact]
     public async Task A_survey_shows_slots_mechanisms_and_whether_the_token_fits()
@@ -25,8 +25,8 @@ public sealed class SurveyTests(NssBackend nss) : IClassFixture<NssBackend>
     [Fact]
     public async Task A_module_of_version_3_is_reached_by_its_interface()
     {
-        await nss.Backend.ConnectAsync(TestContext.Current.CancellationToken);
-        using var survey = new ModuleSurvey(nss.Options.ModulePath, nss.Options.InitializationParameters);
+        var options = await Nss.OptionsAsync();
+        using var survey = new ModuleSurvey(options.ModulePath, options.InitializationParameters);
         Assert.StartsWith("3.", survey.Module.CryptokiVersion, StringComparison.Ordinal);
     }
 
