@@ -118,7 +118,7 @@ internal static class TokenKeys
         var foreign = 0;
         foreach (var privateKey in session.Find(CKO_PRIVATE_KEY, reference))
         {
-            if (SigningMechanism.Proves(session.Cryptoki, privateKey, version.PublicKey, version.PublicKey.Spec.Algorithms[0]))
+            if (session.Proves(privateKey, version.PublicKey, version.PublicKey.Spec.Algorithms[0]))
                 session.Cryptoki.DestroyObject(privateKey);
             else
                 foreign++;

@@ -173,7 +173,7 @@ internal sealed class Token : IDisposable
         }
 
         var ended = SpinWait.SpinUntil(() => { lock (_gate) return _workers.Count + _abandoned == 0; }, patience);
-        return _link.Stop(patience) && ended;
+        return _link.Stop(patience, moduleAnswers: ended);
     }
 
     public void Dispose() => Stop(TimeSpan.FromSeconds(2));

@@ -112,14 +112,16 @@ internal sealed class TokenLink
         }
     }
 
+    /// <param name="moduleAnswers">False where calls hang in the module: closing the session would hang as well.</param>
     /// <returns>True when no thread of it can be inside the module any more.</returns>
-    public bool Stop(TimeSpan patience)
+    public bool Stop(TimeSpan patience, bool moduleAnswers)
     {
         lock (_gate)
             _stopped = true;
         var ended = SpinWait.SpinUntil(() => { lock (_gate) return _attempt is null && _abandoned == 0; }, patience);
-        (_connection ?? _former)?.Close();
-        return ended;
+        if (ended && moduleAnswers)
+            (_connection ?? _former)?.Close();
+        return ended && moduleAnswers;
     }
 
     private void Connect(object? state)

@@ -68,6 +68,20 @@ internal sealed class TokenSession(TokenConnection connection, CryptokiSession c
         return found;
     }
 
+    /// <summary>Whether the object is the private key to the public one.</summary>
+    public bool Proves(nuint candidate, PublicKey publicKey, SigningAlgorithm algorithm)
+    {
+        try
+        {
+            return SigningMechanism.Proves(cryptoki, candidate, publicKey, algorithm);
+        }
+        catch (CryptokiException e) when (e.Rv is CKR_KEY_TYPE_INCONSISTENT or CKR_KEY_SIZE_RANGE or CKR_DATA_LEN_RANGE)
+        {
+            // A key of another kind under the same CKA_ID.
+            return false;
+        }
+    }
+
     private nuint FindProven(string handle, PublicKey publicKey, SigningAlgorithm algorithm)
     {
         if (!KeyReference.TryParseHandle(handle, out var reference))
@@ -82,19 +96,6 @@ internal sealed class TokenSession(TokenConnection connection, CryptokiSession c
         throw new KeyNotHereException(candidates.Count == 0
             ? $"The token {token.Name} has no such key."
             : $"The key on the token {token.Name} does not belong to the version's public key.");
-    }
-
-    private bool Proves(nuint candidate, PublicKey publicKey, SigningAlgorithm algorithm)
-    {
-        try
-        {
-            return SigningMechanism.Proves(cryptoki, candidate, publicKey, algorithm);
-        }
-        catch (CryptokiException e) when (e.Rv is CKR_KEY_TYPE_INCONSISTENT or CKR_KEY_SIZE_RANGE or CKR_DATA_LEN_RANGE)
-        {
-            // A key of another kind under the same CKA_ID.
-            return false;
-        }
     }
 
     private static bool IsSame(PublicKey a, PublicKey b) =>

@@ -265,4 +265,16 @@ public sealed class RecoveryTests
         var refused = await Assert.ThrowsAsync<SigningException>(faulty.SignAsync);
         Assert.Equal(SigningFault.BackendUnavailable, refused.Fault);
     }
+
+    [Fact]
+    public async Task A_backend_over_a_hanging_module_is_disposed_all_the_same()
+    {
+        await using var faulty = await FaultyToken.OpenAsync(o => o.OperationDeadlineMilliseconds = 200);
+        await faulty.SignAsync();
+        faulty.Module.Hang(FaultyModule.Sign);
+        await Assert.ThrowsAsync<SigningException>(faulty.SignAsync);
+        var disposing = Stopwatch.StartNew();
+        faulty.Backend.Dispose();
+        Assert.True(disposing.Elapsed < TimeSpan.FromSeconds(8), $"{disposing.Elapsed}");
+    }
 }
