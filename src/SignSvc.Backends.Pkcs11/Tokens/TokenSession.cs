@@ -57,14 +57,21 @@ internal sealed class TokenSession(TokenConnection connection, CryptokiSession c
         SigningMechanism.Sign(cryptoki, key.Object, algorithm, digest, signature);
     }
 
-    /// <summary>Objects of a class under a reference. Empty only if the session is logged in: else private keys are merely hidden.</summary>
+    /// <summary>
+    /// Objects of a class under a reference. Empty only if they are not there: a session that is logged out does not see
+    /// private keys, and it may have been logged out and in again while it looked, so it looks twice.
+    /// </summary>
     public List<nuint> Find(nuint objectClass, KeyReference reference)
     {
         using var template = new Template().With(CKA_CLASS, objectClass);
         reference.AddTo(template);
         var found = cryptoki.FindObjects(template);
-        if (found.Count == 0 && (connection.Info.flags & CKF_LOGIN_REQUIRED) != 0 && !cryptoki.IsLoggedIn())
-            throw new CryptokiException("C_GetSessionInfo", CKR_USER_NOT_LOGGED_IN);
+        if (found.Count > 0 || (connection.Info.flags & CKF_LOGIN_REQUIRED) == 0)
+            return found;
+        ThrowIfLoggedOut();
+        found = cryptoki.FindObjects(template);
+        if (found.Count == 0)
+            ThrowIfLoggedOut();
         return found;
     }
 
@@ -80,6 +87,12 @@ internal sealed class TokenSession(TokenConnection connection, CryptokiSession c
             // A key of another kind under the same CKA_ID.
             return false;
         }
+    }
+
+    private void ThrowIfLoggedOut()
+    {
+        if (token.Connection != connection || !cryptoki.IsLoggedIn())
+            throw new CryptokiException("C_GetSessionInfo", CKR_USER_NOT_LOGGED_IN);
     }
 
     private nuint FindProven(string handle, PublicKey publicKey, SigningAlgorithm algorithm)

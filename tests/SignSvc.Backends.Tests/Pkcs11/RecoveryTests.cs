@@ -86,7 +86,7 @@ public sealed class RecoveryTests
     public async Task A_logout_behind_its_back_is_undone()
     {
         await using var faulty = await FaultyToken.OpenAsync();
-        for (var i = 0; i < 5; i++)
+        for (var i = 0; i < 50; i++)
         {
             await Parallel.ForAsync(0, 32, Cancel, async (_, _) => await faulty.SignAsync());
             faulty.Module.LogOut();
