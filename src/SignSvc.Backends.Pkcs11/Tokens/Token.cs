@@ -1,0 +1,302 @@
+using SignSvc.Backends.Pkcs11.Cryptoki;
+using SignSvc.Signing;
+
+namespace SignSvc.Backends.Pkcs11.Tokens;
+
+/// <summary>
+/// One configured token: the queue of calls for it and the bounded pool of workers. Calls wait here while the token is
+/// away for a moment; while it stays away they are refused at once. <see cref="TokenLink"/> finds it again.
+/// </summary>
+internal sealed class Token : IDisposable
+{
+    private static readonly TimeSpan WakeUpTime = TimeSpan.FromMicroseconds(100);
+
+    private readonly Pkcs11Options _options;
+    private readonly int _sessionLimit;
+    private readonly TimeProvider _time;
+    private readonly TokenLink _link;
+    private readonly ITimer _watch;
+
+    /// <summary>Guards everything below. Never held while the module is called.</summary>
+    private readonly Lock _gate = new();
+    private readonly Queue<TokenCall> _queue = new();
+    private readonly Stack<TokenWorker> _idle = new();
+    private readonly List<TokenWorker> _workers = [];
+    private int _signing;
+    private TimeSpan _signTime = WakeUpTime;
+    private int _sessionCeiling;
+    private int _sessions;
+    private int _abandoned;
+    private int _keysGeneration;
+    private bool _disposed;
+
+    public Token(CryptokiModule module, Pkcs11Options options, Pkcs11TokenOptions tokenOptions, TimeProvider time)
+    {
+        _options = options;
+        _sessionLimit = _sessionCeiling = tokenOptions.SessionLimit;
+        _time = time;
+        Name = tokenOptions.Label ?? tokenOptions.Serial!;
+        _link = new TokenLink(module, options, tokenOptions, time, LinkChanged);
+        var period = TimeSpan.FromMilliseconds(Math.Clamp(options.OperationDeadlineMilliseconds / 20, 10, 100));
+        _watch = time.CreateTimer(static token => ((Token)token!).Watch(), this, period, period);
+        _link.ConnectIfDue();
+    }
+
+    /// <summary>Label or serial number, as configured.</summary>
+    public string Name { get; }
+
+    public bool TrustAsHardware => _options.TrustAsHardware;
+
+    /// <summary>Moves when keys were destroyed: what sessions remember of objects is no longer to be trusted.</summary>
+    public int KeysGeneration => Volatile.Read(ref _keysGeneration);
+
+    public TokenConnection? Connection => _link.Connection;
+
+    /// <summary>Connected, and no thread hangs inside the module for it.</summary>
+    public bool IsSound => Connection is not null && Volatile.Read(ref _abandoned) + _link.Abandoned == 0;
+
+    public Pkcs11TokenStatus Status
+    {
+        get
+        {
+            lock (_gate)
+            {
+                var abandoned = _abandoned + _link.Abandoned;
+                var state = Refusal() is not null ? Pkcs11TokenState.Unavailable
+                    : Connection is null ? Pkcs11TokenState.Connecting
+                    : Pkcs11TokenState.Ready;
+                return new Pkcs11TokenStatus(
+                    Name, state, _sessions, _queue.Count, abandoned, _link.Connections, _link.Trouble?.Message);
+            }
+        }
+    }
+
+    public void ForgetKeys() => Interlocked.Increment(ref _keysGeneration);
+
+    /// <summary>Takes the call on. Else says why not, and the call is still the caller's to end.</summary>
+    public SigningException? Submit(TokenCall call)
+    {
+        lock (_gate)
+        {
+            if (Refusal() is { } refusal)
+                return refusal;
+            if (Connection is not null && !WillSoonBeServed && (_idle.Count > 0 || MayStartWorker))
+                StartOn(call);
+            else if (_queue.Count < _options.QueueLimit)
+                _queue.Enqueue(call);
+            else
+                return new SigningException(SigningFault.Overloaded, $"{_options.QueueLimit} calls wait for the token {Name}.");
+            return null;
+        }
+    }
+
+    /// <summary>A worker that could not do a call gives it back; it waits like a new one.</summary>
+    public void PutBack(TokenCall call)
+    {
+        if (Submit(call) is { } refusal)
+            call.TryFail(refusal);
+    }
+
+    /// <summary>The next call for a worker; null, and the worker is idle until it is given one.</summary>
+    public TokenCall? NextCall(TokenWorker worker)
+    {
+        lock (_gate)
+        {
+            NoLongerBusy(worker);
+            if (_disposed)
+                worker.Give(null);
+            else if (Connection is not null && _queue.TryDequeue(out var call))
+                return BusyWith(worker, call);
+            else
+                _idle.Push(worker);
+            return null;
+        }
+    }
+
+    public TokenSession OpenSession(TokenConnection connection)
+    {
+        var session = new TokenSession(connection, connection.OpenSession(), this);
+        Interlocked.Increment(ref _sessions);
+        return session;
+    }
+
+    public void Close(TokenSession session, bool isDead)
+    {
+        Interlocked.Decrement(ref _sessions);
+        session.Cryptoki.Close(isDead);
+    }
+
+    /// <summary>The token will open no more sessions (CKR_SESSION_COUNT): makes do with those there are.</summary>
+    /// <returns>False where there are none.</returns>
+    public bool GiveUpSession(TokenWorker worker)
+    {
+        lock (_gate)
+        {
+            if (_sessions == 0)
+                return false;
+            _sessionCeiling = Math.Max(1, _workers.Count - 1);
+            _workers.Remove(worker);
+            worker.Give(null);
+            return true;
+        }
+    }
+
+    public void ConnectionLost(TokenConnection connection, CryptokiException error) =>
+        _link.Lost(connection, error.ToFault(Name));
+
+    /// <summary>A worker's thread has ended: it was told to, or what it hung in came back.</summary>
+    public void Ended(TokenWorker worker)
+    {
+        lock (_gate)
+        {
+            NoLongerBusy(worker);
+            if (worker.IsAbandoned)
+                _abandoned--;
+            else
+                _workers.Remove(worker);
+            Dispatch();
+        }
+    }
+
+    /// <summary>Ends what waits. Threads that hang are left behind.</summary>
+    /// <returns>True when no thread can be inside the module any more.</returns>
+    public bool Stop(TimeSpan patience)
+    {
+        _watch.Dispose();
+        lock (_gate)
+        {
+            _disposed = true;
+            while (_queue.TryDequeue(out var call))
+                call.TryFail(new SigningException(SigningFault.BackendUnavailable, "The PKCS#11 backend is stopping."));
+            while (_idle.TryPop(out var worker))
+                worker.Give(null);
+        }
+
+        var ended = SpinWait.SpinUntil(() => { lock (_gate) return _workers.Count + _abandoned == 0; }, patience);
+        return _link.Stop(patience, moduleAnswers: ended);
+    }
+
+    public void Dispose() => Stop(TimeSpan.FromSeconds(2));
+
+    private bool MayStartWorker => _workers.Count < _sessionCeiling;
+
+    private SigningException? Refusal()
+    {
+        if (_disposed)
+            return new SigningException(SigningFault.BackendUnavailable, "The PKCS#11 backend is stopping.");
+        var hung = _abandoned + _link.Abandoned;
+        if (hung >= _options.WorkerAbandonmentLimit)
+        {
+            return new SigningException(
+                SigningFault.BackendUnavailable, $"The PKCS#11 module does not answer: {hung} calls to the token {Name} hang in it.");
+        }
+
+        return _link.Refusal;
+    }
+
+    /// <summary>
+    /// A module that signs faster than a thread wakes up (a software token) does best with few threads that stay awake:
+    /// while there are as many as processors and the queue is short against a wake-up, the next one free takes the call.
+    /// Where this guesses wrong, since a thread hangs, the watch hands the call out at its next tick.
+    /// </summary>
+    private bool WillSoonBeServed =>
+        _signing >= Environment.ProcessorCount && _signTime * (_queue.Count + 1) / _signing < WakeUpTime;
+
+    private void StartOn(TokenCall call)
+    {
+        if (_idle.TryPop(out var idle))
+        {
+            idle.Give(BusyWith(idle, call));
+            return;
+        }
+
+        var worker = new TokenWorker(this, _time);
+        _workers.Add(worker);
+        worker.Start(BusyWith(worker, call));
+    }
+
+    private TokenCall BusyWith(TokenWorker worker, TokenCall call)
+    {
+        if (call is SignCall)
+        {
+            worker.SignsSince = _time.GetTimestamp();
+            _signing++;
+        }
+
+        return call;
+    }
+
+    private void NoLongerBusy(TokenWorker worker)
+    {
+        if (worker.SignsSince is not { } since)
+            return;
+        worker.SignsSince = null;
+        _signing--;
+        _signTime += (_time.GetElapsedTime(since) - _signTime) / 16;
+    }
+
+    private void LinkChanged()
+    {
+        lock (_gate)
+        {
+            if (Connection is not null)
+                _sessionCeiling = _sessionLimit;
+            Dispatch();
+        }
+    }
+
+    /// <summary>Hands waiting calls to whoever can take them; refuses them all where nothing will come of waiting.</summary>
+    private void Dispatch()
+    {
+        if (Refusal() is { } refusal)
+        {
+            while (_queue.TryDequeue(out var call))
+                call.TryFail(refusal);
+            return;
+        }
+
+        while (Connection is not null && _queue.Count > 0)
+        {
+            if (_idle.Count == 0 && !MayStartWorker)
+                return;
+            StartOn(_queue.Dequeue());
+        }
+    }
+
+    /// <summary>Every few ticks of the clock: deadlines, hung threads, the next try to connect.</summary>
+    private void Watch()
+    {
+        var now = _time.GetTimestamp();
+        lock (_gate)
+        {
+            if (_disposed)
+                return;
+            EndLateCalls(now);
+            for (var i = _workers.Count - 1; i >= 0; i--)
+            {
+                if (!_workers[i].AbandonIfHung(now))
+                    continue;
+                NoLongerBusy(_workers[i]);
+                _workers.RemoveAt(i);
+                _abandoned++;
+            }
+
+            Dispatch();
+        }
+
+        _link.ConnectIfDue();
+    }
+    /// <summary>Also drops calls that ended while they waited, which would fill the queue while the token is away.</summary>
+    private void EndLateCalls(long now)
+    {
+        for (var left = _queue.Count; left > 0; left--)
+        {
+            var call = _queue.Dequeue();
+            call.FailIfLate(now, () => new SigningException(
+                Connection is null ? SigningFault.BackendUnavailable : SigningFault.Overloaded,
+                _link.Trouble?.Message ?? $"No session of the token {Name} became free within {call.Allowance.TotalMilliseconds:0} ms."));
+            if (!call.HasEnded)
+                _queue.Enqueue(call);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+using System.Security.Cryptography;
+using SignSvc.Backends.Pkcs11.Cryptoki;
+using SignSvc.Signing;
+
+namespace SignSvc.Backends.Pkcs11.Tokens;
+
+/// <summary>
+/// A token that was found, opened and logged in to. The login belongs to the whole process and ends with its last
+/// session, so the connection holds one of its own. When anything about it fails, a new one takes its place.
+/// </summary>
+internal sealed class TokenConnection
+{
+    private readonly CryptokiSession _loginSession;
+
+    private TokenConnection(CryptokiModule module, nuint slot, CK_TOKEN_INFO info, CryptokiSession loginSession)
+    {
+        Module = module;
+        Slot = slot;
+        Info = info;
+        _loginSession = loginSession;
+        IsHardware = (module.GetSlotInfo(slot).flags & CKF_HW_SLOT) != 0;
+        Mechanisms = [.. module.GetMechanismList(slot)];
+    }
+
+    public CryptokiModule Module { get; }
+
+    public nuint Slot { get; }
+
+    public CK_TOKEN_INFO Info { get; }
+
+    public bool IsHardware { get; }
+
+    public HashSet<CK_MECHANISM_TYPE> Mechanisms { get; }
+
+    /// <summary>A call has succeeded on it: what fails from now on is a new fault, not the old one again.</summary>
+    public bool Proven { get; set; }
+
+    /// <exception cref="CryptokiException">What the module answered.</exception>
+    /// <exception cref="SigningException">No such token, several, or no PIN that it takes.</exception>
+    public static TokenConnection Open(CryptokiModule module, Pkcs11TokenOptions options, PinSource pinSource)
+    {
+        module.Initialize();
+        try
+        {
+            return OpenInitialized(module, options, pinSource);
+        }
+        catch (CryptokiException e) when (e.Rv == CKR_CRYPTOKI_NOT_INITIALIZED)
+        {
+            module.ForgetInitialization();
+            module.Initialize();
+            return OpenInitialized(module, options, pinSource);
+        }
+    }
+
+    public CryptokiSession OpenSession() => Module.OpenSession(Slot, IsWritable(Info));
+
+    public void Close() => _loginSession.Close();
+
+    private static bool IsWritable(CK_TOKEN_INFO info) => (info.flags & CKF_WRITE_PROTECTED) == 0;
+
+    private static TokenConnection OpenInitialized(CryptokiModule module, Pkcs11TokenOptions options, PinSource pinSource)
+    {
+        var (slot, info) = Find(module, options);
+        var session = module.OpenSession(slot, IsWritable(info));
+        try
+        {
+            if ((info.flags & CKF_LOGIN_REQUIRED) != 0)
+                Login(session, info, pinSource);
+            return new TokenConnection(module, slot, info, session);
+        }
+        catch
+        {
+            session.Close();
+            throw;
+        }
+    }
+
+    private static (nuint Slot, CK_TOKEN_INFO Info) Find(CryptokiModule module, Pkcs11TokenOptions options)
+    {
+        var found = new List<(nuint, CK_TOKEN_INFO)>();
+        foreach (var slot in module.GetSlotList())
+        {
+            if (TokenIn(module, slot) is { } info
+                && (info.flags & CKF_TOKEN_INITIALIZED) != 0
+                && (options.Label is null || string.Equals(info.label.ToString(), options.Label, StringComparison.Ordinal))
+                && (options.Serial is null || string.Equals(info.serialNumber.ToString(), options.Serial, StringComparison.Ordinal)))
+            {
+                found.Add((slot, info));
+            }
+        }
+
+        return found switch
+        {
+            [var only] => only,
+            [] => throw new SigningException(SigningFault.BackendUnavailable, "The token is in no slot of the PKCS#11 module."),
+            _ => throw new SigningException(
+                SigningFault.BackendFailed, $"{found.Count} tokens answer to the same name: configure the serial number."),
+        };
+    }
+
+    /// <summary>Null where the token left, or is none, since the slots were listed: no reason to give up the others.</summary>
+    private static CK_TOKEN_INFO? TokenIn(CryptokiModule module, nuint slot)
+    {
+        try
+        {
+            return module.GetTokenInfo(slot);
+        }
+        catch (CryptokiException e) when (e.Rv is CKR_TOKEN_NOT_PRESENT or CKR_TOKEN_NOT_RECOGNIZED or CKR_DEVICE_REMOVED)
+        {
+            return null;
+        }
+    }
+
+    private static void Login(CryptokiSession session, CK_TOKEN_INFO info, PinSource pinSource)
+    {
+        var pin = pinSource.Read();
+        if (pin is null && (info.flags & CKF_PROTECTED_AUTHENTICATION_PATH) == 0)
+            throw new SigningException(SigningFault.BackendFailed, "The token needs a PIN and none is configured.");
+        try
+        {
+            session.Login(pin);
+        }
+        catch (CryptokiException e) when (e.PinRefused)
+        {
+            if (pin is not null)
+                pinSource.Refuse(pin);
+            throw new SigningException(
+                SigningFault.BackendFailed, $"{e.Message} It is not tried again until its source gives another PIN.", e);
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(pin);
+        }
+    }
+}
