@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Reflection;
+using SignSvc.Backends.Pkcs11;
 
 namespace SignSvc;
 
@@ -32,6 +33,8 @@ public sealed record Settings
 
     public StoreSettings Store { get; set; } = new();
 
+    public BackendSettings Backends { get; set; } = new();
+
     public AuditSettings Audit { get; set; } = new();
 
     public LimitSettings Limits { get; set; } = new();
@@ -47,6 +50,12 @@ public sealed record Settings
 
         /// <summary>How long a node that cannot reach the store goes on signing with assured keys. Longer, and a revocation may be missed for as long.</summary>
         public int StaleAfterSeconds { get; set; } = 60;
+    }
+
+    /// <summary>Backends beside <c>software</c>; null: not used.</summary>
+    public sealed class BackendSettings
+    {
+        public Pkcs11Options? Pkcs11 { get; set; }
     }
 
     public sealed record AuditSettings
@@ -86,6 +95,8 @@ public sealed record Settings
         Require(Limits.BodyBytes is >= 1024 and <= 64 * 1024 * 1024, "Limits:BodyBytes is from 1024 to 67108864.");
         Require(Limits.BatchBodyBytes >= Limits.BodyBytes && Limits.BatchBodyBytes <= 256 * 1024 * 1024, "Limits:BatchBodyBytes is from Limits:BodyBytes to 268435456.");
         Require(Limits.Connections is >= 10 and <= 1_000_000, "Limits:Connections is from 10 to 1000000.");
+        if (Backends.Pkcs11 is { } pkcs11)
+            faults.AddRange(pkcs11.Validate().Select(f => $"Backends:Pkcs11: {f}"));
         return faults;
 
         void Require(bool holds, string message)
@@ -120,28 +131,28 @@ public static class SettingsReader
             : throw new StartException($"The settings are wrong:\n{string.Join('\n', faults.Select(f => $"  - {f}"))}");
     }
 
+    /// <summary>Walks the settings as they are written beside the types that they are meant for.</summary>
     private static IEnumerable<(string Path, string Fault)> Wrong(IConfigurationSection section, Type type)
     {
         foreach (var child in section.GetChildren())
         {
             var property = type.GetProperty(child.Key, BindingFlags.IgnoreCase | BindingFlags.Instance | BindingFlags.Public);
-            if (property is null)
-            {
-                yield return (child.Path, "is not a setting.");
-            }
-            else if (property.PropertyType.DeclaringType == typeof(Settings))
-            {
-                foreach (var wrong in Wrong(child, property.PropertyType))
-                    yield return wrong;
-            }
-            else if (child.GetChildren().FirstOrDefault() is { } beneath)
-            {
-                yield return (beneath.Path, "is not a setting.");
-            }
-            else if (child.Value is { } value && !TypeDescriptor.GetConverter(property.PropertyType).IsValid(value))
-            {
-                yield return (child.Path, $"cannot be '{value}'.");
-            }
+            var faults = property is null ? [(child.Path, "is not a setting.")] : WrongValue(child, property.PropertyType);
+            foreach (var fault in faults)
+                yield return fault;
         }
+    }
+
+    private static IEnumerable<(string Path, string Fault)> WrongValue(IConfigurationSection setting, Type type)
+    {
+        if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IList<>))
+            return setting.GetChildren().SelectMany(item => WrongValue(item, type.GetGenericArguments()[0]));
+        if (type.IsClass && type != typeof(string))
+            return Wrong(setting, type);
+        if (setting.GetChildren().FirstOrDefault() is { } beneath)
+            return [(beneath.Path, "is not a setting.")];
+        return setting.Value is { } value && !TypeDescriptor.GetConverter(type).IsValid(value)
+            ? [(setting.Path, $"cannot be '{value}'.")]
+            : [];
     }
 }

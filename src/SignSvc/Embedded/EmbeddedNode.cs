@@ -18,14 +18,14 @@ public sealed class EmbeddedNode : IAsyncDisposable
 {
     private readonly DataFolder _folder;
     private readonly RootKey _rootKey;
-    private readonly SoftwareBackend _software;
+    private readonly IKeyBackend[] _backends;
 
     private EmbeddedNode(
         Settings settings, DataFolder folder, RootKey rootKey, NodeStore store, AuditLog audit, AuditChain chain, LiveSnapshot live, TimeProvider time)
     {
         _folder = folder;
         _rootKey = rootKey;
-        _software = new SoftwareBackend("software", rootKey);
+        _backends = ConfiguredBackends.Open(settings.Backends, rootKey, time);
         Settings = settings;
         Store = store.Store;
         Cluster = store.Cluster;
@@ -35,7 +35,7 @@ public sealed class EmbeddedNode : IAsyncDisposable
         Time = time;
         Freshness = new SnapshotFreshness(
             store.IsShared ? TimeSpan.FromSeconds(settings.Store.StaleAfterSeconds) : TimeSpan.MaxValue, time);
-        Backends = new BackendSet([_software], backend => new FreshnessGuard(backend, Freshness));
+        Backends = new BackendSet(_backends, backend => new FreshnessGuard(backend, Freshness));
         Search = new AuditSearch(store.Store);
         Check = new AuditCheck(store.Store, chain);
     }
@@ -109,7 +109,8 @@ public sealed class EmbeddedNode : IAsyncDisposable
         await Store.DisposeAsync();
         Live.Dispose();
         Backends.Dispose();
-        _software.Dispose();
+        foreach (var backend in _backends.OfType<IDisposable>())
+            backend.Dispose();
         _rootKey.Dispose();
         _folder.Dispose();
     }
