@@ -22,8 +22,9 @@ public sealed class PostgresCluster : IAsyncDisposable
     {
         _binaries = binaries;
         _folder = folder;
-        // Its input ends when this process does: then it stops the server and removes the folder.
-        _keeper = Begin("sh", "-c", "cat >/dev/null; \"$0/pg_ctl\" -D \"$1/data\" -m immediate stop; rm -rf \"$1\"", binaries, folder);
+        // Its input ends when this process does: then it stops the server and removes the folder. The signals that end
+        // a whole process group (Ctrl+C, timeout) are not for it.
+        _keeper = Begin("sh", "-c", "trap '' HUP INT TERM; cat >/dev/null; \"$0/pg_ctl\" -D \"$1/data\" -m immediate stop; rm -rf \"$1\"", binaries, folder);
     }
 
     public int Port { get; private init; }
