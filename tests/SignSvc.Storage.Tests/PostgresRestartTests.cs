@@ -191,7 +191,7 @@ public sealed class PostgresRestartTests(StoppablePostgres postgres) : IClassFix
                 var id = $"{_name}-{i}";
                 await TryAsync(
                     id,
-                    async () => (await _log.ChangeAsync(Record(Actions.KeysCreate, id), [Documents.Change(id, 1, $"key:{id}")], Cancel)).AuditId,
+                    async () => (await _log.ChangeAsync(Record(Actions.KeysCreate, id), [Documents.Change(id, 1, $"key:{id}")], () => Task.CompletedTask, Cancel)).AuditId,
                     () => Interlocked.Increment(ref _made));
             }
         }
