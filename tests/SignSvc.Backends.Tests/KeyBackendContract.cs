@@ -148,7 +148,7 @@ public abstract class KeyBackendContract
         var handle = key.Handle!;
         string?[] wrong =
         [
-            null, "", "x", handle[..^2], handle[..^1] + (handle[^1] == 'A' ? 'B' : 'A'), handle + handle[^2..], other.Handle,
+            null, "", "x", handle[..^2], handle + handle[^2..], other.Handle,
             handle[..(handle.Length / 2)] + (handle[handle.Length / 2] == '0' ? '1' : '0') + handle[(handle.Length / 2 + 1)..],
         ];
         foreach (var tampered in wrong)

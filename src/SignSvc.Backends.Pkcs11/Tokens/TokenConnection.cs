@@ -78,9 +78,10 @@ internal sealed class TokenConnection
     private static (nuint Slot, CK_TOKEN_INFO Info) Find(CryptokiModule module, Pkcs11TokenOptions options)
     {
         var found = new List<(nuint, CK_TOKEN_INFO)>();
+        CryptokiException? unread = null;
         foreach (var slot in module.GetSlotList())
         {
-            if (TokenIn(module, slot) is { } info
+            if (TokenIn(module, slot, ref unread) is { } info
                 && (info.flags & CKF_TOKEN_INITIALIZED) != 0
                 && (options.Label is null || string.Equals(info.label.ToString(), options.Label, StringComparison.Ordinal))
                 && (options.Serial is null || string.Equals(info.serialNumber.ToString(), options.Serial, StringComparison.Ordinal)))
@@ -92,21 +93,27 @@ internal sealed class TokenConnection
         return found switch
         {
             [var only] => only,
+            [] when unread is not null => throw unread,
             [] => throw new SigningException(SigningFault.BackendUnavailable, "The token is in no slot of the PKCS#11 module."),
             _ => throw new SigningException(
                 SigningFault.BackendFailed, $"{found.Count} tokens answer to the same name: configure the serial number."),
         };
     }
 
-    /// <summary>Null where the token left, or is none, since the slots were listed: no reason to give up the others.</summary>
-    private static CK_TOKEN_INFO? TokenIn(CryptokiModule module, nuint slot)
+    /// <summary>
+    /// Null where the token left since the slots were listed, or cannot be read: no reason to give up the others, but
+    /// what to say if it is none of them.
+    /// </summary>
+    private static CK_TOKEN_INFO? TokenIn(CryptokiModule module, nuint slot, ref CryptokiException? unread)
     {
         try
         {
             return module.GetTokenInfo(slot);
         }
-        catch (CryptokiException e) when (e.Rv is CKR_TOKEN_NOT_PRESENT or CKR_TOKEN_NOT_RECOGNIZED or CKR_DEVICE_REMOVED)
+        catch (CryptokiException e) when (e.Rv != CKR_CRYPTOKI_NOT_INITIALIZED)
         {
+            if (e.Rv is not (CKR_TOKEN_NOT_PRESENT or CKR_TOKEN_NOT_RECOGNIZED or CKR_DEVICE_REMOVED))
+                unread = e;
             return null;
         }
     }

@@ -91,6 +91,7 @@ internal sealed class TokenSession(TokenConnection connection, CryptokiSession c
 
     private void ThrowIfLoggedOut()
     {
+        ThrowIfUsurped();
         if (token.Connection != connection || !cryptoki.IsLoggedIn())
             throw new CryptokiException("C_GetSessionInfo", CKR_USER_NOT_LOGGED_IN);
     }
@@ -106,6 +107,8 @@ internal sealed class TokenSession(TokenConnection connection, CryptokiSession c
                 return candidate;
         }
 
+        // Another thread under the same number may have taken this one's results.
+        ThrowIfUsurped();
         throw new KeyNotHereException(candidates.Count == 0
             ? $"The token {token.Name} has no such key."
             : $"The key on the token {token.Name} does not belong to the version's public key.");

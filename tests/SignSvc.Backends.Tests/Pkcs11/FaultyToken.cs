@@ -8,7 +8,6 @@ using SignSvc.Signing.Keys;
 namespace SignSvc.Backends.Tests.Pkcs11;
 
 /// <summary>A backend over the token "faulty" through a module that misbehaves on command, with a key on it.</summary>
-[CollectionDefinition(nameof(FaultyToken))]
 public sealed class FaultyToken : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);

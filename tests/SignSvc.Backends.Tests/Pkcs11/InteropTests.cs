@@ -9,6 +9,7 @@ using SignSvc.Signing.Keys;
 namespace SignSvc.Backends.Tests.Pkcs11;
 
 /// <summary>Keys go both ways between SignSvc and other programs that speak PKCS#11, on the same token.</summary>
+[Collection(SoftHsm.Collection)]
 public sealed class InteropTests
 {
     private const string InstallOpenSc = "apt-get install -y opensc";

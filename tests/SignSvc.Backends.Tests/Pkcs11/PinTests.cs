@@ -5,6 +5,7 @@ using SignSvc.Signing;
 namespace SignSvc.Backends.Tests.Pkcs11;
 
 /// <summary>Where the PIN comes from, and that a wrong one cannot lock the token. Options that do not hold.</summary>
+[Collection(SoftHsm.Collection)]
 public sealed class PinTests
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;

@@ -7,7 +7,7 @@ using SignSvc.Signing.Keys;
 namespace SignSvc.Backends.Tests.Pkcs11;
 
 /// <summary>What the backend does when the module misbehaves. Every signature that comes out is verified.</summary>
-[Collection(nameof(FaultyToken))]
+[Collection(SoftHsm.Collection)]
 public sealed class RecoveryTests
 {
     private static readonly TimeSpan RecoveryLimit = TimeSpan.FromSeconds(5);
@@ -236,7 +236,11 @@ public sealed class RecoveryTests
         });
         await faulty.SignAsync();
         faulty.Module.Hang(FaultyModule.Sign);
-        var pending = Enumerable.Range(0, 8).Select(_ => faulty.SignAsync()).ToList();
+        var before = faulty.Module.Calls(FaultyModule.Sign);
+        var pending = new List<Task> { faulty.SignAsync() };
+        while (faulty.Module.Calls(FaultyModule.Sign) == before)
+            await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, Cancel);
+        pending.AddRange(Enumerable.Range(0, 7).Select(_ => faulty.SignAsync()));
         faulty.Module.StopHanging();
         var faults = new List<SigningFault>();
         foreach (var call in pending)

@@ -6,6 +6,7 @@ using SignSvc.Signing.Keys;
 namespace SignSvc.Backends.Tests.Pkcs11;
 
 /// <summary>Two tokens in one module that hold the same key.</summary>
+[Collection(SoftHsm.Collection)]
 public sealed class SeveralTokensTests
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;

@@ -9,6 +9,12 @@ namespace SignSvc.Backends.Tests.Pkcs11;
 /// </summary>
 internal static partial class SoftHsm
 {
+    /// <summary>
+    /// The collection of every test on it: SoftHSM2 locks its files against other processes, not against a second copy
+    /// of itself in the same one, as <see cref="FaultyModule"/> loads.
+    /// </summary>
+    public const string Collection = "SoftHSM2";
+
     public const string Install = "apt-get install -y softhsm2";
     public const string Pin = "123456";
     public const string SoPin = "87654321";

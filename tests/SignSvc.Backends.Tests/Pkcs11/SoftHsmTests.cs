@@ -17,6 +17,7 @@ public sealed class SoftHsmBackend : IAsyncLifetime
 }
 
 /// <summary>The contract on SoftHSM2.</summary>
+[Collection(SoftHsm.Collection)]
 public sealed class SoftHsmTests(SoftHsmBackend softHsm) : KeyBackendContract, IClassFixture<SoftHsmBackend>
 {
     protected override IKeyBackend Backend => softHsm.Backend;

@@ -7,6 +7,7 @@ using SignSvc.Signing.Keys;
 namespace SignSvc.Backends.Tests.Pkcs11;
 
 /// <summary>What is seen of a module before it is configured, and how its odd answers are read.</summary>
+[Collection(SoftHsm.Collection)]
 public sealed class SurveyTests
 {
     [Fact]

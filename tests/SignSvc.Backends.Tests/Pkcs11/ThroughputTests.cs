@@ -12,6 +12,7 @@ namespace SignSvc.Backends.Tests.Pkcs11;
 /// <c>SIGNSVC_PKCS11_ROUNDS</c> sets how often each has its turn (default 5),
 /// <c>SIGNSVC_PKCS11_SPECS</c> the key specs.
 /// </summary>
+[Collection(SoftHsm.Collection)]
 public sealed class ThroughputTests(ITestOutputHelper output)
 {
     private static readonly TimeSpan Turn = TimeSpan.FromSeconds(1);

@@ -7,6 +7,7 @@ using SignSvc.Signing.Keys;
 namespace SignSvc.Backends.Tests.Pkcs11;
 
 /// <summary>Both ways of wrapping, on both modules; the contract runs the one that is chosen by itself.</summary>
+[Collection(SoftHsm.Collection)]
 public sealed class WrappingTests(SoftHsmBackend softHsm) : IClassFixture<SoftHsmBackend>
 {
     private static readonly WrappingContext Context = new("key", 1, KeyPurpose.Tokens);
