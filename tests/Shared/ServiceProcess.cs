@@ -34,6 +34,8 @@ public sealed class ServiceProcess : IAsyncDisposable
         AllowAutoRedirect = false,
         MaxConnectionsPerServer = 1024,
         PooledConnectionIdleTimeout = TimeSpan.FromSeconds(20),
+        // A test that asks before it sends wants the answer first, however busy the machine is.
+        Expect100ContinueTimeout = Patience,
     };
 
     /// <summary>Of the running test, so that no call has to carry it.</summary>

@@ -115,13 +115,18 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
                     RevokedAt = time.GetUtcNow(),
                     RevocationReason = reason,
                 });
-                return version.State == VersionState.Active && current.State != KeyState.PendingDeletion
-                    ? await SucceedAtOnceAsync(revoked, pair, cancellationToken)
-                    : revoked;
+                if (current.State == KeyState.PendingDeletion)
+                    return revoked;
+                if (version.State == VersionState.Active)
+                    return await SucceedAsync(revoked, pair, TimeSpan.Zero, cancellationToken);
+                // A key set without the key would make verifiers forget it; a version that is not needed yet waits its lead.
+                return revoked.Versions.Any(v => v.IsPublished)
+                    ? revoked
+                    : await SucceedAsync(revoked, pair, SigningPeriod.LeadOf(revoked), cancellationToken);
             },
             cancellationToken);
 
-    private async Task<Key> SucceedAtOnceAsync(Key key, SuccessorPair pair, CancellationToken cancellationToken)
+    private async Task<Key> SucceedAsync(Key key, SuccessorPair pair, TimeSpan lead, CancellationToken cancellationToken)
     {
         var next = key.Versions.FirstOrDefault(v => v.State == VersionState.Announced);
         try
@@ -138,7 +143,9 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
         }
 
         var now = time.GetUtcNow();
-        return key.With(SigningPeriod.From(now, key, next with { State = VersionState.Active, ServedAt = next.ServedAt ?? now }));
+        return key.With(SigningPeriod.From(now + lead, key, lead > TimeSpan.Zero
+            ? next
+            : next with { State = VersionState.Active, ServedAt = next.ServedAt ?? now }));
     }
 
     private Task<Key> AnnounceAsync(

@@ -49,8 +49,10 @@ internal sealed class SimulatedNode : IAsyncDisposable
     {
         var node = new SimulatedNode();
         node.Backend = new WatchedBackend(node._root);
+        // How long a commit takes is the machine's time, not the simulation's.
         node._audit = await AuditLog.OpenAsync(
-            node.Store, new AuditChain(node._root.Derive("audit")), "node", new AuditLimits(), node.Clock, cancellationToken);
+            node.Store, new AuditChain(node._root.Derive("audit")), "node",
+            new AuditLimits { CommitTimeout = TimeSpan.FromMinutes(1) }, TimeProvider.System, cancellationToken);
         node.Live = await LiveSnapshot.OpenAsync(node.Store, node._audit, new DocumentSeal(node._root.Derive("documents")), cancellationToken);
         var decisions = new Decisions(node._audit, node.Clock);
         var backends = new BackendSet([node.Backend]);
