@@ -78,6 +78,7 @@ public sealed class InterleavingTests(RunningService service)
             _ => client.ReadKeyAsync(key),
         });
         var end = TimeProvider.System.GetTimestamp();
+        Assert.True(answer.Code < 500, $"{action} answered {answer}\n{service.Log}");
         // The answer to a rotation is read after it, so it may show a later change as well.
         var shown = answer.Code != 200 || action == KeyAction.Rotate
             ? null

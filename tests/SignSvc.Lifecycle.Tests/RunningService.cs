@@ -11,6 +11,9 @@ public sealed class RunningService : IAsyncLifetime
 
     private ServiceProcess? _process;
 
+    /// <summary>What the service wrote, for tests that failed.</summary>
+    public string Log => $"{_process?.Output}\n{_process?.Error}";
+
     public HttpClient Admin => (_process ?? throw new InvalidOperationException("The service has not started yet.")).Client;
 
     public static string NewName(string prefix) => $"{prefix}-{Interlocked.Increment(ref _names)}";

@@ -14,11 +14,11 @@ public sealed class KeyScheduleTests
 
     [Fact]
     public Task Its_rules_hold_whatever_the_clock_the_operator_and_the_backend_do() =>
-        RunAsync(Histories(60), (random, seed) => RoughHistory.PlayAsync(random, seed, Cancellation));
+        RunAsync(Histories(30), (random, seed) => RoughHistory.PlayAsync(random, seed, Cancellation));
 
     [Fact]
     public Task A_key_that_is_looked_after_signs_at_every_moment() =>
-        RunAsync(Histories(20), (random, seed) => CalmHistory.PlayAsync(random, seed, Cancellation));
+        RunAsync(Histories(10), (random, seed) => CalmHistory.PlayAsync(random, seed, Cancellation));
 
     private static int Histories(int usual) =>
         Environment.GetEnvironmentVariable("SIGNSVC_SEEDS") is { Length: > 0 } wish ? int.Parse(wish, CultureInfo.InvariantCulture) : usual;
