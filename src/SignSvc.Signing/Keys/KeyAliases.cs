@@ -1,38 +1,23 @@
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Audit;
 using SignSvc.Signing.Storage;
 
 namespace SignSvc.Signing.Keys;
 
 /// <summary>Names that may move from key to key, atomically: at no moment does an alias stand for none or for two.</summary>
-public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits edits)
+public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits edits, AuditLog audit)
 {
     /// <summary>AWS KMS's limit, for keys as they are used there.</summary>
     public const int MaxPerKey = 50;
 
-    /// <exception cref="SigningException"><see cref="SigningFault.NameTaken"/>: a key has this name; <see cref="SigningFault.NotFound"/>; <see cref="SigningFault.Conflict"/>.</exception>
+    /// <exception cref="SigningException"><see cref="SigningFault.NameTaken"/>: a key has this name; <see cref="SigningFault.NotFound"/>; <see cref="SigningFault.KeyNotUsable"/>: the key is pending deletion.</exception>
     public Task<Key> PutAsync(Caller caller, string alias, string reference, CancellationToken cancellationToken)
     {
         var draft = decisions.Draft(caller, Actions.AliasesPut, $"alias/{alias}");
-        return decisions.ChangeAsync(caller, draft, async permit =>
+        return decisions.ChangeAsync(caller, draft, permit =>
         {
             var name = AliasName.Parse(alias);
-            var basis = live.Current;
-            if (!basis.Keys.TryGet(reference, out var key))
-                throw KeyLifecycle.Unknown(caller);
-            if (basis.Keys.TryGet(name, out var holder) && string.Equals(holder.Name, name, StringComparison.Ordinal))
-                throw new SigningException(SigningFault.NameTaken, $"A key has the name {name}.");
-            if (key.Aliases.Count >= MaxPerKey)
-                throw new SigningException(SigningFault.InvalidRequest, $"A key has at most {MaxPerKey} aliases.");
-            if (string.Equals(holder?.Id, key.Id, StringComparison.Ordinal))
-                holder = null;
-
-            var named = key with { Aliases = key.Aliases.Add(name) };
-            var record = draft with { KeyId = key.Id, KeyName = key.Name, Detail = holder is null ? null : $"moved from {holder.Name}" };
-            Change[] changes = holder is null
-                ? [Change.Of(named, basis)]
-                : [Change.Of(holder with { Aliases = holder.Aliases.Remove(name) }, basis), Change.Of(named, basis)];
-            await live.ChangeAsync(permit, record, cancellationToken, changes);
-            return named;
+            return edits.RepeatAsync(basis => MoveAsync(basis, permit, draft, name, reference, cancellationToken), cancellationToken);
         });
     }
 
@@ -47,4 +32,51 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
     public Task<IReadOnlyList<(string Alias, Key Key)>> ListAsync(Caller caller, CancellationToken cancellationToken) => decisions.ReadAsync(
         caller, decisions.Draft(caller, Actions.KeysList),
         _ => ValueTask.FromResult<IReadOnlyList<(string, Key)>>(live.Current.Keys.Aliases.ToArray()), cancellationToken);
+
+    /// <summary>Only an alias: an id or a key's own name is none.</summary>
+    /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>.</exception>
+    public Task<Key> ReadAsync(Caller caller, string alias, CancellationToken cancellationToken)
+    {
+        var known = live.Current.Keys.TryGet(alias, out var key) && key.Aliases.Contains(alias);
+        var draft = decisions.Draft(caller, Actions.KeysRead, $"alias/{alias}") with
+        {
+            KeyId = known ? key!.Id : null,
+            KeyName = known ? key!.Name : null,
+        };
+        return decisions.ReadAsync(
+            caller, draft, _ => known ? ValueTask.FromResult(key!) : throw Unknown(caller), cancellationToken);
+    }
+
+    private static SigningException Unknown(Caller caller) =>
+        AccessPolicy.Allows(caller, Actions.KeysList)
+            ? new SigningException(SigningFault.NotFound, "There is no such alias.")
+            : AccessPolicy.Forbidden();
+
+    private async ValueTask<Key> MoveAsync(
+        Snapshot basis, Permit permit, AuditRecord draft, string name, string reference, CancellationToken cancellationToken)
+    {
+        if (!basis.Keys.TryGet(reference, out var key) || key.State == KeyState.Deleted)
+            throw KeyLifecycle.Unknown(permit.Caller);
+        if (key.State == KeyState.PendingDeletion)
+            throw new SigningException(SigningFault.KeyNotUsable, $"{key.Name} is pending deletion: cancel that first.");
+        var record = draft with { KeyId = key.Id, KeyName = key.Name };
+        if (key.Aliases.Contains(name))
+        {
+            await audit.AppendAsync(record with { Detail = "it was so already" }, cancellationToken);
+            return key;
+        }
+
+        if (basis.Keys.TryGet(name, out var holder) && string.Equals(holder.Name, name, StringComparison.Ordinal))
+            throw new SigningException(SigningFault.NameTaken, $"A key has the name {name}.");
+        if (key.Aliases.Count >= MaxPerKey)
+            throw new SigningException(SigningFault.InvalidRequest, $"A key has at most {MaxPerKey} aliases.");
+
+        var named = key with { Aliases = key.Aliases.Add(name) };
+        Change[] changes = holder is null
+            ? [Change.Of(named, basis)]
+            : [Change.Of(holder with { Aliases = holder.Aliases.Remove(name) }, basis), Change.Of(named, basis)];
+        await live.ChangeAsync(
+            permit, record with { Detail = holder is null ? null : $"moved from {holder.Name}" }, cancellationToken, changes);
+        return named;
+    }
 }

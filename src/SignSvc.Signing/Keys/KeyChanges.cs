@@ -20,7 +20,7 @@ public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, 
     public const int MinDeletionDays = 7;
     public const int MaxDeletionDays = 30;
 
-    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>: a floor above the newest version; and as <see cref="KeyEdits.ApplyAsync"/>.</exception>
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>: a floor above the version that signs; <see cref="SigningFault.KeyNotUsable"/>: pending deletion; and as <see cref="KeyEdits.ApplyAsync"/>.</exception>
     public Task<Key> UpdateAsync(Caller caller, string reference, Func<Key, KeyUpdate> update, CancellationToken cancellationToken) =>
         edits.ApplyAsync(
             caller, Actions.KeysUpdate, reference, "updated", key => ValueTask.FromResult(Updated(key, update(key))), cancellationToken);
@@ -37,8 +37,6 @@ public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, 
     /// <exception cref="SigningException"><see cref="SigningFault.StillInUse"/>, with the evidence: protection, live tokens, token profiles.</exception>
     public Task<Key> ScheduleDeletionAsync(Caller caller, string reference, int days, CancellationToken cancellationToken)
     {
-        if (days is < MinDeletionDays or > MaxDeletionDays)
-            throw new SigningException(SigningFault.InvalidRequest, $"A key is deleted after {MinDeletionDays} to {MaxDeletionDays} days.");
         return edits.ApplyAsync(
             caller,
             Actions.KeysScheduleDeletion,
@@ -46,6 +44,8 @@ public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, 
             $"deletion in {days} days",
             async key =>
             {
+                if (days is < MinDeletionDays or > MaxDeletionDays)
+                    throw new SigningException(SigningFault.InvalidRequest, $"A key is deleted after {MinDeletionDays} to {MaxDeletionDays} days.");
                 if (key.State == KeyState.PendingDeletion)
                     throw new SigningException(SigningFault.KeyNotUsable, $"{key.Name} is pending deletion already, at {key.DeletesAt:u}.");
                 await RefuseWhileInUseAsync(key, cancellationToken);
@@ -55,16 +55,18 @@ public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, 
     }
 
     /// <summary>The key comes back disabled.</summary>
-    /// <exception cref="SigningException"><see cref="SigningFault.KeyNotUsable"/>: not pending deletion.</exception>
+    /// <exception cref="SigningException"><see cref="SigningFault.KeyNotUsable"/>: not pending deletion, or its time has come: its private keys may be gone.</exception>
     public Task<Key> CancelDeletionAsync(Caller caller, string reference, CancellationToken cancellationToken) =>
         edits.ApplyAsync(
             caller,
             Actions.KeysCancelDeletion,
             reference,
             "deletion cancelled",
-            key => key.State == KeyState.PendingDeletion
+            key => key.State == KeyState.PendingDeletion && time.GetUtcNow() < key.DeletesAt
                 ? ValueTask.FromResult(key with { State = KeyState.Disabled, DeletesAt = null })
-                : throw new SigningException(SigningFault.KeyNotUsable, $"{key.Name} is not pending deletion."),
+                : throw new SigningException(
+                    SigningFault.KeyNotUsable,
+                    key.State == KeyState.PendingDeletion ? $"{key.Name} is being deleted." : $"{key.Name} is not pending deletion."),
             cancellationToken);
 
     private static ValueTask<Key> Set(Key key, KeyState state) =>
@@ -72,21 +74,24 @@ public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, 
             ? throw new SigningException(SigningFault.KeyNotUsable, $"{key.Name} is pending deletion: cancel that first.")
             : ValueTask.FromResult(key.State == state ? key : key with { State = state });
 
-    private static Key Updated(Key key, KeyUpdate update)
+    private Key Updated(Key key, KeyUpdate update)
     {
-        var highest = key.Versions.Length;
+        if (key.State == KeyState.PendingDeletion)
+            throw new SigningException(SigningFault.KeyNotUsable, $"{key.Name} is pending deletion: cancel that first.");
+        // A floor above the version that signs would stop the key, or make signatures that do not verify.
+        var highest = key.Versions.LastOrDefault(v => v.State == VersionState.Active)?.Number ?? key.Versions.Length;
         if (update.MinSigningVersion < 1 || update.MinSigningVersion > highest
             || update.MinVerificationVersion < 1 || update.MinVerificationVersion > highest)
         {
-            throw new SigningException(SigningFault.InvalidRequest, $"A floor is a version of the key: from 1 to {highest}.");
+            throw new SigningException(SigningFault.InvalidRequest, $"A floor is from 1 to the version that signs, {highest}.");
         }
 
-        return key with
+        var timed = update.Rotation is { } rotation ? SigningPeriod.Under(rotation, key, time.GetUtcNow()) : key;
+        return timed with
         {
-            Description = NewKey.CheckText("description", update.Description) ?? key.Description,
+            Description = NewKey.CheckText("description", update.Description, NewKey.MaxDescriptionLength) ?? key.Description,
             Owner = NewKey.CheckText("owner", update.Owner) ?? key.Owner,
             Tags = update.Tags ?? key.Tags,
-            Rotation = update.Rotation ?? key.Rotation,
             DeletionProtection = update.DeletionProtection ?? key.DeletionProtection,
             MinSigningVersion = update.MinSigningVersion ?? key.MinSigningVersion,
             MinVerificationVersion = update.MinVerificationVersion ?? key.MinVerificationVersion,

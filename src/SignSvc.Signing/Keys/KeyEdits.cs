@@ -10,7 +10,8 @@ namespace SignSvc.Signing.Keys;
 /// </summary>
 public sealed class KeyEdits(LiveSnapshot live, Decisions decisions, AuditLog audit)
 {
-    private const int Attempts = 10;
+    /// <summary>Every lost attempt is another caller's success. So many in a row happen only where dozens write one key without pause.</summary>
+    private const int Attempts = 64;
 
     /// <param name="edit">Returns the key as it shall be, or the same instance where nothing has to change. It may run several times.</param>
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>, <see cref="SigningFault.Forbidden"/>, what <paramref name="edit"/> throws, or <see cref="SigningFault.Conflict"/> where others were faster every time.</exception>
@@ -24,30 +25,34 @@ public sealed class KeyEdits(LiveSnapshot live, Decisions decisions, AuditLog au
             KeyName = named?.Name,
             Detail = detail,
         };
-        return decisions.ChangeAsync(caller, draft, async permit =>
-        {
-            for (var attempt = 1; ; attempt++)
+        return decisions.ChangeAsync(caller, draft, permit => RepeatAsync(
+            async basis =>
             {
-                var basis = live.Current;
                 if (!basis.Keys.TryGet(reference, out var key) || key.State == KeyState.Deleted)
                     throw KeyLifecycle.Unknown(caller);
                 var edited = await edit(key);
                 if (ReferenceEquals(edited, key))
-                {
                     await audit.AppendAsync(draft with { Detail = $"{detail}: it was so already" }, cancellationToken);
-                    return key;
-                }
-
-                try
-                {
+                else
                     await live.ChangeAsync(permit, draft, cancellationToken, Change.Of(edited, basis));
-                    return edited;
-                }
-                catch (SigningException e) when (e.Fault == SigningFault.Conflict && attempt < Attempts)
-                {
-                    await live.RefreshAsync(cancellationToken);
-                }
+                return edited;
+            },
+            cancellationToken));
+    }
+
+    /// <summary>Runs <paramref name="attempt"/> on the snapshot as it stands, again and again while somebody else's change comes first.</summary>
+    internal async ValueTask<T> RepeatAsync<T>(Func<Snapshot, ValueTask<T>> attempt, CancellationToken cancellationToken)
+    {
+        for (var i = 1; ; i++)
+        {
+            try
+            {
+                return await attempt(live.Current);
             }
-        });
+            catch (SigningException e) when (e.Fault == SigningFault.Conflict && i < Attempts)
+            {
+                await live.RefreshAsync(cancellationToken);
+            }
+        }
     }
 }

@@ -42,7 +42,17 @@ public sealed class KeyLifecycle(
                 Protection = version.Protection,
                 Detail = $"{request.Tier} {request.Spec} for {request.Purpose}",
             };
-            await live.ChangeAsync(permit, record, cancellationToken, Change.Of(key, Snapshot.Empty));
+            try
+            {
+                await live.ChangeAsync(permit, record, cancellationToken, Change.Of(key, Snapshot.Empty));
+            }
+            catch (SigningException e) when (e.Fault == SigningFault.NameTaken && backend is IDestroysKeys destroying)
+            {
+                // Somebody faster took the name: the pair is nobody's.
+                await destroying.DestroyAsync(version, cancellationToken);
+                throw;
+            }
+
             return key;
         });
     }
@@ -142,7 +152,7 @@ public sealed class KeyLifecycle(
             SignsFrom = now,
             Origin = request.Adopt is null ? KeyOrigin.Generated : KeyOrigin.Adopted,
         };
-        return key with { Versions = [KeyRotation.Timed(key, first, now)] };
+        return key with { Versions = [SigningPeriod.From(now, key, first)] };
     }
 }
 

@@ -1,20 +1,21 @@
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Backends;
+using SignSvc.Signing.Storage;
 
 namespace SignSvc.Signing.Keys;
 
 /// <summary>Versions that follow one another: announced, taking over, retired, revoked, removed, destroyed.</summary>
-public sealed class KeyRotation(KeyEdits edits, BackendSet backends, TimeProvider time)
+public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet backends, TimeProvider time)
 {
     /// <summary>
     /// Announces a successor that takes over as soon as its lead is over. However many ask at once, there is one
-    /// successor: the others get the one that was made.
+    /// successor: the others get the one that was made, even if it signs already.
     /// </summary>
     /// <exception cref="SigningException"><see cref="SigningFault.KeyNotUsable"/>: the key is not enabled.</exception>
     public Task<Key> RotateAsync(Caller caller, string reference, CancellationToken cancellationToken) =>
         AnnounceAsync(caller, reference, "rotated on demand", takesOverEarly: true, cancellationToken);
 
-    /// <summary>Announces the successor that the schedule asks for.</summary>
+    /// <summary>Announces the successor that the schedule asks for, also while the key is disabled: enabled again, it must be able to sign.</summary>
     public Task<Key> AnnounceAsync(Key key, CancellationToken cancellationToken) =>
         AnnounceAsync(Caller.Service, key.Id, "successor announced", takesOverEarly: false, cancellationToken);
 
@@ -24,14 +25,28 @@ public sealed class KeyRotation(KeyEdits edits, BackendSet backends, TimeProvide
         (current, version) =>
         {
             var now = time.GetUtcNow();
-            return current.With(Timed(current, version with { ServedAt = now }, now + LeadOf(current)));
+            return current.With(SigningPeriod.From(now + SigningPeriod.LeadOf(current), current, version with { ServedAt = now }));
         },
         cancellationToken);
 
-    /// <summary>The version signs; all that signed before it retire in the same change, so that there is never none and never a doubt.</summary>
+    /// <summary>The clock was set by <paramref name="jump"/>, which is no time in which verifiers could have learned of the version.</summary>
+    public Task<Key> MoveLeadAsync(Key key, int number, TimeSpan jump, CancellationToken cancellationToken) => StepAsync(
+        key, number, $"waits on: the clock was set by {jump}", VersionState.Announced,
+        (current, version) => version.ServedAt is { } served
+            ? current.With(SigningPeriod.From(version.SignsFrom + jump, current, version with { ServedAt = served + jump }))
+            : current,
+        cancellationToken);
+
+    /// <summary>
+    /// The version signs, for a whole period from now on however long it waited; all that signed before it retire in the
+    /// same change, so that there is never none and never a doubt.
+    /// </summary>
     public Task<Key> ActivateAsync(Key key, int number, CancellationToken cancellationToken) => StepAsync(
         key, number, "activated", VersionState.Announced,
-        (current, version) => RetireOthers(current, number).With(version with { State = VersionState.Active }),
+        (current, version) => version.SignsFrom <= time.GetUtcNow()
+            ? RetireOthers(current, number).With(
+                SigningPeriod.From(time.GetUtcNow(), current, version with { State = VersionState.Active }))
+            : current,
         cancellationToken);
 
     public Task<Key> RetireAsync(Key key, int number, CancellationToken cancellationToken) => StepAsync(
@@ -41,7 +56,7 @@ public sealed class KeyRotation(KeyEdits edits, BackendSet backends, TimeProvide
 
     public Task<Key> RemoveAsync(Key key, int number, CancellationToken cancellationToken) => StepAsync(
         key, number, "removed: its last token has expired", VersionState.Retired,
-        (current, version) => current.With(version with { State = VersionState.Removed }),
+        (current, version) => current.With(version with { State = version.Handle is null ? VersionState.Destroyed : VersionState.Removed }),
         cancellationToken);
 
     /// <summary>Ends the private key. The version keeps its state and its public key, so that what it signed can be told from forgeries.</summary>
@@ -63,6 +78,7 @@ public sealed class KeyRotation(KeyEdits edits, BackendSet backends, TimeProvide
     /// <summary>The waiting time is over: every private key is ended and the name is free.</summary>
     public async Task<Key> DeleteAsync(Key key, CancellationToken cancellationToken)
     {
+        // Cancelling is refused since a while before this is due: nobody can take the key back from here on.
         foreach (var version in key.Versions)
             await DestroyMaterialAsync(key, version, cancellationToken);
         return await edits.ApplyAsync(
@@ -80,67 +96,99 @@ public sealed class KeyRotation(KeyEdits edits, BackendSet backends, TimeProvide
     /// <summary>
     /// Stops a version for good, on every node within seconds; it verifies nothing and leaves the key set at once. If it
     /// was the one that signs, the announced successor takes over without waiting; where there is none, one is made, and
-    /// verifiers know it only when they refresh.
+    /// verifiers know it only when they refresh. Where none can be made either, the version is revoked all the same, and
+    /// the schedule announces a successor as soon as the backend is back.
     /// </summary>
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>: no such version.</exception>
-    public async Task<Key> RevokeAsync(
-        Caller caller, string reference, int number, RevocationReason reason, CancellationToken cancellationToken)
-    {
-        Successor? made = null;
-        var key = await edits.ApplyAsync(
+    public Task<Key> RevokeAsync(
+        Caller caller, string reference, int number, RevocationReason reason, CancellationToken cancellationToken) =>
+        ApplyAsync(
             caller, Actions.KeysRevoke, reference, $"version {number} revoked: {reason}",
-            async current =>
+            async (current, pair) =>
             {
                 var version = Existing(current, number);
                 if (version.State == VersionState.Revoked)
                     return current;
-                var now = time.GetUtcNow();
-                var revoked = current.With(version with { State = VersionState.Revoked, RevokedAt = now, RevocationReason = reason });
-                if (version.State != VersionState.Active || revoked.Versions.Any(v => v.State == VersionState.Active))
-                    return revoked;
-                var next = revoked.Versions.FirstOrDefault(v => v.State == VersionState.Announced);
-                if (next is null)
+                var revoked = current.With(version with
                 {
-                    made = await MakeOnceAsync(made, revoked, cancellationToken);
-                    next = made.At(revoked, time.GetUtcNow());
-                    revoked = revoked with { Versions = revoked.Versions.Add(next) };
-                }
-
-                return revoked.With(Timed(revoked, next with { State = VersionState.Active, ServedAt = next.ServedAt ?? now }, now));
+                    State = VersionState.Revoked,
+                    RevokedAt = time.GetUtcNow(),
+                    RevocationReason = reason,
+                });
+                if (current.State == KeyState.PendingDeletion)
+                    return revoked;
+                if (version.State == VersionState.Active)
+                    return await SucceedAsync(revoked, pair, TimeSpan.Zero, cancellationToken);
+                // A key set without the key would make verifiers forget it; a version that is not needed yet waits its lead.
+                return revoked.Versions.Any(v => v.IsPublished)
+                    ? revoked
+                    : await SucceedAsync(revoked, pair, SigningPeriod.LeadOf(revoked), cancellationToken);
             },
             cancellationToken);
-        await DestroyIfUnusedAsync(key, made, cancellationToken);
-        return key;
-    }
 
-    /// <summary>The moments of a version that follow from when it begins to sign.</summary>
-    internal static KeyVersion Timed(Key key, KeyVersion version, DateTimeOffset signsFrom)
+    private async Task<Key> SucceedAsync(Key key, SuccessorPair pair, TimeSpan lead, CancellationToken cancellationToken)
     {
-        var retiresAt = signsFrom + key.Rotation?.Period;
-        return version with { SignsFrom = signsFrom, RetiresAt = retiresAt, SignsUntil = retiresAt + key.Rotation?.Grace };
+        var next = key.Versions.FirstOrDefault(v => v.State == VersionState.Announced);
+        try
+        {
+            if (next is null)
+            {
+                next = await pair.MakeAsync(key, cancellationToken);
+                key = key with { Versions = key.Versions.Add(next) };
+            }
+        }
+        catch (SigningException e) when (e.Fault is SigningFault.Overloaded or SigningFault.BackendUnavailable or SigningFault.BackendFailed)
+        {
+            return key;
+        }
+
+        var now = time.GetUtcNow();
+        return key.With(SigningPeriod.From(now + lead, key, lead > TimeSpan.Zero
+            ? next
+            : next with { State = VersionState.Active, ServedAt = next.ServedAt ?? now }));
     }
 
-    private static TimeSpan LeadOf(Key key) => (key.Rotation ?? RotationPolicy.Parse(key.Purpose, null, null, null)).Lead;
-
-    private async Task<Key> AnnounceAsync(
+    private Task<Key> AnnounceAsync(
         Caller caller, string reference, string detail, bool takesOverEarly, CancellationToken cancellationToken)
     {
-        Successor? made = null;
-        var key = await edits.ApplyAsync(
+        var newestWhenAsked = live.Current.Keys.TryGet(reference, out var asked) ? asked.Versions.Length : 0;
+        return ApplyAsync(
             caller, Actions.KeysRotate, reference, detail,
-            async current =>
+            async (current, pair) =>
             {
-                if (current.State != KeyState.Enabled)
+                if (current.State == KeyState.PendingDeletion || (takesOverEarly && current.State != KeyState.Enabled))
                     throw new SigningException(SigningFault.KeyNotUsable, $"{current.Name} is not enabled.");
                 if (current.Versions.FirstOrDefault(v => v.State == VersionState.Announced) is { } waiting)
                     return waiting.TakesOverEarly || !takesOverEarly ? current : current.With(waiting with { TakesOverEarly = true });
-                made = await MakeOnceAsync(made, current, cancellationToken);
-                var now = time.GetUtcNow();
-                var next = made.At(current, now + LeadOf(current)) with { TakesOverEarly = takesOverEarly };
+                // Made for somebody who asked at the same time, and without a lead it signs already.
+                if (current.Versions[^1] is { State: VersionState.Active } newest && newest.Number > newestWhenAsked)
+                    return current;
+                var next = await pair.MakeAsync(current, cancellationToken) with { TakesOverEarly = takesOverEarly };
+                next = SigningPeriod.From(time.GetUtcNow() + SigningPeriod.LeadOf(current), current, next);
                 return current with { Versions = current.Versions.Add(next) };
             },
             cancellationToken);
-        await DestroyIfUnusedAsync(key, made, cancellationToken);
+    }
+
+    /// <summary>An edit that may need a new key pair; a pair that came to nothing is ended.</summary>
+    private async Task<Key> ApplyAsync(
+        Caller caller, string action, string reference, string detail, Func<Key, SuccessorPair, ValueTask<Key>> edit,
+        CancellationToken cancellationToken)
+    {
+        var pair = new SuccessorPair(backends, time);
+        Key key;
+        try
+        {
+            key = await edits.ApplyAsync(caller, action, reference, detail, current => edit(current, pair), cancellationToken);
+        }
+        // Where the audit does not answer, the change may be durable and the pair in use.
+        catch (SigningException e) when (e.Fault is not SigningFault.AuditUnavailable)
+        {
+            await pair.EndAsync(cancellationToken);
+            throw;
+        }
+
+        await pair.EndUnlessTakenAsync(key, cancellationToken);
         return key;
     }
 
@@ -169,47 +217,9 @@ public sealed class KeyRotation(KeyEdits edits, BackendSet backends, TimeProvide
     private static KeyVersion Existing(Key key, int number) =>
         key.Version(number) ?? throw new SigningException(SigningFault.NotFound, "There is no such version of this key.");
 
-    /// <summary>A pair for the next number; made again only if that number was taken by somebody faster.</summary>
-    private async Task<Successor> MakeOnceAsync(Successor? made, Key key, CancellationToken cancellationToken)
-    {
-        var number = key.Versions.Length + 1;
-        if (made?.Number == number)
-            return made;
-        var pair = await backends.For(key).CreateAsync(
-            new KeyPairRequest(key.Id, number, key.Name, key.Spec, key.Purpose), cancellationToken);
-        return new Successor(number, pair, time.GetUtcNow());
-    }
-
-    /// <summary>Whoever lost the race ends the pair it made for nothing.</summary>
-    private async Task DestroyIfUnusedAsync(Key key, Successor? made, CancellationToken cancellationToken)
-    {
-        if (made is null || string.Equals(key.Version(made.Number)?.Handle, made.Pair.Handle, StringComparison.Ordinal))
-            return;
-        await DestroyMaterialAsync(key, made.At(key, made.MadeAt), cancellationToken);
-    }
-
     private async Task DestroyMaterialAsync(Key key, KeyVersion version, CancellationToken cancellationToken)
     {
         if (version.Handle is not null && backends.For(key) is IDestroysKeys backend)
             await backend.DestroyAsync(version, cancellationToken);
-    }
-
-    /// <summary>A pair that was made for a version that may come to be.</summary>
-    private sealed record Successor(int Number, BackendKeyPair Pair, DateTimeOffset MadeAt)
-    {
-        public KeyVersion At(Key key, DateTimeOffset signsFrom) => Timed(
-            key,
-            new KeyVersion
-            {
-                KeyId = key.Id,
-                Number = Number,
-                PublicKey = Pair.PublicKey,
-                Handle = Pair.Handle,
-                Protection = Pair.Protection,
-                State = VersionState.Announced,
-                CreatedAt = MadeAt,
-                SignsFrom = signsFrom,
-            },
-            signsFrom);
     }
 }

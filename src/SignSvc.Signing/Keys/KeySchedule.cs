@@ -52,8 +52,9 @@ public static class KeySchedule
         var due = ImmutableArray.CreateBuilder<DueStep>();
         if (key.State == KeyState.Deleted)
             return [];
+        // Later than the last cancellation can be on its way: whoever cancels is refused from DeletesAt on.
         if (key.State == KeyState.PendingDeletion)
-            return now >= key.DeletesAt ? [new DueStep.Delete()] : [];
+            return now >= key.DeletesAt + Convergence ? [new DueStep.Delete()] : [];
 
         AddSuccession(key, now, due);
         foreach (var version in key.Versions)
@@ -66,29 +67,50 @@ public static class KeySchedule
     {
         var active = key.Versions.LastOrDefault(v => v.State == VersionState.Active);
         var next = key.Versions.FirstOrDefault(v => v.State == VersionState.Announced);
-        var mayTakeOver = next is { ServedAt: not null } && now >= next.SignsFrom;
+        // Confirmed in the future: the clock has been set back since, and the lead is counted anew.
+        var isUnconfirmed = next is not null && (next.ServedAt is null || next.ServedAt > now + Skew);
+        var mayTakeOver = next is not null && !isUnconfirmed && now >= next.SignsFrom;
 
-        if (next is { ServedAt: null })
-            due.Add(new DueStep.ConfirmServed(next.Number));
-        else if (mayTakeOver && (active is null || active.RetiresAt is null || now >= active.RetiresAt || next!.TakesOverEarly))
+        var takesOver = mayTakeOver && (next!.TakesOverEarly || IsTimeToTakeOver(active, now));
+
+        if (isUnconfirmed)
+            due.Add(new DueStep.ConfirmServed(next!.Number));
+        else if (takesOver)
             due.Add(new DueStep.Activate(next!.Number));
 
-        if (next is null && key.Rotation?.Period is not null && (active is null || IsTimeForSuccessor(key, active, now)))
+        if (next is null && (active is null || IsTimeForSuccessor(key, active, now)))
             due.Add(new DueStep.Announce());
 
-        if (active is not null && !active.MaySignAt(now) && now >= active.SignsFrom && !mayTakeOver)
+        if (now >= active?.SignsUntil && !takesOver)
             due.Add(new DueStep.Retire(active.Number));
-        if (active is null && !mayTakeOver)
-            due.Add(new DueStep.Alarm("no version signs"));
-        else if (active?.RetiresAt <= now && !mayTakeOver)
-            due.Add(new DueStep.Alarm($"the successor of version {active.Number} is not ready; it signs on until {active.SignsUntil:u}"));
+        if (!takesOver && Lacks(active, next, now) is { } lack)
+            due.Add(new DueStep.Alarm(lack));
+    }
+
+    /// <summary>At the end of the period; where there is little or no grace before the hard stop, a margin before that.</summary>
+    private static bool IsTimeToTakeOver(KeyVersion? active, DateTimeOffset now) =>
+        active is null || now >= active.RetiresAt || now >= active.SignsUntil - Margin(active.RetiresAt!.Value - active.SignsFrom);
+
+    /// <summary>What keeps the key from signing, or will; null where all is well.</summary>
+    private static string? Lacks(KeyVersion? active, KeyVersion? next, DateTimeOffset now)
+    {
+        var hope = next is null ? "" : $"; version {next.Number} does not before {next.SignsFrom:u}";
+        return active switch
+        {
+            null => $"no version signs{hope}",
+            _ when now < active.SignsFrom => $"version {active.Number} does not sign before {active.SignsFrom:u}: if the clock is right now, rotate on demand{hope}",
+            _ when now >= active.SignsUntil => $"no version signs: version {active.Number} has reached its hard stop{hope}",
+            _ when now >= active.RetiresAt => $"the successor of version {active.Number} is not ready; it signs on until {active.SignsUntil:u}{hope}",
+            _ => null,
+        };
     }
 
     /// <summary>The lead, and a margin in which a failed attempt can be repeated.</summary>
     private static bool IsTimeForSuccessor(Key key, KeyVersion active, DateTimeOffset now) =>
-        active.RetiresAt is { } end && now >= end - key.Rotation!.Lead - Margin(key.Rotation.Period!.Value);
+        active.RetiresAt is { } end && now >= end - SigningPeriod.LeadOf(key) - Margin(end - active.SignsFrom);
 
-    private static TimeSpan Margin(TimeSpan period) =>
+    /// <summary>How long before it is needed a successor is announced at the latest, over its lead: room for a failed attempt.</summary>
+    public static TimeSpan Margin(TimeSpan period) =>
         period / 10 < TimeSpan.FromHours(1) ? period / 10 : TimeSpan.FromHours(1);
 
     private static void AddEnding(

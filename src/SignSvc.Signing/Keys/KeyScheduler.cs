@@ -21,8 +21,19 @@ public sealed class KeyScheduler(
     /// <summary>Steps of one key in one tick: announce, confirm, activate, and what ends meanwhile.</summary>
     private const int MaxSteps = 8;
 
+    /// <summary>
+    /// What cannot be undone waits so long after the clock was set. It is longer than any token lives (24 hours and the
+    /// skew), so that no clock makes a live token's kid leave; and somebody has time to see whether the clock is right.
+    /// </summary>
+    private static readonly TimeSpan Caution = TimeSpan.FromHours(25);
+
+    /// <summary>A step that failed is not tried again before: a backend that is down is neither flooded nor is the audit.</summary>
+    private static readonly TimeSpan Pause = TimeSpan.FromMinutes(1);
+
+    private readonly Dictionary<(string KeyId, DueStep Step), (long At, string Message)> _failed = [];
     private DateTimeOffset? _lastTick;
     private long _lastTimestamp;
+    private (long At, string Message)? _jump;
 
     /// <summary>What somebody has to know, as of the last tick.</summary>
     public ImmutableArray<KeyAlarm> Alarms { get; private set; } = [];
@@ -33,27 +44,17 @@ public sealed class KeyScheduler(
     {
         if (await cluster.TryLeaseAsync("schedule", node, Lease, cancellationToken) is null)
             return;
-        if (ClockJumped())
-        {
-            Alarms = [new KeyAlarm("", "the clock jumped: nothing is removed or destroyed before it is looked at or stays steady for a tick")];
-            return;
-        }
+        var alarms = ImmutableArray.CreateBuilder<KeyAlarm>();
+        if (MeasureJump() is { } jump)
+            await WaitOnAsync(jump, cancellationToken);
+        if (IsCautious())
+            alarms.Add(new KeyAlarm("", _jump!.Value.Message));
+        foreach (var late in _failed.Where(f => time.GetElapsedTime(f.Value.At) >= Pause).ToArray())
+            _failed.Remove(late.Key);
 
         var expiry = await ReadLatestExpiryAsync(cancellationToken);
-        var alarms = ImmutableArray.CreateBuilder<KeyAlarm>();
         foreach (var key in live.Current.Keys.All.ToArray())
-        {
-            try
-            {
-                await AdvanceAsync(key, expiry, alarms, cancellationToken);
-            }
-            catch (SigningException e) when (e.Fault is not SigningFault.AuditUnavailable)
-            {
-                // One key's backend may be down; the others go on, and this one is due again at the next tick.
-                alarms.Add(new KeyAlarm(key.Name, e.Message));
-            }
-        }
-
+            await AdvanceAsync(key, expiry, alarms, cancellationToken);
         Alarms = alarms.ToImmutable();
     }
 
@@ -61,6 +62,7 @@ public sealed class KeyScheduler(
     public async Task<Key> AdvanceAsync(Key key, CancellationToken cancellationToken) =>
         await AdvanceAsync(key, await ReadLatestExpiryAsync(cancellationToken), alarms: null, cancellationToken);
 
+    /// <param name="alarms">Takes what fails; null: somebody waits, who wants the successor to take over and to hear of faults.</param>
     private async Task<Key> AdvanceAsync(
         Key key, Func<string, DateTimeOffset?> expiry, ImmutableArray<KeyAlarm>.Builder? alarms, CancellationToken cancellationToken)
     {
@@ -70,7 +72,10 @@ public sealed class KeyScheduler(
             var before = key;
             foreach (var step in due)
             {
-                key = await DoAsync(key, step, cancellationToken);
+                if (alarms is not null)
+                    key = await TryAsync(key, step, cancellationToken);
+                else if (step is DueStep.ConfirmServed or DueStep.Activate)
+                    key = await DoAsync(key, step, cancellationToken);
                 if (!ReferenceEquals(key, before))
                     break;
             }
@@ -78,11 +83,29 @@ public sealed class KeyScheduler(
             if (ReferenceEquals(key, before))
             {
                 alarms?.AddRange(due.OfType<DueStep.Alarm>().Select(a => new KeyAlarm(key.Name, a.Message)));
-                return key;
+                break;
             }
         }
 
+        alarms?.AddRange(
+            _failed.Where(f => string.Equals(f.Key.KeyId, key.Id, StringComparison.Ordinal)).Select(f => new KeyAlarm(key.Name, f.Value.Message)));
         return key;
+    }
+
+    /// <summary>One step may fail, because a backend is down; the others go on, and this one is due again after a pause.</summary>
+    private async Task<Key> TryAsync(Key key, DueStep step, CancellationToken cancellationToken)
+    {
+        if (_failed.ContainsKey((key.Id, step)) || (step is DueStep.Retire or DueStep.Remove or DueStep.Destroy or DueStep.Delete && IsCautious()))
+            return key;
+        try
+        {
+            return await DoAsync(key, step, cancellationToken);
+        }
+        catch (SigningException e) when (e.Fault is not SigningFault.AuditUnavailable)
+        {
+            _failed[(key.Id, step)] = (time.GetTimestamp(), e.Message);
+            return key;
+        }
     }
 
     private async Task<Key> DoAsync(Key key, DueStep step, CancellationToken cancellationToken) => step switch
@@ -112,15 +135,27 @@ public sealed class KeyScheduler(
         return usage.GetValueOrDefault;
     }
 
-    /// <summary>The wall clock moved otherwise than the steady one since the last tick: what is due by it may not be.</summary>
-    private bool ClockJumped()
+    /// <summary>By how much the time of day moved otherwise than the steady clock since the last tick; null where it did not.</summary>
+    private TimeSpan? MeasureJump()
     {
         var now = time.GetUtcNow();
         var timestamp = time.GetTimestamp();
-        var jumped = _lastTick is { } last
-            && (now - last - time.GetElapsedTime(_lastTimestamp, timestamp)).Duration() > KeySchedule.Skew;
+        var jump = _lastTick is { } last ? now - last - time.GetElapsedTime(_lastTimestamp, timestamp) : TimeSpan.Zero;
         _lastTick = now;
         _lastTimestamp = timestamp;
-        return jumped;
+        return jump.Duration() > KeySchedule.Skew ? jump : null;
     }
+
+    /// <summary>A lead is counted in time that passed, not in what the clock shows.</summary>
+    private async Task WaitOnAsync(TimeSpan jump, CancellationToken cancellationToken)
+    {
+        _jump = (time.GetTimestamp(), $"the clock was set by {jump} at {time.GetUtcNow():u}: nothing is retired, removed, destroyed or deleted for {Caution.TotalHours} hours");
+        foreach (var key in live.Current.Keys.All.ToArray())
+        {
+            foreach (var waiting in key.Versions.Where(v => v.State == VersionState.Announced))
+                await rotation.MoveLeadAsync(key, waiting.Number, jump, cancellationToken);
+        }
+    }
+
+    private bool IsCautious() => _jump is { } jump && time.GetElapsedTime(jump.At) < Caution;
 }

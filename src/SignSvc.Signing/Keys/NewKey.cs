@@ -5,6 +5,8 @@ namespace SignSvc.Signing.Keys;
 /// <summary>A key as it shall be made. Only <see cref="Parse"/> makes one, so that an instance is coherent.</summary>
 public sealed record NewKey
 {
+    /// <summary>AWS KMS's limit.</summary>
+    public const int MaxDescriptionLength = 8192;
     public const int MaxTextLength = 256;
     public const int MaxTags = 50;
 
@@ -62,7 +64,7 @@ public sealed record NewKey
         return new NewKey
         {
             Name = KeyName.Parse(name),
-            Description = CheckText("description", description),
+            Description = CheckText("description", description, MaxDescriptionLength),
             Owner = CheckText("owner", owner),
             Purpose = purpose,
             Tier = effectiveTier,
@@ -77,7 +79,8 @@ public sealed record NewKey
     }
 
     /// <summary>A volume key is short-lived: without a wish it signs for 30 days, and never longer than 90.</summary>
-    private static RotationPolicy ParseRotation(KeyTier tier, KeyPurpose purpose, RotationWish? wish)
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>.</exception>
+    public static RotationPolicy ParseRotation(KeyTier tier, KeyPurpose purpose, RotationWish? wish)
     {
         const int day = 86_400;
         var period = wish?.PeriodSeconds ?? (tier == KeyTier.Volume ? 30 * day : null);
@@ -117,10 +120,10 @@ public sealed record NewKey
             ? throw Invalid("Only an assured key can be adopted, by the name that its backend has for it.")
             : adopt;
 
-    internal static string? CheckText(string what, string? text) =>
-        text is null || (text.Length <= MaxTextLength && !text.Any(char.IsControl))
+    internal static string? CheckText(string what, string? text, int maxLength = MaxTextLength) =>
+        text is null || (text.Length <= maxLength && !text.Any(char.IsControl))
             ? text
-            : throw Invalid($"{what} has at most {MaxTextLength} characters and no control characters.");
+            : throw Invalid($"{what} has at most {maxLength} characters and no control characters.");
 
     private static SigningException Invalid(string message) => new(SigningFault.InvalidRequest, message);
 }

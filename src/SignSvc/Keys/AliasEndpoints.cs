@@ -30,15 +30,17 @@ public static class AliasEndpoints
             [.. (await aliases.ListAsync(http.Caller(), cancellationToken)).Select(a => new AliasAnswer(a.Alias, a.Key.Id, a.Key.Name))]));
 
     private static async Task<Ok<AliasAnswer>> ReadAsync(
-        HttpContext http, string alias, KeyLifecycle keys, CancellationToken cancellationToken)
+        HttpContext http, string alias, KeyAliases aliases, CancellationToken cancellationToken)
     {
-        var key = await keys.ReadAsync(http.Caller(), alias, cancellationToken);
+        alias = Decoded(alias);
+        var key = await aliases.ReadAsync(http.Caller(), alias, cancellationToken);
         return TypedResults.Ok(new AliasAnswer(alias, key.Id, key.Name));
     }
 
     private static async Task<Ok<AliasAnswer>> PutAsync(
         HttpContext http, string alias, AliasBody body, KeyAliases aliases, CancellationToken cancellationToken)
     {
+        alias = Decoded(alias);
         var key = await aliases.PutAsync(http.Caller(), alias, body.Key, cancellationToken);
         return TypedResults.Ok(new AliasAnswer(alias, key.Id, key.Name));
     }
@@ -46,7 +48,10 @@ public static class AliasEndpoints
     private static async Task<NoContent> DeleteAsync(
         HttpContext http, string alias, KeyAliases aliases, CancellationToken cancellationToken)
     {
-        await aliases.DeleteAsync(http.Caller(), alias, cancellationToken);
+        await aliases.DeleteAsync(http.Caller(), Decoded(alias), cancellationToken);
         return TypedResults.NoContent();
     }
+
+    /// <summary>Routing leaves an encoded slash as it is; both ways to write an alias name the same one.</summary>
+    private static string Decoded(string alias) => alias.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
 }

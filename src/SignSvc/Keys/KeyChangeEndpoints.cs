@@ -7,14 +7,14 @@ namespace SignSvc.Keys;
 
 /// <summary>What is null stays as it is.</summary>
 /// <param name="Tags">All tags from now on.</param>
-/// <param name="Rotation">The whole policy from now on; it holds for the next version.</param>
+/// <param name="Rotation">The whole policy from now on, also for the version that signs. A shorter period leaves time to announce its successor.</param>
 public sealed record KeyUpdateBody(
     string? Description = null, string? Owner = null, Dictionary<string, string>? Tags = null, RotationWish? Rotation = null,
     bool? DeletionProtection = null, int? MinSigningVersion = null, int? MinVerificationVersion = null)
 {
-    public KeyUpdate For(KeyPurpose purpose) => new(
+    public KeyUpdate For(Key key) => new(
         Description, Owner, Tags is null ? null : NewKey.ParseTags(Tags),
-        Rotation is null ? null : RotationPolicy.Parse(purpose, Rotation.PeriodSeconds, Rotation.LeadSeconds, Rotation.GraceSeconds),
+        Rotation is null ? null : NewKey.ParseRotation(key.Tier, key.Purpose, Rotation),
         DeletionProtection, MinSigningVersion, MinVerificationVersion);
 }
 
@@ -34,7 +34,7 @@ public static class KeyChangeEndpoints
 
     private static async Task<Ok<KeyAnswer>> UpdateAsync(
         HttpContext http, string key, KeyUpdateBody body, KeyChanges changes, CancellationToken cancellationToken) =>
-        Answer(await changes.UpdateAsync(http.Caller(), key, current => body.For(current.Purpose), cancellationToken));
+        Answer(await changes.UpdateAsync(http.Caller(), key, body.For, cancellationToken));
 
     /// <param name="pendingWindowInDays">The waiting time: 7 to 30 days. Until it is over the deletion can be cancelled.</param>
     private static async Task<Ok<KeyAnswer>> ScheduleDeletionAsync(

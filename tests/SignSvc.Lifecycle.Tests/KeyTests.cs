@@ -1,0 +1,170 @@
+using System.Globalization;
+using System.Text.Json;
+
+namespace SignSvc.Lifecycle.Tests;
+
+public sealed class KeyTests(RunningService service)
+{
+    private HttpClient Admin => service.Admin;
+
+    [Fact]
+    public async Task A_key_keeps_what_it_was_made_with_up_to_the_limits_of_AWS()
+    {
+        var tags = Enumerable.Range(0, 50).ToDictionary(i => $"{i:00}{new string('k', 126)}", _ => new string('v', 256), StringComparer.Ordinal);
+        var description = new string('d', 8192);
+        var name = await Admin.NewArtifactsKeyAsync(
+            $$""","description":"{{description}}","owner":"{{new string('o', 256)}}","tags":{{JsonSerializer.Serialize(tags)}},"rotation":{"periodSeconds":7200,"leadSeconds":60,"graceSeconds":0},"deletionProtection":true""");
+        var key = await Admin.ReadKeyAsync(name);
+        Assert.Equal(description, key["description"]);
+        Assert.Equal(256, key["owner"].Length);
+        Assert.Equal(50, key.Json.GetProperty("tags").EnumerateObject().Count());
+        Assert.Equal("""{"periodSeconds":7200,"leadSeconds":60,"graceSeconds":0}""", key["rotation"]);
+        Assert.Equal("True", key["deletionProtection"]);
+        Assert.Equal(["active"], key.States());
+    }
+
+    [Theory]
+    [InlineData("""{"description":"LONG8193"}""")]
+    [InlineData("""{"owner":"LONG257"}""")]
+    [InlineData("""{"tags":{"LONG129":"v"}}""")]
+    [InlineData("""{"tags":{"k":"LONG257"}}""")]
+    [InlineData("""{"tags":{"":"v"}}""")]
+    [InlineData("""{"tags":{"k":null}}""")]
+    [InlineData("""{"rotation":{"periodSeconds":3599}}""")]
+    [InlineData("""{"rotation":{"periodSeconds":221184001}}""")]
+    [InlineData("""{"rotation":{"periodSeconds":7200,"leadSeconds":3601}}""")]
+    [InlineData("""{"rotation":{"leadSeconds":-1}}""")]
+    [InlineData("""{"rotation":{"graceSeconds":7776001}}""")]
+    [InlineData("""{"minSigningVersion":0}""")]
+    [InlineData("""{"minSigningVersion":2}""")]
+    [InlineData("""{"minVerificationVersion":2}""")]
+    [InlineData("""{"state":"disabled"}""")]
+    [InlineData("""{"name":"other"}""")]
+    public async Task A_change_beyond_the_limits_is_refused_and_changes_nothing(string body)
+    {
+        var name = await Admin.NewArtifactsKeyAsync();
+        var before = await Admin.ReadKeyAsync(name);
+        foreach (var length in (int[])[8193, 257, 129])
+            body = body.Replace($"LONG{length}", new string('x', length), StringComparison.Ordinal);
+        await Admin.PatchAsync(name, body).MustAsync(400, "invalid-request");
+        Assert.Equal(before.Text, (await Admin.ReadKeyAsync(name)).Text);
+    }
+
+    [Fact]
+    public async Task Fifty_one_tags_are_refused()
+    {
+        var name = await Admin.NewArtifactsKeyAsync();
+        var tags = JsonSerializer.Serialize(Enumerable.Range(0, 51).ToDictionary(i => $"k{i}", _ => "v", StringComparer.Ordinal));
+        await Admin.PatchAsync(name, $$"""{"tags":{{tags}}}""").MustAsync(400, "invalid-request");
+    }
+
+    [Fact]
+    public async Task A_volume_key_cannot_be_patched_past_its_90_days()
+    {
+        var name = await Admin.NewTokensKeyAsync();
+        await Admin.PatchAsync(name, """{"rotation":{"periodSeconds":7776001}}""").MustAsync(400, "invalid-request");
+        var patched = await Admin.PatchAsync(name, """{"rotation":{"leadSeconds":60}}""").MustAsync(200);
+        Assert.Equal(2_592_000, patched.Json.GetProperty("rotation").GetProperty("periodSeconds").GetInt32());
+        Assert.True(patched.Version(1).TryGetProperty("signsUntil", out _), "A volume key lost its hard stop.");
+    }
+
+    [Fact]
+    public async Task A_period_that_a_key_is_given_later_holds_for_the_version_that_signs()
+    {
+        var name = await Admin.NewArtifactsKeyAsync();
+        Assert.False((await Admin.ReadKeyAsync(name)).Version(1).TryGetProperty("retiresAt", out _));
+        var patched = await Admin.PatchAsync(name, """{"rotation":{"periodSeconds":86400,"leadSeconds":60,"graceSeconds":60}}""").MustAsync(200);
+        var version = patched.Version(1);
+        Assert.Equal(TimeSpan.FromDays(1), Time(version, "retiresAt") - Time(version, "signsFrom"));
+        Assert.Equal(TimeSpan.FromMinutes(1), Time(version, "signsUntil") - Time(version, "retiresAt"));
+        var again = await Admin.PatchAsync(name, """{"rotation":{"periodSeconds":86400,"leadSeconds":60,"graceSeconds":60}}""").MustAsync(200);
+        Assert.Equal(version.GetRawText(), again.Version(1).GetRawText());
+        var without = await Admin.PatchAsync(name, """{"rotation":{}}""").MustAsync(200);
+        Assert.False(without.Version(1).TryGetProperty("signsUntil", out _));
+    }
+
+    [Fact]
+    public async Task A_disabled_key_signs_nothing_verifies_and_stays_published()
+    {
+        var artifacts = await Admin.NewArtifactsKeyAsync();
+        var tokens = await Admin.NewTokensKeyAsync();
+        var kid = (await Admin.ReadKeyAsync(tokens)).Kid(1);
+        var signature = (await Admin.SignAsync(artifacts).MustAsync(200))["signature"];
+        foreach (var name in (string[])[artifacts, tokens])
+        {
+            Assert.Equal("disabled", (await Admin.DoAsync(name, "disable").MustAsync(200))["state"]);
+            Assert.Equal("disabled", (await Admin.DoAsync(name, "disable").MustAsync(200))["state"]);
+            await Admin.DoAsync(name, "rotate").MustAsync(409, "key-not-usable");
+        }
+
+        await Admin.SignAsync(artifacts).MustAsync(409, "key-not-usable");
+        await Admin.IssueAsync(tokens).MustAsync(409, "key-not-usable");
+        Assert.Equal("True", (await Admin.VerifyAsync(artifacts, signature))["valid"]);
+        Assert.Contains(kid, await Admin.KeySetAsync(), StringComparison.Ordinal);
+        await Admin.GetJsonAsync($"/v1/keys/{artifacts}/public-key").MustAsync(200);
+        await Admin.PatchAsync(artifacts, """{"description":"still mine"}""").MustAsync(200);
+
+        Assert.Equal("enabled", (await Admin.DoAsync(artifacts, "enable").MustAsync(200))["state"]);
+        await Admin.SignAsync(artifacts).MustAsync(200);
+        await Admin.DoAsync(tokens, "enable").MustAsync(200);
+        await Admin.IssueAsync(tokens).MustAsync(201);
+    }
+
+    [Fact]
+    public async Task Deletion_waits_from_7_to_30_days_and_a_cancelled_one_leaves_the_key_disabled()
+    {
+        var name = await Admin.NewArtifactsKeyAsync();
+        await Admin.DeleteKeyAsync(name, 6).MustAsync(400, "invalid-request");
+        await Admin.DeleteKeyAsync(name, 31).MustAsync(400, "invalid-request");
+        await Admin.DoAsync(name, "cancel-deletion").MustAsync(409, "key-not-usable");
+        foreach (var days in (int?[])[7, 30, null])
+        {
+            var signature = (await Admin.SignAsync(name).MustAsync(200))["signature"];
+            var asked = TimeProvider.System.GetUtcNow();
+            var pending = await Admin.DeleteKeyAsync(name, days).MustAsync(200);
+            Assert.Equal("pendingDeletion", pending["state"]);
+            Assert.Equal(days ?? 30, (Time(pending.Json, "deletesAt") - asked).TotalDays, tolerance: 0.01);
+
+            await Admin.SignAsync(name).MustAsync(409, "key-not-usable");
+            Assert.Equal("True", (await Admin.VerifyAsync(name, signature))["valid"]);
+            foreach (var action in (string[])["enable", "disable", "rotate"])
+                await Admin.DoAsync(name, action).MustAsync(409, "key-not-usable");
+            await Admin.PatchAsync(name, """{"description":"x"}""").MustAsync(409, "key-not-usable");
+            await Admin.PutAliasAsync(RunningService.NewName("alias"), name).MustAsync(409, "key-not-usable");
+            await Admin.DeleteKeyAsync(name).MustAsync(409, "key-not-usable");
+
+            Assert.Equal("disabled", (await Admin.DoAsync(name, "cancel-deletion").MustAsync(200))["state"]);
+            await Admin.SignAsync(name).MustAsync(409, "key-not-usable");
+            await Admin.DoAsync(name, "enable").MustAsync(200);
+        }
+    }
+
+    [Fact]
+    public async Task Deletion_is_refused_with_the_evidence()
+    {
+        var guarded = await Admin.NewArtifactsKeyAsync(""","deletionProtection":true""");
+        Assert.Contains("protected", (await Admin.DeleteKeyAsync(guarded).MustAsync(409, "still-in-use"))["detail"], StringComparison.Ordinal);
+        await Admin.PatchAsync(guarded, """{"deletionProtection":false}""").MustAsync(200);
+        await Admin.DeleteKeyAsync(guarded).MustAsync(200);
+
+        var tokens = await Admin.NewTokensKeyAsync();
+        Assert.Contains($"profile {tokens}", (await Admin.DeleteKeyAsync(tokens).MustAsync(409, "still-in-use"))["detail"], StringComparison.Ordinal);
+        var token = await Admin.IssueAsync(tokens).MustAsync(201);
+        await Admin.CallAsync(HttpMethod.Put, $"/v1/profiles/{tokens}", """{"key":"tokens","audiences":["a"]}""").MustAsync(200);
+        Assert.Contains(token["kid"], (await Admin.DeleteKeyAsync(tokens).MustAsync(409, "still-in-use"))["detail"], StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("POST", "enable")]
+    [InlineData("POST", "disable")]
+    [InlineData("POST", "rotate")]
+    [InlineData("POST", "cancel-deletion")]
+    [InlineData("GET", "versions")]
+    [InlineData("GET", "timeline")]
+    [InlineData("DELETE", "")]
+    public async Task What_does_not_exist_cannot_be_changed(string method, string action) =>
+        await Admin.CallAsync(new HttpMethod(method), $"/v1/keys/no-such-key/{action}".TrimEnd('/'), "").MustAsync(404, "not-found");
+
+    internal static DateTimeOffset Time(JsonElement of, string member) =>
+        DateTimeOffset.Parse(of.GetProperty(member).GetString()!, CultureInfo.InvariantCulture);
+}

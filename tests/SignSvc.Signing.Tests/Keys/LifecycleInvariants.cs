@@ -1,0 +1,125 @@
+using SignSvc.Signing.Keys;
+
+namespace SignSvc.Signing.Tests.Keys;
+
+/// <summary>
+/// Watches one tokens key and fails at the first moment at which a rule of "when a key may be used" does not hold. Leads
+/// and token lives are measured in time that truly passed, whatever the clock showed.
+/// </summary>
+internal sealed class LifecycleInvariants(SimulatedNode node, string name)
+{
+    private readonly Dictionary<string, TimeSpan> _publishedSince = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _active = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _revoked = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (DateTimeOffset Wall, TimeSpan True)> _tokensEnd = new(StringComparer.Ordinal);
+    private IReadOnlySet<string> _published = new HashSet<string>(StringComparer.Ordinal);
+
+    /// <summary>A version that an emergency put in place, before its lead was over.</summary>
+    public string? Promoted { get; set; }
+
+    public int Signed { get; private set; }
+
+    public void Issued(string kid, DateTimeOffset expiresAt, TimeSpan lifetime)
+    {
+        Signed++;
+        Hold(_published.Contains(kid), "a token was signed by a kid outside the key set");
+        Hold(!_revoked.Contains(kid), "a revoked version signed");
+        var known = _tokensEnd.GetValueOrDefault(kid);
+        _tokensEnd[kid] = (
+            expiresAt > known.Wall ? expiresAt : known.Wall,
+            node.Elapsed + lifetime > known.True ? node.Elapsed + lifetime : known.True);
+    }
+
+    public void Check()
+    {
+        var key = node.Key(name);
+        var published = node.PublishedKids();
+        CheckShape(key);
+        CheckPublication(key, published);
+        foreach (var active in key.Versions.Where(v => v.State == VersionState.Active && _active.Add(v.Kid)))
+            CheckLead(key, active);
+        if (key.Signing(node.Now) is { } signing)
+            CheckSigning(key, signing, published);
+        _published = published;
+    }
+
+    /// <summary>What has to hold when the schedule has just run, undisturbed.</summary>
+    public void CheckAfterTick(bool isCautious, bool backendWasDown)
+    {
+        Check();
+        var key = node.Key(name);
+        var alarms = node.Scheduler.Alarms;
+        var active = key.Versions.SingleOrDefault(v => v.State == VersionState.Active);
+        if (key.State == KeyState.Enabled && key.Signing(node.Now) is null)
+            Hold(alarms.Length > 0, "nothing signs and nobody is told");
+        if (active?.RetiresAt <= node.Now)
+            Hold(alarms.Length > 0, "a version signs beyond its period and nobody is told");
+        if (isCautious)
+            Hold(alarms.Any(a => a.Key.Length == 0), "the clock was set and nobody is told");
+        if (isCautious || backendWasDown)
+            return;
+        foreach (var version in key.Versions.Where(v => v.State is VersionState.Retired && v.RetiredAt + KeySchedule.Convergence <= node.Now))
+            Hold(version.Handle is null && !node.Backend.Alive.Contains(version.Kid), $"the private key of the retired version {version.Number} exists");
+        foreach (var version in key.Versions.Where(v => v.State is VersionState.Removed or VersionState.Destroyed or VersionState.Revoked))
+            Hold(version.Handle is null && !node.Backend.Alive.Contains(version.Kid), $"the private key of the {version.State} version {version.Number} exists");
+        Hold(node.Backend.Alive.IsSubsetOf(key.Versions.Select(v => v.Kid)), "a private key belongs to no version");
+    }
+
+    public string Describe() => string.Join(
+        '\n',
+        node.Key(name).Versions.TakeLast(4).Select(v =>
+            $"  {v.Number} {v.State} served {v.ServedAt:s} signs {v.SignsFrom:s} retires {v.RetiresAt:s} until {v.SignsUntil:s} retired {v.RetiredAt:s} early {v.TakesOverEarly}")
+        .Prepend($"now {node.Now:s}, true {node.Elapsed}, policy {node.Key(name).Rotation}, alarms {string.Join("; ", node.Scheduler.Alarms)}"));
+
+    private void CheckShape(Key key)
+    {
+        Hold(key.Versions.Select(v => v.Number).SequenceEqual(Enumerable.Range(1, key.Versions.Length)), "the versions' numbers have gaps");
+        Hold(key.Versions.Count(v => v.State == VersionState.Announced) <= 1, "there are two announced successors");
+        Hold(key.Versions.Count(v => v.State == VersionState.Active) <= 1, "two versions are active");
+        foreach (var version in key.Versions)
+        {
+            if (version.State is VersionState.Announced or VersionState.Active)
+                Hold(version.Handle is not null && node.Backend.Alive.Contains(version.Kid), $"the private key of the {version.State} version {version.Number} is gone");
+            if (version.State == VersionState.Revoked)
+                _revoked.Add(version.Kid);
+            else
+                Hold(!_revoked.Contains(version.Kid), "a revoked version is back");
+        }
+    }
+
+    private void CheckPublication(Key key, IReadOnlySet<string> published)
+    {
+        Hold(published.Count > 0, "the key set is empty");
+        foreach (var kid in published)
+            _publishedSince.TryAdd(kid, node.Elapsed);
+        Hold(!published.Overlaps(_revoked), "a revoked version is published");
+        Hold(
+            key.Versions.Where(v => v.State is VersionState.Announced or VersionState.Active).All(v => published.Contains(v.Kid)),
+            "a version that signs or will sign is not published");
+        foreach (var gone in _published.Except(published, StringComparer.Ordinal).Where(kid => !_revoked.Contains(kid)))
+        {
+            var end = _tokensEnd.GetValueOrDefault(gone);
+            Hold(node.Now >= end.Wall + KeySchedule.Skew, $"{gone} left before its last token's exp and the skew");
+            Hold(node.Elapsed >= end.True + KeySchedule.Skew, $"{gone} left while its last token truly lived");
+        }
+    }
+
+    /// <summary>At the moment at which a version becomes active, under the policy of that moment.</summary>
+    private void CheckLead(Key key, KeyVersion active)
+    {
+        if (active.Number == 1 || string.Equals(active.Kid, Promoted, StringComparison.Ordinal))
+            return;
+        var waited = node.Elapsed - _publishedSince[active.Kid];
+        Hold(waited >= key.Rotation!.Lead, $"version {active.Number} is active {waited} after it was published, and its lead is {key.Rotation.Lead}");
+    }
+
+    private void CheckSigning(Key key, KeyVersion signing, IReadOnlySet<string> published)
+    {
+        Hold(key.State == KeyState.Enabled, "a key signs that is not enabled");
+        Hold(published.Contains(signing.Kid), "the version that signs is not published");
+        Hold(node.Now >= signing.SignsFrom && (signing.SignsUntil is null || node.Now < signing.SignsUntil), "a version signs outside its period");
+        Hold(signing.SignsUntil is not null || key.Rotation?.Period is null, "a version has no hard stop");
+    }
+
+    private static void Hold(bool holds, string otherwise) => Assert.True(holds, otherwise);
+}
