@@ -15,7 +15,9 @@ public sealed class RootKey : IWrapsKeys, IDisposable
     private const int TagLength = 16;
 
     private readonly byte[] _root;
-    private readonly AesGcm _wrapping;
+
+    /// <summary>The key, not an <see cref="AesGcm"/>: one instance of that must not be used by two threads at once.</summary>
+    private readonly byte[] _wrapping;
 
     /// <param name="root">32 bytes; copied. The caller zeroes its own.</param>
     public RootKey(ReadOnlySpan<byte> root)
@@ -23,9 +25,7 @@ public sealed class RootKey : IWrapsKeys, IDisposable
         if (root.Length != Length)
             throw new ArgumentException($"A root key has {Length} bytes.", nameof(root));
         _root = root.ToArray();
-        var key = Derive("signsvc/wrap/v1");
-        _wrapping = new AesGcm(key, TagLength);
-        CryptographicOperations.ZeroMemory(key);
+        _wrapping = Derive("signsvc/wrap/v1");
     }
 
     public static RootKey Generate()
@@ -52,7 +52,8 @@ public sealed class RootKey : IWrapsKeys, IDisposable
         wrapped[0] = Format;
         var nonce = wrapped.AsSpan(1, NonceLength);
         RandomNumberGenerator.Fill(nonce);
-        _wrapping.Encrypt(
+        using var cipher = new AesGcm(_wrapping, TagLength);
+        cipher.Encrypt(
             nonce, secret.Span, wrapped.AsSpan(1 + NonceLength + TagLength), wrapped.AsSpan(1 + NonceLength, TagLength),
             context.ToAssociatedData());
         return Task.FromResult(wrapped);
@@ -67,7 +68,8 @@ public sealed class RootKey : IWrapsKeys, IDisposable
         var secret = new byte[bytes.Length - 1 - NonceLength - TagLength];
         try
         {
-            _wrapping.Decrypt(
+            using var cipher = new AesGcm(_wrapping, TagLength);
+            cipher.Decrypt(
                 bytes.Slice(1, NonceLength), bytes[(1 + NonceLength + TagLength)..], bytes.Slice(1 + NonceLength, TagLength),
                 secret, context.ToAssociatedData());
             return Task.FromResult(secret);
@@ -84,7 +86,7 @@ public sealed class RootKey : IWrapsKeys, IDisposable
     public void Dispose()
     {
         CryptographicOperations.ZeroMemory(_root);
-        _wrapping.Dispose();
+        CryptographicOperations.ZeroMemory(_wrapping);
     }
 
     private static SigningException Refused(Exception? inner) => new(

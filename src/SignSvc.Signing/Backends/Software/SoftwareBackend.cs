@@ -11,7 +11,8 @@ namespace SignSvc.Signing.Backends.Software;
 /// </summary>
 public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IKeyBackend, IImportsKeys, IDestroysKeys, IDisposable
 {
-    private readonly ConcurrentDictionary<(string KeyId, int Version), Task<AsymmetricAlgorithm>> _open = new();
+    /// <summary>By kid: two pairs may have been made for one version, of which one is destroyed again.</summary>
+    private readonly ConcurrentDictionary<string, Task<AsymmetricAlgorithm>> _open = new(StringComparer.Ordinal);
 
     public string Name => name;
 
@@ -37,7 +38,7 @@ public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IKeyBack
     {
         if (digest.Length != algorithm.DigestLength || !version.PublicKey.Spec.CanSignWith(algorithm))
             throw new SigningException(SigningFault.AlgorithmMismatch, $"{algorithm} does not fit this key or digest.");
-        var opening = _open.TryGetValue((version.KeyId, version.Number), out var known) ? known : OpenOnce(version);
+        var opening = _open.TryGetValue(version.Kid, out var known) ? known : OpenOnce(version);
         if (opening.IsFaulted)
             opening = OpenOnce(version);
         return opening.IsCompletedSuccessfully
@@ -60,7 +61,7 @@ public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IKeyBack
     /// <summary>Lets go of the key; OpenSSL zeroes its private number as it frees it.</summary>
     public void Forget(KeyVersion version)
     {
-        if (_open.TryRemove((version.KeyId, version.Number), out var opening) && opening.IsCompletedSuccessfully)
+        if (_open.TryRemove(version.Kid, out var opening) && opening.IsCompletedSuccessfully)
             opening.GetAwaiter().GetResult().Dispose();
     }
 
@@ -95,7 +96,7 @@ public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IKeyBack
     /// key; one of the two is kept, the other is left to its finalizer.
     /// </summary>
     private Task<AsymmetricAlgorithm> OpenOnce(KeyVersion version) => _open.AddOrUpdate(
-        (version.KeyId, version.Number),
+        version.Kid,
         _ => OpenAsync(version),
         (_, known) => known.IsFaulted ? OpenAsync(version) : known);
 
