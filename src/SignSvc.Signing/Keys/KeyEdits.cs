@@ -15,7 +15,14 @@ public sealed class KeyEdits(LiveSnapshot live, Decisions decisions, AuditLog au
     /// <param name="edit">Returns the key as it shall be, or the same instance where nothing has to change. It may run several times.</param>
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>, <see cref="SigningFault.Forbidden"/>, what <paramref name="edit"/> throws, or <see cref="SigningFault.Conflict"/> where others were faster every time.</exception>
     public Task<Key> ApplyAsync(
-        Caller caller, string action, string reference, string detail, Func<Key, ValueTask<Key>> edit, CancellationToken cancellationToken)
+        Caller caller, string action, string reference, string detail, Func<Key, ValueTask<Key>> edit, CancellationToken cancellationToken) =>
+        ApplyWithAsync(caller, action, reference, detail, edit, along: null, cancellationToken);
+
+    /// <inheritdoc cref="ApplyAsync"/>
+    /// <param name="along">What else is committed with the edited key; null: nothing.</param>
+    public Task<Key> ApplyWithAsync(
+        Caller caller, string action, string reference, string detail, Func<Key, ValueTask<Key>> edit, AlongWith? along,
+        CancellationToken cancellationToken)
     {
         var known = live.Current.Keys.TryGet(reference, out var named);
         var draft = decisions.Draft(caller, action, known ? null : $"key/{reference}") with
@@ -40,7 +47,10 @@ public sealed class KeyEdits(LiveSnapshot live, Decisions decisions, AuditLog au
 
                 try
                 {
-                    await live.ChangeAsync(permit, draft, cancellationToken, Change.Of(edited, basis));
+                    if (along is null)
+                        await live.ChangeAsync(permit, draft, cancellationToken, Change.Of(edited, basis));
+                    else
+                        await live.ChangeAsync(permit, along.Record(draft, edited), cancellationToken, Change.Of(edited, basis), along.Change(basis));
                     return edited;
                 }
                 catch (SigningException e) when (e.Fault == SigningFault.Conflict && attempt < Attempts)
@@ -51,3 +61,8 @@ public sealed class KeyEdits(LiveSnapshot live, Decisions decisions, AuditLog au
         });
     }
 }
+
+/// <summary>What is committed together with an edited key.</summary>
+/// <param name="Change">Made from the snapshot that the key was edited in.</param>
+/// <param name="Record">The record, completed from the key as it shall be.</param>
+public sealed record AlongWith(Func<Snapshot, Change> Change, Func<AuditRecord, Key, AuditRecord> Record);

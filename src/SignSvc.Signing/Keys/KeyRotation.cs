@@ -80,7 +80,7 @@ public sealed class KeyRotation(KeyEdits edits, BackendSet backends, TimeProvide
     /// <summary>
     /// Stops a version for good, on every node within seconds; it verifies nothing and leaves the key set at once. If it
     /// was the one that signs, the announced successor takes over without waiting; where there is none, one is made, and
-    /// verifiers know it only when they refresh.
+    /// verifiers know it only when they refresh. A key whose material is imported does not sign until the next import.
     /// </summary>
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>: no such version.</exception>
     public async Task<Key> RevokeAsync(
@@ -99,6 +99,8 @@ public sealed class KeyRotation(KeyEdits edits, BackendSet backends, TimeProvide
                 if (version.State != VersionState.Active || revoked.Versions.Any(v => v.State == VersionState.Active))
                     return revoked;
                 var next = revoked.Versions.FirstOrDefault(v => v.State == VersionState.Announced);
+                if (next is null && revoked.Origin != KeyOrigin.Generated)
+                    return revoked;
                 if (next is null)
                 {
                     made = await MakeOnceAsync(made, revoked, cancellationToken);
@@ -120,7 +122,7 @@ public sealed class KeyRotation(KeyEdits edits, BackendSet backends, TimeProvide
         return version with { SignsFrom = signsFrom, RetiresAt = retiresAt, SignsUntil = retiresAt + key.Rotation?.Grace };
     }
 
-    private static TimeSpan LeadOf(Key key) => (key.Rotation ?? RotationPolicy.Parse(key.Purpose, null, null, null)).Lead;
+    internal static TimeSpan LeadOf(Key key) => (key.Rotation ?? RotationPolicy.Parse(key.Purpose, null, null, null)).Lead;
 
     private async Task<Key> AnnounceAsync(
         Caller caller, string reference, string detail, bool takesOverEarly, CancellationToken cancellationToken)
@@ -134,6 +136,8 @@ public sealed class KeyRotation(KeyEdits edits, BackendSet backends, TimeProvide
                     throw new SigningException(SigningFault.KeyNotUsable, $"{current.Name} is not enabled.");
                 if (current.Versions.FirstOrDefault(v => v.State == VersionState.Announced) is { } waiting)
                     return waiting.TakesOverEarly || !takesOverEarly ? current : current.With(waiting with { TakesOverEarly = true });
+                if (current.Origin != KeyOrigin.Generated)
+                    throw new SigningException(SigningFault.KeyNotUsable, $"The material of {current.Name} is imported: import its next version.");
                 made = await MakeOnceAsync(made, current, cancellationToken);
                 var now = time.GetUtcNow();
                 var next = made.At(current, now + LeadOf(current)) with { TakesOverEarly = takesOverEarly };

@@ -66,6 +66,8 @@ public static class KeySchedule
     {
         var active = key.Versions.LastOrDefault(v => v.State == VersionState.Active);
         var next = key.Versions.FirstOrDefault(v => v.State == VersionState.Announced);
+        if (key.Versions.IsEmpty)
+            return;
         var mayTakeOver = next is { ServedAt: not null } && now >= next.SignsFrom;
 
         if (next is { ServedAt: null })
@@ -74,7 +76,7 @@ public static class KeySchedule
             due.Add(new DueStep.Activate(next!.Number));
 
         if (next is null && key.Rotation?.Period is not null && (active is null || IsTimeForSuccessor(key, active, now)))
-            due.Add(new DueStep.Announce());
+            due.Add(key.Origin == KeyOrigin.Generated ? new DueStep.Announce() : new DueStep.Alarm("its successor has to be imported"));
 
         if (active is not null && !active.MaySignAt(now) && now >= active.SignsFrom && !mayTakeOver)
             due.Add(new DueStep.Retire(active.Number));

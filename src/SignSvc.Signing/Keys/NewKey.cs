@@ -32,6 +32,9 @@ public sealed record NewKey
 
     public bool DeletionProtection { get; private init; }
 
+    /// <summary>Imported: it is made without a version.</summary>
+    public KeyOrigin Origin { get; private init; }
+
     public ImmutableSortedDictionary<string, string> Tags { get; private init; } = ImmutableSortedDictionary<string, string>.Empty;
 
     /// <param name="tier">Null: assured for artifacts, volume for tokens.</param>
@@ -49,12 +52,15 @@ public sealed record NewKey
         string? owner = null,
         IReadOnlyDictionary<string, string>? tags = null,
         RotationWish? rotation = null,
-        bool deletionProtection = false)
+        bool deletionProtection = false,
+        KeyOrigin origin = KeyOrigin.Generated)
     {
         var keySpec = KeySpec.Parse(spec);
         var effectiveTier = tier ?? (purpose == KeyPurpose.Tokens ? KeyTier.Volume : KeyTier.Assured);
         if (effectiveTier == KeyTier.Volume && purpose != KeyPurpose.Tokens)
             throw Invalid("The volume tier is for tokens: short-lived keys do not fit artifacts that are verified for years.");
+        if (origin == KeyOrigin.Adopted)
+            throw Invalid("origin is generated or imported.");
         return new NewKey
         {
             Name = KeyName.Parse(name),
@@ -68,6 +74,7 @@ public sealed record NewKey
             Tags = ParseTags(tags),
             Rotation = ParseRotation(effectiveTier, purpose, rotation),
             DeletionProtection = deletionProtection,
+            Origin = origin,
         };
     }
 

@@ -31,7 +31,7 @@ public sealed class EmbeddedNode : IAsyncDisposable
         _folder = folder;
         _rootKey = rootKey;
         _store = store;
-        _software = new SoftwareBackend("software", rootKey);
+        _software = SoftwareBackendOf(rootKey);
         Audit = audit;
         Live = live;
         Time = time;
@@ -57,6 +57,11 @@ public sealed class EmbeddedNode : IAsyncDisposable
 
     public ICluster Cluster { get; }
 
+    /// <summary>Keeps what is stored in the clear by nobody: the root key itself.</summary>
+    public IWrapsKeys Wrapping => _rootKey;
+
+    public BackupKey BackupKey => BackupKeyOf(_rootKey);
+
     /// <summary>This node's name in the audit and among the nodes.</summary>
     public string Name => NodeName;
 
@@ -75,7 +80,7 @@ public sealed class EmbeddedNode : IAsyncDisposable
         {
             var rootKey = folder.OpenRootKey(settings.RootKeyFile);
             var store = SqliteStore.Open(folder.Database);
-            var chain = new AuditChain(rootKey.Derive("signsvc/seal/audit/v1"));
+            var chain = AuditChainOf(rootKey);
             await RefuseBrokenAuditAsync(store, chain, folder, cancellationToken);
             var limits = new AuditLimits
             {
@@ -83,8 +88,7 @@ public sealed class EmbeddedNode : IAsyncDisposable
                 QueuedEntries = settings.Audit.QueuedEntries,
             };
             var audit = await AuditLog.OpenAsync(store, chain, NodeName, limits, time, cancellationToken);
-            var live = await LiveSnapshot.OpenAsync(
-                store, audit, new DocumentSeal(rootKey.Derive("signsvc/seal/documents/v1")), cancellationToken);
+            var live = await LiveSnapshot.OpenAsync(store, audit, DocumentSealOf(rootKey), cancellationToken);
             var node = new EmbeddedNode(folder, rootKey, store, audit, chain, live, time) { Settings = settings };
             await node.BootstrapAsync(cancellationToken);
             return node;
@@ -100,6 +104,14 @@ public sealed class EmbeddedNode : IAsyncDisposable
             throw;
         }
     }
+
+    internal static AuditChain AuditChainOf(RootKey root) => new(root.Derive("signsvc/seal/audit/v1"));
+
+    internal static DocumentSeal DocumentSealOf(RootKey root) => new(root.Derive("signsvc/seal/documents/v1"));
+
+    internal static BackupKey BackupKeyOf(RootKey root) => new(root.Derive("signsvc/backup/v1"));
+
+    internal static SoftwareBackend SoftwareBackendOf(RootKey root) => new("software", root);
 
     public async ValueTask DisposeAsync()
     {
