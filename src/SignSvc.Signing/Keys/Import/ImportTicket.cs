@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Text;
 using System.Collections.Immutable;
 using System.Globalization;
@@ -55,7 +56,7 @@ public sealed record ImportTicket
     public static ImportTicket Redeem(Snapshot snapshot, Key key, string token, DateTimeOffset now)
     {
         Span<byte> bytes = stackalloc byte[TokenLength];
-        var isToken = Base64Url.TryDecodeFromChars(token, bytes, out var written) && written == TokenLength;
+        var isToken = Base64Url.DecodeFromChars(token, bytes, out _, out var written) == OperationStatus.Done && written == TokenLength;
         return isToken
             && snapshot.Imports.TryGetValue(bytes[0], out var ticket)
             && CryptographicOperations.FixedTimeEquals(ticket.TokenHash, Hash(token))

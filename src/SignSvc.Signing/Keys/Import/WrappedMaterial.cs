@@ -52,7 +52,6 @@ public sealed class WrappedMaterial
         var bytes = new byte[MaxLength];
         if (wrappedKey.Length > Base64Length(MaxLength) || !Convert.TryFromBase64String(wrappedKey, bytes, out var written))
             throw new SigningException(SigningFault.InvalidRequest, $"wrappedKey is base64 of at most {MaxLength} bytes.");
-        // Key wrap with padding yields whole blocks of 8 bytes, two at the least (RFC 5649 section 4.1).
         var fits = known == WrappingAlgorithm.RsaOaepSha256
             ? written == BlockLength
             : written >= BlockLength + 16 && written % 8 == 0;
@@ -88,10 +87,12 @@ public sealed class WrappedMaterial
         }
     }
 
-    /// <summary>RFC 5649 section 4.2. The platform checks the integrity value, the length and the padding without telling which failed.</summary>
+    /// <summary>RFC 5649 section 4.2: blocks of 8 bytes, two at the least. The platform checks the integrity value, the length and the padding without telling which failed.</summary>
     /// <exception cref="CryptographicException">It was not wrapped under this key.</exception>
     public static byte[] UnwrapWithPadding(ReadOnlySpan<byte> key, ReadOnlySpan<byte> wrapped)
     {
+        if (wrapped.Length < 16 || wrapped.Length % 8 != 0)
+            throw new CryptographicException("Key wrap with padding yields whole blocks of 8 bytes, two at the least.");
         using var aes = Aes.Create();
         aes.SetKey(key);
         return aes.DecryptKeyWrapPadded(wrapped);

@@ -3,11 +3,9 @@ using SignSvc.Signing.Keys.Import;
 
 namespace SignSvc.Signing.Tests.Keys.Import;
 
-public sealed class WrappedMaterialTests : IDisposable
+public sealed class WrappedMaterialTests
 {
-    private readonly RSA _wrapping = RSA.Create(WrappedMaterial.WrappingKeyBits);
-
-    public void Dispose() => _wrapping.Dispose();
+    private static readonly RSA Wrapping = RSA.Create(WrappedMaterial.WrappingKeyBits);
 
     /// <summary>RFC 5649 section 6.</summary>
     [Theory]
@@ -41,8 +39,8 @@ public sealed class WrappedMaterialTests : IDisposable
     public void Both_algorithms_give_back_what_was_wrapped()
     {
         var material = RandomNumberGenerator.GetBytes(138);
-        Assert.Equal(material, Oaep(material).Unwrap(_wrapping));
-        Assert.Equal(material, KeyWrap(RandomNumberGenerator.GetBytes(32), material).Unwrap(_wrapping));
+        Assert.Equal(material, Oaep(material).Unwrap(Wrapping));
+        Assert.Equal(material, KeyWrap(RandomNumberGenerator.GetBytes(32), material).Unwrap(Wrapping));
     }
 
     [Fact]
@@ -53,11 +51,11 @@ public sealed class WrappedMaterialTests : IDisposable
         SigningException[] refusals =
         [
             Assert.Throws<SigningException>(() => Oaep(material).Unwrap(other)),
-            Assert.Throws<SigningException>(() => Oaep(material, RSAEncryptionPadding.OaepSHA1).Unwrap(_wrapping)),
-            Assert.Throws<SigningException>(() => Oaep(material, RSAEncryptionPadding.Pkcs1).Unwrap(_wrapping)),
-            Assert.Throws<SigningException>(() => KeyWrap(RandomNumberGenerator.GetBytes(16), material).Unwrap(_wrapping)),
-            Assert.Throws<SigningException>(() => KeyWrap(RandomNumberGenerator.GetBytes(32), material, damage: 600).Unwrap(_wrapping)),
-            Assert.Throws<SigningException>(() => KeyWrap(RandomNumberGenerator.GetBytes(32), material, damage: 3).Unwrap(_wrapping)),
+            Assert.Throws<SigningException>(() => Oaep(material, RSAEncryptionPadding.OaepSHA1).Unwrap(Wrapping)),
+            Assert.Throws<SigningException>(() => Oaep(material, RSAEncryptionPadding.Pkcs1).Unwrap(Wrapping)),
+            Assert.Throws<SigningException>(() => KeyWrap(RandomNumberGenerator.GetBytes(16), material).Unwrap(Wrapping)),
+            Assert.Throws<SigningException>(() => KeyWrap(RandomNumberGenerator.GetBytes(32), material, damage: 600).Unwrap(Wrapping)),
+            Assert.Throws<SigningException>(() => KeyWrap(RandomNumberGenerator.GetBytes(32), material, damage: 3).Unwrap(Wrapping)),
         ];
         Assert.Single(refusals.Select(r => r.Message).Distinct(StringComparer.Ordinal));
         Assert.All(refusals, r => Assert.Equal(SigningFault.InvalidRequest, r.Fault));
@@ -83,14 +81,14 @@ public sealed class WrappedMaterialTests : IDisposable
     public void Another_algorithm_and_what_is_not_base64_are_refused(string algorithm, string wrapped, SigningFault fault) =>
         Assert.Equal(fault, Assert.Throws<SigningException>(() => WrappedMaterial.Parse(algorithm, wrapped)).Fault);
 
-    private WrappedMaterial Oaep(byte[] material, RSAEncryptionPadding? padding = null) => WrappedMaterial.Parse(
-        WrappedMaterial.RsaOaepSha256, Convert.ToBase64String(_wrapping.Encrypt(material, padding ?? RSAEncryptionPadding.OaepSHA256)));
+    private static WrappedMaterial Oaep(byte[] material, RSAEncryptionPadding? padding = null) => WrappedMaterial.Parse(
+        WrappedMaterial.RsaOaepSha256, Convert.ToBase64String(Wrapping.Encrypt(material, padding ?? RSAEncryptionPadding.OaepSHA256)));
 
-    private WrappedMaterial KeyWrap(byte[] key, byte[] material, int? damage = null)
+    private static WrappedMaterial KeyWrap(byte[] key, byte[] material, int? damage = null)
     {
         using var aes = Aes.Create();
         aes.SetKey(key);
-        byte[] wrapped = [.. _wrapping.Encrypt(key, RSAEncryptionPadding.OaepSHA256), .. aes.EncryptKeyWrapPadded(material)];
+        byte[] wrapped = [.. Wrapping.Encrypt(key, RSAEncryptionPadding.OaepSHA256), .. aes.EncryptKeyWrapPadded(material)];
         if (damage is { } at)
             wrapped[at] ^= 1;
         return WrappedMaterial.Parse(WrappedMaterial.RsaAesKeyWrapSha256, Convert.ToBase64String(wrapped));
