@@ -119,7 +119,7 @@ public sealed class BackupFormatTests
 
     private static AuditSegment Segment(int number)
     {
-        const int count = 600;
+        const int count = 1000;
         var record = """{"at":"2026-01-02T03:04:05+00:00","caller":"credential:ci","action":"keys:Sign","outcome":"Allowed","keyName":"release"}""" + "\n";
         return new AuditSegment
         {

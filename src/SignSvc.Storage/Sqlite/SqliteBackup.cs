@@ -50,7 +50,7 @@ internal static class SqliteBackup
         }
         catch
         {
-            Execute(connection, "ROLLBACK");
+            statements.RollBack();
             throw;
         }
 
