@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Keys;
+using SignSvc.Signing.Keys.Import;
 using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Signing;
@@ -17,5 +18,6 @@ namespace SignSvc.Signing;
 [JsonSerializable(typeof(Key))]
 [JsonSerializable(typeof(Credential))]
 [JsonSerializable(typeof(TokenProfile))]
+[JsonSerializable(typeof(ImportTicket))]
 [JsonSerializable(typeof(AuditRecord))]
 public sealed partial class SigningJson : JsonSerializerContext;

@@ -18,6 +18,8 @@ try
         ContentRootPath = AppContext.BaseDirectory,
     });
     var settings = builder.AddSettings();
+    if (RestoreCommand.Parse(args, settings) is { } restore)
+        return await restore.RunAsync(CancellationToken.None);
     var fileToSign = TourGuide.FileToSign(args);
     builder.AddHttp(settings);
 
@@ -26,6 +28,8 @@ try
     builder.Services.AddAccess();
     builder.Services.AddTokens(settings);
     builder.Services.AddKeySchedule();
+    builder.Services.AddKeyImport(node);
+    builder.Services.AddBackups(node);
 
     await using var app = builder.Build();
     app.UseProblems();
@@ -40,10 +44,12 @@ try
     app.MapKeys();
     app.MapKeyChanges();
     app.MapVersions();
+    app.MapKeyImport();
     app.MapAliases();
     app.MapCredentials();
     app.MapAudit();
     app.MapOperations();
+    app.MapBackups();
 
     await app.ServeAsync();
     app.Announce(node);

@@ -28,6 +28,9 @@ public sealed record Settings
     /// <summary>Prints the first administrator's token to standard output when it is made. Turn it off where standard output is collected.</summary>
     public bool PrintBootstrapCredential { get; set; } = true;
 
+    /// <summary>A file of public keys that must not be imported, the SHA-256 of each SubjectPublicKeyInfo in hex on a line of its own; added to those that are built in. Read at the start.</summary>
+    public string? KnownBadKeysFile { get; set; }
+
     /// <summary>This node's name in the audit and among the nodes; default: the machine's name. Two live nodes of one name refuse each other.</summary>
     public string? Node { get; set; }
 

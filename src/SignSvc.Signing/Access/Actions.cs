@@ -28,6 +28,9 @@ public static class Actions
     public const string CredentialsRevoke = "credentials:Revoke";
     public const string AuditRead = "audit:Read";
 
+    /// <summary>Whoever has a backup and the root key has every software key: administrators only.</summary>
+    public const string BackupCreate = "backup:Create";
+
     /// <summary>Not an action to grant: what the audit calls a request whose sender nobody could name.</summary>
     public const string Authenticate = "callers:Authenticate";
 }

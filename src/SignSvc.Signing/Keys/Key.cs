@@ -31,6 +31,9 @@ public sealed record Key
 
     public required DateTimeOffset CreatedAt { get; init; }
 
+    /// <summary>Where its versions come from. Imported: from outside only, and it may have none yet. A key that is made here may have imported versions too.</summary>
+    public KeyOrigin Origin { get; init; }
+
     public ImmutableSortedDictionary<string, string> Tags { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
 
     /// <summary>Further names, which may move from key to key; see <see cref="AliasName"/>.</summary>
@@ -54,8 +57,8 @@ public sealed record Key
     /// <summary>In order of their numbers, from 1.</summary>
     public required ImmutableArray<KeyVersion> Versions { get; init; }
 
-    /// <summary>The weakest of its versions: what may be said of the key as a whole.</summary>
-    public Protection Protection => Versions.Min(v => v.Protection);
+    /// <summary>The weakest of its versions: what may be said of the key as a whole. Without a version there is nothing to boast of.</summary>
+    public Protection Protection => Versions.IsEmpty ? Protection.Software : Versions.Min(v => v.Protection);
 
     /// <summary>The newest version that may sign at <paramref name="now"/>; null where there is none or the key is not enabled.</summary>
     public KeyVersion? Signing(DateTimeOffset now)

@@ -16,7 +16,14 @@ public sealed class KeyEdits(LiveSnapshot live, Decisions decisions, AuditLog au
     /// <param name="edit">Returns the key as it shall be, or the same instance where nothing has to change. It may run several times.</param>
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>, <see cref="SigningFault.Forbidden"/>, what <paramref name="edit"/> throws, or <see cref="SigningFault.Conflict"/> where others were faster every time.</exception>
     public Task<Key> ApplyAsync(
-        Caller caller, string action, string reference, string detail, Func<Key, ValueTask<Key>> edit, CancellationToken cancellationToken)
+        Caller caller, string action, string reference, string detail, Func<Key, ValueTask<Key>> edit, CancellationToken cancellationToken) =>
+        ApplyWithAsync(caller, action, reference, detail, edit, along: null, cancellationToken);
+
+    /// <inheritdoc cref="ApplyAsync"/>
+    /// <param name="along">What else is committed with the edited key; null: nothing.</param>
+    public Task<Key> ApplyWithAsync(
+        Caller caller, string action, string reference, string detail, Func<Key, ValueTask<Key>> edit, AlongWith? along,
+        CancellationToken cancellationToken)
     {
         var known = live.Current.Keys.TryGet(reference, out var named);
         var draft = decisions.Draft(caller, action, known ? null : $"key/{reference}") with
@@ -33,8 +40,10 @@ public sealed class KeyEdits(LiveSnapshot live, Decisions decisions, AuditLog au
                 var edited = await edit(key);
                 if (ReferenceEquals(edited, key))
                     await audit.AppendAsync(draft with { Detail = $"{detail}: it was so already" }, cancellationToken);
-                else
+                else if (along is null)
                     await live.ChangeAsync(permit, draft, cancellationToken, Change.Of(edited, basis));
+                else
+                    await live.ChangeAsync(permit, along.Record(draft, edited), cancellationToken, Change.Of(edited, basis), along.Change(basis));
                 return edited;
             },
             cancellationToken));
@@ -56,3 +65,8 @@ public sealed class KeyEdits(LiveSnapshot live, Decisions decisions, AuditLog au
         }
     }
 }
+
+/// <summary>What is committed together with an edited key.</summary>
+/// <param name="Change">Made from the snapshot that the key was edited in.</param>
+/// <param name="Record">The record, completed from the key as it shall be.</param>
+public sealed record AlongWith(Func<Snapshot, Change> Change, Func<AuditRecord, Key, AuditRecord> Record);

@@ -15,7 +15,7 @@ public sealed class KeyLifecycle(
 {
     public const int MaxPage = 1000;
 
-    /// <summary>Makes a key and its first version, which signs at once: nobody can have cached a key set without it.</summary>
+    /// <summary>Makes a key and its first version, which signs at once: nobody can have cached a key set without it. A key whose material is to be imported has no version yet.</summary>
     /// <exception cref="SigningException">
     /// <see cref="SigningFault.NameTaken"/>; <see cref="SigningFault.HardwareRequired"/>; <see cref="SigningFault.InvalidRequest"/>: no such backend.
     /// </exception>
@@ -31,22 +31,27 @@ public sealed class KeyLifecycle(
 
             var now = time.GetUtcNow();
             var keyId = Guid.CreateVersion7(now).ToString();
-            var pair = await MakePairAsync(backend, request, keyId, cancellationToken);
-            var key = FirstVersion(request, keyId, pair, now);
-            var version = key.Versions[0];
+            var key = WithoutVersions(request, keyId, now);
+            if (request.Origin == KeyOrigin.Generated)
+            {
+                var pair = await MakePairAsync(backend, request, keyId, cancellationToken);
+                key = key with { Versions = [FirstVersion(key, pair, request.Adopt is null ? KeyOrigin.Generated : KeyOrigin.Adopted, now)] };
+            }
+
+            var version = key.Version(1);
             var record = draft with
             {
                 KeyId = key.Id,
-                Version = version.Number,
-                Kid = version.Kid,
-                Protection = version.Protection,
-                Detail = $"{request.Tier} {request.Spec} for {request.Purpose}",
+                Version = version?.Number,
+                Kid = version?.Kid,
+                Protection = version?.Protection,
+                Detail = $"{request.Tier} {request.Spec} for {request.Purpose}{(version is null ? ", to be imported" : "")}",
             };
             try
             {
                 await live.ChangeAsync(permit, record, cancellationToken, Change.Of(key, Snapshot.Empty));
             }
-            catch (SigningException e) when (e.Fault == SigningFault.NameTaken && backend is IDestroysKeys destroying)
+            catch (SigningException e) when (e.Fault == SigningFault.NameTaken && request.Adopt is null && version is not null && backend is IDestroysKeys destroying)
             {
                 // Somebody faster took the name: the pair is nobody's.
                 await destroying.DestroyAsync(version, cancellationToken);
@@ -105,6 +110,8 @@ public sealed class KeyLifecycle(
                 $"The backend {request.Backend} keeps keys in software, and this service demands hardware for the assured tier.");
         }
 
+        if (request.Origin == KeyOrigin.Imported && backend is not IImportsKeys)
+            throw new SigningException(SigningFault.Unsupported, $"The backend {request.Backend} takes no keys from outside.");
         return backend;
     }
 
@@ -119,29 +126,32 @@ public sealed class KeyLifecycle(
             : throw new SigningException(SigningFault.Unsupported, $"The backend {request.Backend} cannot adopt a key that exists.");
     }
 
-    private static Key FirstVersion(NewKey request, string keyId, BackendKeyPair pair, DateTimeOffset now)
+    private static Key WithoutVersions(NewKey request, string keyId, DateTimeOffset now) => new()
     {
-        var key = new Key
+        Id = keyId,
+        Name = request.Name,
+        Description = request.Description,
+        Owner = request.Owner,
+        Purpose = request.Purpose,
+        Tier = request.Tier,
+        Backend = request.Backend,
+        Spec = request.Spec,
+        Algorithms = request.Algorithms,
+        State = KeyState.Enabled,
+        CreatedAt = now,
+        Origin = request.Origin,
+        Tags = request.Tags,
+        Rotation = request.Rotation,
+        DeletionProtection = request.DeletionProtection,
+        Versions = [],
+    };
+
+    private static KeyVersion FirstVersion(Key key, BackendKeyPair pair, KeyOrigin origin, DateTimeOffset now) => SigningPeriod.From(
+        now,
+        key,
+        new KeyVersion
         {
-            Id = keyId,
-            Name = request.Name,
-            Description = request.Description,
-            Owner = request.Owner,
-            Purpose = request.Purpose,
-            Tier = request.Tier,
-            Backend = request.Backend,
-            Spec = request.Spec,
-            Algorithms = request.Algorithms,
-            State = KeyState.Enabled,
-            CreatedAt = now,
-            Tags = request.Tags,
-            Rotation = request.Rotation,
-            DeletionProtection = request.DeletionProtection,
-            Versions = [],
-        };
-        var first = new KeyVersion
-        {
-            KeyId = keyId,
+            KeyId = key.Id,
             Number = 1,
             PublicKey = pair.PublicKey,
             Handle = pair.Handle,
@@ -150,10 +160,8 @@ public sealed class KeyLifecycle(
             CreatedAt = now,
             ServedAt = now,
             SignsFrom = now,
-            Origin = request.Adopt is null ? KeyOrigin.Generated : KeyOrigin.Adopted,
-        };
-        return key with { Versions = [SigningPeriod.From(now, key, first)] };
-    }
+            Origin = origin,
+        });
 }
 
 /// <summary>What a listing shows; null means any.</summary>

@@ -30,6 +30,9 @@ public sealed class KeyRing
     /// <summary>In order of their names.</summary>
     public IEnumerable<Key> All => _idByName.Values.Select(id => _byId[id]);
 
+    /// <summary>In no order, the deleted ones too.</summary>
+    public IEnumerable<Key> Ever => _byId.Values;
+
     /// <summary>In order of their names, those after <paramref name="name"/>.</summary>
     public IEnumerable<Key> After(string? name)
     {

@@ -97,7 +97,8 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
     /// Stops a version for good, on every node within seconds; it verifies nothing and leaves the key set at once. If it
     /// was the one that signs, the announced successor takes over without waiting; where there is none, one is made, and
     /// verifiers know it only when they refresh. Where none can be made either, the version is revoked all the same, and
-    /// the schedule announces a successor as soon as the backend is back.
+    /// the schedule announces a successor as soon as the backend is back. A key whose material is imported does not sign
+    /// until the next import.
     /// </summary>
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>: no such version.</exception>
     public Task<Key> RevokeAsync(
@@ -131,6 +132,8 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
         var next = key.Versions.FirstOrDefault(v => v.State == VersionState.Announced);
         try
         {
+            if (next is null && key.Origin != KeyOrigin.Generated)
+                return key;
             if (next is null)
             {
                 next = await pair.MakeAsync(key, cancellationToken);
@@ -161,8 +164,10 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
                 if (current.Versions.FirstOrDefault(v => v.State == VersionState.Announced) is { } waiting)
                     return waiting.TakesOverEarly || !takesOverEarly ? current : current.With(waiting with { TakesOverEarly = true });
                 // Made for somebody who asked at the same time, and without a lead it signs already.
-                if (current.Versions[^1] is { State: VersionState.Active } newest && newest.Number > newestWhenAsked)
+                if (!current.Versions.IsEmpty && current.Versions[^1] is { State: VersionState.Active } newest && newest.Number > newestWhenAsked)
                     return current;
+                if (current.Origin != KeyOrigin.Generated)
+                    throw new SigningException(SigningFault.KeyNotUsable, $"The material of {current.Name} is imported: import its next version.");
                 var next = await pair.MakeAsync(current, cancellationToken) with { TakesOverEarly = takesOverEarly };
                 next = SigningPeriod.From(time.GetUtcNow() + SigningPeriod.LeadOf(current), current, next);
                 return current with { Versions = current.Versions.Add(next) };

@@ -67,6 +67,8 @@ public static class KeySchedule
     {
         var active = key.Versions.LastOrDefault(v => v.State == VersionState.Active);
         var next = key.Versions.FirstOrDefault(v => v.State == VersionState.Announced);
+        if (key.Versions.IsEmpty)
+            return;
         // Confirmed in the future: the clock has been set back since, and the lead is counted anew.
         var isUnconfirmed = next is not null && (next.ServedAt is null || next.ServedAt > now + Skew);
         var mayTakeOver = next is not null && !isUnconfirmed && now >= next.SignsFrom;
@@ -79,7 +81,7 @@ public static class KeySchedule
             due.Add(new DueStep.Activate(next!.Number));
 
         if (next is null && (active is null || IsTimeForSuccessor(key, active, now)))
-            due.Add(new DueStep.Announce());
+            due.Add(key.Origin == KeyOrigin.Generated ? new DueStep.Announce() : new DueStep.Alarm("its successor has to be imported"));
 
         if (now >= active?.SignsUntil && !takesOver)
             due.Add(new DueStep.Retire(active.Number));

@@ -37,6 +37,9 @@ public sealed record NewKey
     /// <summary>The backend's name of a key that exists there and shall be taken into use; null: one is made.</summary>
     public string? Adopt { get; private init; }
 
+    /// <summary>Imported: it is made without a version.</summary>
+    public KeyOrigin Origin { get; private init; }
+
     public ImmutableSortedDictionary<string, string> Tags { get; private init; } = ImmutableSortedDictionary<string, string>.Empty;
 
     /// <param name="tier">Null: assured for artifacts, volume for tokens.</param>
@@ -55,12 +58,15 @@ public sealed record NewKey
         IReadOnlyDictionary<string, string>? tags = null,
         RotationWish? rotation = null,
         bool deletionProtection = false,
-        string? adopt = null)
+        string? adopt = null,
+        KeyOrigin origin = KeyOrigin.Generated)
     {
         var keySpec = KeySpec.Parse(spec);
         var effectiveTier = tier ?? (purpose == KeyPurpose.Tokens ? KeyTier.Volume : KeyTier.Assured);
         if (effectiveTier == KeyTier.Volume && purpose != KeyPurpose.Tokens)
             throw Invalid("The volume tier is for tokens: short-lived keys do not fit artifacts that are verified for years.");
+        if (origin == KeyOrigin.Adopted)
+            throw Invalid("origin is generated or imported.");
         return new NewKey
         {
             Name = KeyName.Parse(name),
@@ -74,7 +80,8 @@ public sealed record NewKey
             Tags = ParseTags(tags),
             Rotation = ParseRotation(effectiveTier, purpose, rotation),
             DeletionProtection = deletionProtection,
-            Adopt = CheckAdopt(effectiveTier, adopt),
+            Adopt = CheckAdopt(effectiveTier, origin, adopt),
+            Origin = origin,
         };
     }
 
@@ -115,9 +122,9 @@ public sealed record NewKey
         return tags.ToImmutableSortedDictionary(StringComparer.Ordinal);
     }
 
-    private static string? CheckAdopt(KeyTier tier, string? adopt) =>
-        adopt is not null && (tier != KeyTier.Assured || adopt is not { Length: > 0 and <= 2048 })
-            ? throw Invalid("Only an assured key can be adopted, by the name that its backend has for it.")
+    private static string? CheckAdopt(KeyTier tier, KeyOrigin origin, string? adopt) =>
+        adopt is not null && (tier != KeyTier.Assured || origin != KeyOrigin.Generated || adopt is not { Length: > 0 and <= 2048 })
+            ? throw Invalid("Only an assured key can be adopted, by the name that its backend has for it, and not one to be imported.")
             : adopt;
 
     internal static string? CheckText(string what, string? text, int maxLength = MaxTextLength) =>

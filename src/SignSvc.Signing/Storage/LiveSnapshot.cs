@@ -81,7 +81,11 @@ public sealed record Change(string Kind, string Id, int Version, ReadOnlyMemory<
     public static Change Of(Key key, Snapshot basis) => new(
         DocumentKind.Key, key.Id, basis.DocumentVersion(DocumentKind.Key, key.Id) + 1,
         JsonSerializer.SerializeToUtf8Bytes(key, SigningJson.Default.Key),
-        key.State == KeyState.Deleted ? [] : [$"key:{key.Name}", .. key.Aliases.Select(a => $"key:{a}")]);
+        [
+            .. key.State == KeyState.Deleted ? [] : key.Aliases.Add(key.Name).Select(n => $"key:{n}"),
+            // Held for ever: what was brought from outside once does not come back under another key.
+            .. key.Versions.Where(v => v.Origin == KeyOrigin.Imported).Select(v => $"kid:{v.Kid}"),
+        ]);
 
     public static Change Of(TokenProfile profile, Snapshot basis) => new(
         DocumentKind.Profile, profile.Name, basis.DocumentVersion(DocumentKind.Profile, profile.Name) + 1,

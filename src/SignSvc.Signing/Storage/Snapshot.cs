@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Keys;
+using SignSvc.Signing.Keys.Import;
 using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Signing.Storage;
@@ -24,6 +25,7 @@ public sealed record Snapshot
         Keys = original.Keys;
         Profiles = original.Profiles;
         Credentials = original.Credentials;
+        Imports = original.Imports;
         DocumentVersions = original.DocumentVersions;
         _tokenKeys = new Lazy<KeySet>(() => KeySet.OfTokens(Keys));
     }
@@ -39,6 +41,9 @@ public sealed record Snapshot
     /// <summary>By id.</summary>
     public ImmutableDictionary<string, Credential> Credentials { get; init; } =
         ImmutableDictionary.Create<string, Credential>(StringComparer.Ordinal);
+
+    /// <summary>Import tickets that are outstanding, by slot.</summary>
+    public ImmutableSortedDictionary<int, ImportTicket> Imports { get; init; } = ImmutableSortedDictionary<int, ImportTicket>.Empty;
 
     /// <summary>The public keys of all tokens keys; built when first asked for, once for a snapshot.</summary>
     public KeySet TokenKeys => _tokenKeys.Value;
@@ -71,6 +76,14 @@ public sealed record Snapshot
             case DocumentKind.Credential:
                 var credential = JsonSerializer.Deserialize(body, SigningJson.Default.Credential)!;
                 return next with { Credentials = Credentials.SetItem(credential.Id, credential) };
+            case DocumentKind.Import:
+                var slot = ImportTicket.SlotOf(document.Id);
+                return next with
+                {
+                    Imports = body.IsEmpty
+                        ? Imports.Remove(slot)
+                        : Imports.SetItem(slot, JsonSerializer.Deserialize(body, SigningJson.Default.ImportTicket)!),
+                };
             default:
                 throw new SigningException(
                     SigningFault.StoreFailed,
@@ -85,4 +98,5 @@ public static class DocumentKind
     public const string Key = "key";
     public const string Profile = "profile";
     public const string Credential = "credential";
+    public const string Import = "import";
 }

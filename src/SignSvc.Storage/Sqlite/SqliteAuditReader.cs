@@ -8,7 +8,7 @@ namespace SignSvc.Storage.Sqlite;
 /// <summary>Reads segments: by their terms, newest first, or as a chain, oldest first.</summary>
 internal static class SqliteAuditReader
 {
-    private const string Columns = "s.id, s.node, s.first_sequence, s.count, s.first_at, s.last_at, s.body, s.previous, s.seal";
+    internal const string Columns = "s.id, s.node, s.first_sequence, s.count, s.first_at, s.last_at, s.body, s.previous, s.seal";
 
     public static IAsyncEnumerable<AuditSegment> SearchAsync(
         Func<SqliteConnection> open, AuditSegmentFilter filter, CancellationToken cancellationToken)
@@ -79,7 +79,7 @@ internal static class SqliteAuditReader
         await Task.CompletedTask;
     }
 
-    private static AuditSegment Segment(SqliteDataReader reader) => new()
+    internal static AuditSegment Segment(SqliteDataReader reader) => new()
     {
         Id = reader.GetInt64(0),
         Node = reader.GetString(1),

@@ -132,7 +132,7 @@ internal sealed class SqliteStatements : IDisposable
     }
 
     /// <summary>After some errors SQLite has rolled back by itself and says so here; the first error is the one that counts.</summary>
-    private void RollBack()
+    public void RollBack()
     {
         try
         {

@@ -13,7 +13,7 @@ namespace SignSvc.Storage.Sqlite;
 /// One connection writes and belongs to the audit log's writer, which commits one at a time; reads open their own.
 /// Checkpoints run here, not by SQLite's hook, because the hook drops their errors.
 /// </remarks>
-public sealed class SqliteStore : IStore
+public sealed class SqliteStore : IStore, IBackupStore
 {
     /// <summary>Bytes of segments after which the log is moved into the database file: bounds the log, and the time of a recovery.</summary>
     private const int CheckpointBytes = 8 * 1024 * 1024;
@@ -150,6 +150,12 @@ public sealed class SqliteStore : IStore
 
     public IAsyncEnumerable<AuditSegment> ReadAuditChainAsync(string node, long fromSequence, CancellationToken cancellationToken) =>
         SqliteAuditReader.ReadChainAsync(OpenForReading, node, fromSequence, cancellationToken);
+
+    public IAsyncEnumerable<BackupItem> ReadAllAsync(CancellationToken cancellationToken) =>
+        SqliteBackup.ReadAllAsync(OpenForReading, cancellationToken);
+
+    public Task RestoreAsync(IAsyncEnumerable<BackupItem> items, CancellationToken cancellationToken) =>
+        SqliteBackup.RestoreAsync(_writing, _statements, items, cancellationToken);
 
     public ValueTask DisposeAsync()
     {

@@ -50,6 +50,8 @@ public sealed partial class DataFolder : IDisposable
         }
     }
 
+    public bool HasRootKey(string? elsewhere) => File.Exists(elsewhere ?? Path.Combine(FolderPath, "root.key"));
+
     /// <summary>Reads the root key, or makes it where there is nothing yet that it could belong to.</summary>
     /// <exception cref="StartException">It is missing, damaged, or readable by others.</exception>
     public RootKey OpenRootKey(string? elsewhere)

@@ -30,7 +30,14 @@ internal static partial class DurableFile
             Sync(file.SafeFileHandle, temporary);
         }
 
-        File.Move(temporary, path, overwrite: true);
+        Move(temporary, path);
+    }
+
+    /// <summary>Gives a file, whose content is durable, another name in the same folder, durably.</summary>
+    /// <exception cref="IOException">It may have either name.</exception>
+    public static void Move(string from, string path)
+    {
+        File.Move(from, path, overwrite: true);
         using var folder = OpenFolder(Path.GetDirectoryName(path)!);
         Sync(folder, path);
     }

@@ -63,6 +63,11 @@ public sealed class EmbeddedNode : IAsyncDisposable
 
     public TimeProvider Time { get; }
 
+    /// <summary>Keeps what is stored in the clear by nobody: the root key itself.</summary>
+    public IWrapsKeys Wrapping => _rootKey;
+
+    public BackupKey BackupKey => BackupKeyOf(_rootKey);
+
     public string BootstrapCredentialFile => _folder.BootstrapCredential;
 
     /// <summary>The first administrator's token, if it was made at this start; null afterwards.</summary>
@@ -76,7 +81,7 @@ public sealed class EmbeddedNode : IAsyncDisposable
         {
             var rootKey = folder.OpenRootKey(settings.RootKeyFile);
             var store = await NodeStore.OpenAsync(settings, folder, time, cancellationToken);
-            var chain = new AuditChain(rootKey.Derive("signsvc/seal/audit/v1"));
+            var chain = AuditChainOf(rootKey);
             await store.RefuseBrokenAuditAsync(chain, folder, cancellationToken);
             var limits = new AuditLimits
             {
@@ -84,8 +89,7 @@ public sealed class EmbeddedNode : IAsyncDisposable
                 QueuedEntries = settings.Audit.QueuedEntries,
             };
             var audit = await AuditLog.OpenAsync(store.Store, chain, store.Node, limits, time, cancellationToken);
-            var seal = new DocumentSeal(rootKey.Derive("signsvc/seal/documents/v1"));
-            var live = await LiveSnapshot.OpenAsync(store.Store, audit, seal, cancellationToken);
+            var live = await LiveSnapshot.OpenAsync(store.Store, audit, DocumentSealOf(rootKey), cancellationToken);
             var node = new EmbeddedNode(settings, folder, rootKey, store, audit, chain, live, time);
             node.NewBootstrapToken = await new FirstStart(node, folder).CompleteAsync(cancellationToken);
             return node;
@@ -102,6 +106,12 @@ public sealed class EmbeddedNode : IAsyncDisposable
             throw;
         }
     }
+
+    internal static AuditChain AuditChainOf(RootKey root) => new(root.Derive("signsvc/seal/audit/v1"));
+
+    internal static DocumentSeal DocumentSealOf(RootKey root) => new(root.Derive("signsvc/seal/documents/v1"));
+
+    internal static BackupKey BackupKeyOf(RootKey root) => new(root.Derive("signsvc/backup/v1"));
 
     public async ValueTask DisposeAsync()
     {

@@ -30,6 +30,8 @@ namespace SignSvc.Http;
 [JsonSerializable(typeof(KeyList))]
 [JsonSerializable(typeof(KeyUpdateBody))]
 [JsonSerializable(typeof(RevokeBody))]
+[JsonSerializable(typeof(ImportParametersAnswer))]
+[JsonSerializable(typeof(ImportBody))]
 [JsonSerializable(typeof(VersionList))]
 [JsonSerializable(typeof(TimelineAnswer))]
 [JsonSerializable(typeof(AliasBody))]

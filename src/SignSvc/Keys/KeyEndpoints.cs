@@ -16,11 +16,12 @@ namespace SignSvc.Keys;
 /// <param name="Backend">Default: <c>software</c>.</param>
 /// <param name="Algorithms">JWA names; default: the spec's first.</param>
 /// <param name="Adopt">The backend's name of a key that exists there: a PKCS#11 label or <c>id:</c> with hex CKA_ID, an ARN or KMS alias.</param>
+/// <param name="Origin"><c>generated</c>, or <c>imported</c>: the key has no version, and signs nothing, until its material is imported.</param>
 public sealed record NewKeyBody(
     string Name, KeyPurpose Purpose, string Spec, KeyTier? Tier = null, string? Backend = null,
     ImmutableArray<string>? Algorithms = null, string? Description = null, string? Owner = null,
     Dictionary<string, string>? Tags = null, RotationWish? Rotation = null, bool DeletionProtection = false,
-    string? Adopt = null);
+    string? Adopt = null, KeyOrigin Origin = KeyOrigin.Generated);
 
 /// <summary>Null: on demand. See <see cref="RotationPolicy"/>.</summary>
 public sealed record RotationAnswer(long? PeriodSeconds, long LeadSeconds, long GraceSeconds)
@@ -46,14 +47,14 @@ public sealed record KeyAnswer(
     Protection Protection, string Spec, ImmutableArray<string> Algorithms, KeyState State,
     ImmutableArray<string> Aliases, IReadOnlyDictionary<string, string> Tags, RotationAnswer? Rotation, bool DeletionProtection,
     int MinSigningVersion, int MinVerificationVersion, DateTimeOffset CreatedAt, DateTimeOffset? DeletesAt,
-    ImmutableArray<VersionAnswer> Versions, ImmutableArray<string>? Warnings)
+    ImmutableArray<VersionAnswer> Versions, ImmutableArray<string>? Warnings, KeyOrigin Origin)
 {
     public static KeyAnswer Of(Key key) => new(
         key.Id, key.Name, key.Description, key.Owner, key.Purpose, key.Tier, key.Backend, key.Protection, key.Spec.Name,
         [.. key.Algorithms.Select(a => a.Name)], key.State, [.. key.Aliases], key.Tags,
         key.Rotation is null ? null : RotationAnswer.Of(key.Rotation), key.DeletionProtection, key.MinSigningVersion,
         key.MinVerificationVersion, key.CreatedAt, key.DeletesAt, [.. key.Versions.Select(VersionAnswer.Of)],
-        KeyWarnings.Of(key, key.Protection));
+        KeyWarnings.Of(key, key.Protection), key.Origin);
 }
 
 /// <param name="Next">Give it as <c>after</c> to read on; null: that was all.</param>
@@ -79,7 +80,7 @@ public static class KeyEndpoints
     {
         var request = NewKey.Parse(
             body.Name, body.Purpose, body.Tier, body.Backend, body.Spec, body.Algorithms, body.Description, body.Owner, body.Tags,
-            body.Rotation, body.DeletionProtection, body.Adopt);
+            body.Rotation, body.DeletionProtection, body.Adopt, body.Origin);
         var key = await keys.CreateAsync(http.Caller(), request, cancellationToken);
         return TypedResults.Created($"/v1/keys/{key.Name}", KeyAnswer.Of(key));
     }
@@ -108,7 +109,7 @@ public static class KeyEndpoints
         string format = "pem", int? version = null)
     {
         var found = await keys.ReadAsync(http.Caller(), key, cancellationToken);
-        var wanted = (version is { } number ? found.Version(number) : found.Signing(time.GetUtcNow()) ?? found.Versions[^1])
+        var wanted = (version is { } number ? found.Version(number) : found.Signing(time.GetUtcNow()) ?? found.Versions.LastOrDefault())
             ?? throw new SigningException(SigningFault.NotFound, "There is no such version of this key.");
         switch (format)
         {

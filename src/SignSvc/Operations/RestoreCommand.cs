@@ -1,0 +1,167 @@
+using System.Security.Cryptography;
+using SignSvc.Embedded;
+using SignSvc.Signing;
+using SignSvc.Signing.Audit;
+using SignSvc.Signing.Backends;
+using SignSvc.Signing.Backends.Software;
+using SignSvc.Signing.Keys;
+using SignSvc.Signing.Storage;
+using SignSvc.Storage.Sqlite;
+
+namespace SignSvc.Operations;
+
+/// <summary>
+/// <c>SignSvc restore FILE</c>: fills an empty data folder from a backup, and proves what it has before it counts: until
+/// every seal, the whole audit and a signature of every key have been checked, the database has another name.
+/// <c>SignSvc restore --check FILE</c> only reads the file from its begin to its end.
+/// </summary>
+public sealed class RestoreCommand
+{
+    private readonly Settings _settings;
+    private readonly string _file;
+    private readonly bool _isCheck;
+
+    private RestoreCommand(Settings settings, string file, bool isCheck)
+    {
+        _settings = settings;
+        _file = file;
+        _isCheck = isCheck;
+    }
+
+    /// <returns>Null where the process shall serve.</returns>
+    /// <exception cref="StartException"><c>restore</c> without a file that exists.</exception>
+    public static RestoreCommand? Parse(string[] args, Settings settings)
+    {
+        if (args is not ["restore", ..])
+            return null;
+        var isCheck = args is [_, "--check", ..];
+        return args.Length == (isCheck ? 3 : 2) && File.Exists(args[^1])
+            ? new RestoreCommand(settings, args[^1], isCheck)
+            : throw new StartException("restore needs a backup: SIGNSVC_DATA=/new/folder dotnet SignSvc.dll restore [--check] FILE");
+    }
+
+    /// <exception cref="StartException">Nothing was restored; the message says why and what to do.</exception>
+    public async Task<int> RunAsync(CancellationToken cancellationToken)
+    {
+        using var folder = DataFolder.Open(_settings.Data);
+        using var root = OpenRootKey(folder);
+        try
+        {
+            await using var source = new FileStream(_file, FileMode.Open, FileAccess.Read, FileShare.Read, 128 * 1024, FileOptions.SequentialScan);
+            using var backup = await BackupReader.OpenAsync(source, EmbeddedNode.BackupKeyOf(root), cancellationToken);
+            if (_isCheck)
+                await CheckAsync(backup, cancellationToken);
+            else
+                await RestoreAsync(folder, root, backup, cancellationToken);
+            return 0;
+        }
+        catch (Exception e) when (e is SigningException or IOException or UnauthorizedAccessException)
+        {
+            throw new StartException($"{e.Message}\nNothing was restored from {_file}.", e);
+        }
+    }
+
+    private RootKey OpenRootKey(DataFolder folder)
+    {
+        if (!_isCheck && File.Exists(folder.Database))
+        {
+            throw new StartException(
+                $"The data folder {folder.FolderPath} holds a database already. A backup is restored into an empty folder: SIGNSVC_DATA=/new/folder.");
+        }
+
+        return folder.HasRootKey(_settings.RootKeyFile)
+            ? folder.OpenRootKey(_settings.RootKeyFile)
+            : throw new StartException(
+                $"There is no root key in {folder.FolderPath}. A backup does not hold it: put the file root.key there that the service had when the backup was made (mode 0600).");
+    }
+
+    private static async Task CheckAsync(BackupReader backup, CancellationToken cancellationToken)
+    {
+        await foreach (var _ in backup.ReadAsync(cancellationToken))
+        {
+            // Reading is the check.
+        }
+
+        Console.WriteLine($"The backup is whole: {Describe(backup.Counts)}.");
+    }
+
+    private async Task RestoreAsync(DataFolder folder, RootKey root, BackupReader backup, CancellationToken cancellationToken)
+    {
+        var unproven = folder.Database + ".restoring";
+        Delete(unproven);
+        try
+        {
+            var proof = await FillAndProveAsync(_settings, unproven, root, backup, cancellationToken);
+            DurableFile.Move(unproven, folder.Database);
+            Console.WriteLine($"Restored {Describe(backup.Counts)} into {folder.FolderPath}.");
+            Console.WriteLine($"Proven: every document's seal, {proof.Records} audit records unbroken, {proof.Signatures} versions of {proof.Keys} keys sign.");
+            foreach (var chain in proof.Chains)
+                Console.WriteLine($"The audit of the node {chain.Node} ends at record {chain.Records}, seal {chain.Seal}.");
+        }
+        finally
+        {
+            Delete(unproven);
+        }
+    }
+
+    private static async Task<Proof> FillAndProveAsync(
+        Settings settings, string path, RootKey root, BackupReader backup, CancellationToken cancellationToken)
+    {
+        await using var store = SqliteStore.Open(path);
+        await store.RestoreAsync(backup.ReadAsync(cancellationToken), cancellationToken);
+
+        var seal = EmbeddedNode.DocumentSealOf(root);
+        var state = await store.ReadStateAsync(afterRevision: 0, cancellationToken);
+        foreach (var document in state.Documents)
+            seal.Check(document);
+
+        var chains = await new AuditCheck(store, EmbeddedNode.AuditChainOf(root)).RunAsync(cancellationToken);
+        if (chains.FirstOrDefault(c => c.Fault is not null) is { } broken)
+            throw new SigningException(SigningFault.StoreFailed, $"The audit of the node {broken.Node} is not whole after {broken.Records} records: {broken.Fault}.");
+
+        var backends = ConfiguredBackends.Open(settings.Backends, root, TimeProvider.System);
+        try
+        {
+            using var set = new BackendSet(backends);
+            var keys = Snapshot.Empty.With(state).Keys.All.ToArray();
+            var signatures = await ProveKeysAsync(keys, set, cancellationToken);
+            return new Proof(keys.Length, signatures, chains.Sum(c => c.Records), chains);
+        }
+        finally
+        {
+            foreach (var backend in backends.OfType<IDisposable>())
+                backend.Dispose();
+        }
+    }
+
+    /// <summary>Every version that signs, or may again, signs a random digest at its backend.</summary>
+    private static async Task<int> ProveKeysAsync(IEnumerable<Key> keys, BackendSet backends, CancellationToken cancellationToken)
+    {
+        var signatures = 0;
+        foreach (var key in keys)
+        {
+            foreach (var version in key.Versions.Where(v => v is { IsPublished: true, Handle: not null }))
+            {
+                var algorithm = key.Algorithms[0];
+                var digest = RandomNumberGenerator.GetBytes(algorithm.DigestLength);
+                var signature = await backends.For(key).SignAsync(version, algorithm, digest, cancellationToken);
+                if (!version.PublicKey.Verify(algorithm, digest, signature.Value))
+                    throw new SigningException(SigningFault.BackendFailed, $"Version {version.Number} of {key.Name} does not sign as it did.");
+                signatures++;
+            }
+        }
+
+        return signatures;
+    }
+
+    private static string Describe(BackupCounts counts) =>
+        $"{counts.Documents} documents, {counts.Records} audit records in {counts.Segments} segments of {counts.Chains} nodes, the usage of {counts.UsedVersions} versions";
+
+    private static void Delete(string database)
+    {
+        foreach (var suffix in (ReadOnlySpan<string>)["", "-wal", "-shm", "-journal"])
+            File.Delete(database + suffix);
+    }
+
+    private sealed record Proof(int Keys, int Signatures, long Records, IReadOnlyList<AuditCheckResult> Chains);
+}
