@@ -2,6 +2,7 @@ using SignSvc;
 using SignSvc.Access;
 using SignSvc.Audit;
 using SignSvc.Embedded;
+using SignSvc.Grpc;
 using SignSvc.Http;
 using SignSvc.Keys;
 using SignSvc.Operations;
@@ -26,10 +27,12 @@ try
     builder.Services.AddAccess();
     builder.Services.AddTokens(settings);
     builder.Services.AddKeySchedule();
+    builder.Services.AddGrpcCalls(settings);
 
     await using var app = builder.Build();
     app.UseProblems();
     app.UseRouting();
+    app.UseGrpcFaults();
     app.UseAliasesInPaths();
     app.UseCallers();
 
@@ -44,8 +47,9 @@ try
     app.MapCredentials();
     app.MapAudit();
     app.MapOperations();
+    app.MapGrpcCalls(settings);
 
-    await app.StartAsync();
+    await app.StartServingAsync();
     app.Announce(node);
     if (fileToSign is not null)
         await TourGuide.ShowAsync(app, node, fileToSign);

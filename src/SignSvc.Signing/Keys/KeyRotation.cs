@@ -120,7 +120,8 @@ public sealed class KeyRotation(KeyEdits edits, BackendSet backends, TimeProvide
         return version with { SignsFrom = signsFrom, RetiresAt = retiresAt, SignsUntil = retiresAt + key.Rotation?.Grace };
     }
 
-    private static TimeSpan LeadOf(Key key) => (key.Rotation ?? RotationPolicy.Parse(key.Purpose, null, null, null)).Lead;
+    /// <summary>How long the key's next version is published before it signs.</summary>
+    public static TimeSpan LeadOf(Key key) => (key.Rotation ?? RotationPolicy.Parse(key.Purpose, null, null, null)).Lead;
 
     private async Task<Key> AnnounceAsync(
         Caller caller, string reference, string detail, bool takesOverEarly, CancellationToken cancellationToken)

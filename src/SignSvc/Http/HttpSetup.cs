@@ -9,13 +9,9 @@ namespace SignSvc.Http;
 /// <summary>How HTTP is spoken here: addresses, limits, and a strict reading of JSON.</summary>
 public static class HttpSetup
 {
-    public const string DefaultUrl = "http://127.0.0.1:8080";
-
     public static void AddHttp(this WebApplicationBuilder builder, Settings settings)
     {
-        builder.WebHost.UseKestrelHttpsConfiguration();
-        if (string.IsNullOrEmpty(builder.Configuration["urls"]))
-            builder.WebHost.UseUrls(DefaultUrl);
+        builder.AddListeners(settings);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
