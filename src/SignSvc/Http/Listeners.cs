@@ -46,14 +46,18 @@ public sealed class Listeners
         .. _kubernetes.Select(l => $"Kubernetes' external signer on {l}"),
     ];
 
-    internal void Listen(KestrelServerOptions kestrel, IConfiguration configuration, Settings settings)
+    internal void Listen(KestrelServerOptions kestrel, IConfiguration configuration, string? urls, Settings settings)
     {
-        var urls = configuration["urls"];
         // Endpoints in Kestrel's own section are its own affair; they take the place of the addresses, as ever.
         if (!configuration.GetSection("Kestrel:Endpoints").GetChildren().Any() || !string.IsNullOrEmpty(urls))
         {
             foreach (var url in (string.IsNullOrEmpty(urls) ? DefaultUrl : urls).Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
-                Listen(kestrel, Parse(url), listen => listen.Protocols = HttpProtocols.Http1AndHttp2);
+            {
+                var address = Parse(url);
+                // On one TLS port ALPN tells HTTP/1.1 from HTTP/2, and so gRPC is served there, too.
+                var protocols = IsTls(address) ? HttpProtocols.Http1AndHttp2 : HttpProtocols.Http1;
+                Listen(kestrel, address, listen => listen.Protocols = protocols);
+            }
         }
 
         ListenForGrpc(kestrel, configuration, settings.Grpc.Url);
@@ -134,9 +138,11 @@ public static class ListenerSetup
         var listeners = new Listeners();
         builder.Services.AddSingleton(listeners);
         builder.WebHost.UseKestrelHttpsConfiguration();
-        builder.WebHost.ConfigureKestrel(kestrel => listeners.Listen(kestrel, builder.Configuration, settings));
-        // Kestrel would warn that endpoints in code win over the addresses; they are the same.
-        builder.WebHost.PreferHostingUrls(false);
+        var urls = builder.Configuration[WebHostDefaults.ServerUrlsKey];
+        builder.WebHost.ConfigureKestrel(kestrel => listeners.Listen(kestrel, builder.Configuration, urls, settings));
+        // Kestrel would warn that endpoints in code win over these; they are the same.
+        foreach (var key in new[] { WebHostDefaults.ServerUrlsKey, WebHostDefaults.HttpPortsKey, WebHostDefaults.HttpsPortsKey })
+            builder.WebHost.UseSetting(key, "");
     }
 
     /// <summary>Starts to serve.</summary>

@@ -61,12 +61,13 @@ public static partial class ExternalSignerRoutes
     /// <summary>Open to strangers as far as credentials go: the socket itself lets nobody in but those whom the kernel names.</summary>
     public static void MapExternalSigner(this WebApplication app, Settings.KubernetesSettings settings)
     {
-        var signer = new ExternalSigner(
-            settings, app.Services.GetRequiredService<Signer>(), app.Services.GetRequiredService<ServiceAccountKeys>());
+        // Made with the first call: what signs knows the addresses served, which are not known before.
+        var signer = new Lazy<ExternalSigner>(() => new ExternalSigner(
+            settings, app.Services.GetRequiredService<Signer>(), app.Services.GetRequiredService<ServiceAccountKeys>()));
         app.MapGrpcService(SignSvc.Grpc.Kubernetes.ApiReflection.Descriptor.Services[0], methods => methods
-            .Unary<SignJWTRequest, SignJWTResponse>("Sign", signer.SignAsync)
-            .Unary<FetchKeysRequest, FetchKeysResponse>("FetchKeys", signer.FetchKeys)
-            .Unary<MetadataRequest, MetadataResponse>("Metadata", signer.Metadata))
+            .Unary<SignJWTRequest, SignJWTResponse>("Sign", (request, call) => signer.Value.SignAsync(request, call))
+            .Unary<FetchKeysRequest, FetchKeysResponse>("FetchKeys", (request, call) => signer.Value.FetchKeys(request, call))
+            .Unary<MetadataRequest, MetadataResponse>("Metadata", (request, call) => signer.Value.Metadata(request, call)))
             .AllowAnonymous();
         app.Lifetime.ApplicationStarted.Register(() =>
         {

@@ -130,11 +130,13 @@ public static class GrpcSigningRoutes
 {
     public static void MapGrpcSigning(this IEndpointRouteBuilder routes, Settings settings)
     {
-        var signing = new GrpcSigning(routes.ServiceProvider.GetRequiredService<Signer>(), settings);
+        var services = routes.ServiceProvider;
+        // Made with the first call: the issuer of tokens may be the first address served, which is not known before.
+        var signing = new Lazy<GrpcSigning>(() => new GrpcSigning(services.GetRequiredService<Signer>(), settings));
         routes.MapGrpcService(V1.SigningReflection.Descriptor.Services[0], methods => methods
-            .Unary<V1.SignRequest, V1.SignResponse>("Sign", signing.SignAsync)
-            .Unary<V1.VerifyRequest, V1.VerifyResponse>("Verify", signing.VerifyAsync)
-            .Unary<V1.SignBatchRequest, V1.SignBatchResponse>("SignBatch", signing.SignBatchAsync)
-            .Duplex<V1.SignStreamRequest, V1.SignStreamResponse>("SignStream", signing.SignStreamAsync));
+            .Unary<V1.SignRequest, V1.SignResponse>("Sign", (request, call) => signing.Value.SignAsync(request, call))
+            .Unary<V1.VerifyRequest, V1.VerifyResponse>("Verify", (request, call) => signing.Value.VerifyAsync(request, call))
+            .Unary<V1.SignBatchRequest, V1.SignBatchResponse>("SignBatch", (request, call) => signing.Value.SignBatchAsync(request, call))
+            .Duplex<V1.SignStreamRequest, V1.SignStreamResponse>("SignStream", (requests, responses, call) => signing.Value.SignStreamAsync(requests, responses, call)));
     }
 }
