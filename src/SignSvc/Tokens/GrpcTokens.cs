@@ -157,7 +157,7 @@ public static class GrpcTokenRoutes
             .Unary<V1.IssueRequest, V1.IssueResponse>("Issue", (request, call) => tokens.Value.IssueAsync(request, call))
             .Unary<V1.IssueBatchRequest, V1.IssueBatchResponse>("IssueBatch", (request, call) => tokens.Value.IssueBatchAsync(request, call))
             .Unary<V1.GetJwksRequest, V1.GetJwksResponse>("GetJwks", (request, call) => tokens.Value.GetJwks(request, call)))
-            .Add(OpenKeySet);
+            .Finally(OpenKeySet);
     }
 
     /// <summary>Key sets are for everybody, over gRPC as over HTTP.</summary>
