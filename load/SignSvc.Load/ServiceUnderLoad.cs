@@ -44,7 +44,13 @@ public sealed class ServiceUnderLoad : IAsyncDisposable
         {
             UseShellExecute = false,
             RedirectStandardOutput = true,
-            Environment = { ["SIGNSVC_DATA"] = folder, ["ASPNETCORE_URLS"] = "http://127.0.0.1:0", ["SignSvc__PrintBootstrapCredential"] = "false" },
+            Environment =
+            {
+                ["SIGNSVC_DATA"] = folder,
+                ["ASPNETCORE_URLS"] = "http://127.0.0.1:0",
+                ["SignSvc__Grpc__Url"] = "http://127.0.0.1:0",
+                ["SignSvc__PrintBootstrapCredential"] = "false",
+            },
         })!;
         var line = "";
         while (!line.StartsWith(Ready, StringComparison.Ordinal))

@@ -11,6 +11,7 @@ using Microsoft.Extensions.Options;
 using SignSvc.Grpc.Health;
 using SignSvc.Grpc.Reflection;
 using SignSvc.Grpc.Wire;
+using MethodDescriptor = Google.Protobuf.Reflection.MethodDescriptor;
 using ServiceDescriptor = Google.Protobuf.Reflection.ServiceDescriptor;
 
 namespace SignSvc.Grpc;
@@ -59,6 +60,27 @@ public static class GrpcEndpoints
 
         provider.GetRequiredService<MappedServices>().Add(service);
         return group;
+    }
+
+    /// <summary>
+    /// Ends calls that a later middleware refuses, such as authentication, with a status in place of a bare HTTP answer:
+    /// what <paramref name="faults"/> maps. Stands after <c>UseRouting</c>; requests that are not for a gRPC method pass it by.
+    /// </summary>
+    public static IApplicationBuilder UseGrpcRefusals(this IApplicationBuilder app, Func<Exception, GrpcException?> faults) =>
+        app.Use(next => http =>
+            http.GetEndpoint()?.Metadata.GetMetadata<MethodDescriptor>() is null ? next(http) : RefuseOnFaultAsync(http, next, faults));
+
+    private static async Task RefuseOnFaultAsync(HttpContext http, RequestDelegate next, Func<Exception, GrpcException?> faults)
+    {
+        try
+        {
+            await next(http);
+        }
+        catch (Exception e) when (!http.Response.HasStarted && faults(e) is { } fault)
+        {
+            if (WireFormat.TryAccept(http, out var format))
+                Exchange.Refuse(http, format, fault);
+        }
     }
 
     /// <summary>Answers UNIMPLEMENTED to calls that no mapped method takes; requests that are not gRPC pass it by.</summary>

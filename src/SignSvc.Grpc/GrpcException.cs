@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
 
 namespace SignSvc.Grpc;
 
@@ -23,6 +24,15 @@ public sealed class GrpcException : Exception
 
     /// <summary>Sent after those of <see cref="GrpcCall.Trailers"/>.</summary>
     public ResponseMetadata Trailers => _trailers ??= new ResponseMetadata();
+
+    /// <summary>The same as a message: what stands in <c>grpc-status-details-bin</c>, or for one item of a batch that failed alone.</summary>
+    public Rpc.Status ToStatus()
+    {
+        var status = new Rpc.Status { Code = (int)Status, Message = Message };
+        foreach (var detail in Details)
+            status.Details.Add(Any.Pack(detail));
+        return status;
+    }
 
     internal ResponseMetadata? TrailersOrNull => _trailers;
 }

@@ -12,7 +12,7 @@ namespace SignSvc.Signing;
 /// The one path that every signature takes: resolve key and version in the snapshot, authorise, sign at the backend,
 /// verify what came back, make the audit record durable, answer. HTTP, gRPC and the compatibility endpoints all end here.
 /// </summary>
-public sealed class Signer(
+public sealed partial class Signer(
     LiveSnapshot live, BackendSet backends, AuditLog audit, Decisions decisions, KeyRules rules, TokenIssuing tokens, TimeProvider time)
 {
     /// <summary>Items of one batch that are worked on at once: enough to keep a remote backend busy.</summary>
@@ -164,14 +164,16 @@ public sealed class Signer(
 
     /// <summary>Sign, and verify what came back: always in the assured tier, by sample in the volume tier.</summary>
     private async ValueTask<BackendSignature> SignAsync(
-        Permit permit, Key key, KeyVersion version, SigningAlgorithm algorithm, ReadOnlyMemory<byte> digest, CancellationToken cancellationToken)
+        Permit permit, Key key, KeyVersion version, SigningAlgorithm algorithm, ReadOnlyMemory<byte> digest, CancellationToken cancellationToken,
+        bool alwaysVerify = false)
     {
         ArgumentNullException.ThrowIfNull(permit);
         if (rules.RequireHardware && key.Tier == KeyTier.Assured && version.Protection == Protection.Software)
             throw new SigningException(SigningFault.HardwareRequired, $"{key.Name} lives in software, and this service demands hardware.");
 
         var signature = await backends.SigningFor(key).SignAsync(version, algorithm, digest, cancellationToken);
-        var mustVerify = key.Tier == KeyTier.Assured
+        var mustVerify = alwaysVerify
+            || key.Tier == KeyTier.Assured
             || Interlocked.Increment(ref _volumeSignatures) % VolumeSample == 0
             || !_verifiedKids.ContainsKey(version.Kid);
         if (mustVerify)

@@ -2,6 +2,7 @@ using SignSvc;
 using SignSvc.Access;
 using SignSvc.Audit;
 using SignSvc.Embedded;
+using SignSvc.Grpc;
 using SignSvc.Http;
 using SignSvc.Keys;
 using SignSvc.Operations;
@@ -30,10 +31,12 @@ try
     builder.Services.AddKeySchedule();
     builder.Services.AddKeyImport(node);
     builder.Services.AddBackups(node);
+    builder.Services.AddGrpcCalls(settings);
 
     await using var app = builder.Build();
     app.UseProblems();
     app.UseRouting();
+    app.UseGrpcFaults();
     app.UseAliasesInPaths();
     app.UseCallers();
 
@@ -50,8 +53,9 @@ try
     app.MapAudit();
     app.MapOperations();
     app.MapBackups();
+    app.MapGrpcCalls(settings);
 
-    await app.ServeAsync();
+    await app.StartServingAsync();
     app.Announce(node);
     if (fileToSign is not null)
         await TourGuide.ShowAsync(app, node, fileToSign);

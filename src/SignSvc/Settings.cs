@@ -1,6 +1,10 @@
 using System.ComponentModel;
+using System.Globalization;
 using System.Reflection;
+using System.Text;
 using SignSvc.Backends.Pkcs11;
+using SignSvc.Http;
+using SignSvc.Signing.Keys;
 
 namespace SignSvc;
 
@@ -42,6 +46,10 @@ public sealed record Settings
 
     public LimitSettings Limits { get; set; } = new();
 
+    public GrpcSettings Grpc { get; set; } = new();
+
+    public KubernetesSettings Kubernetes { get; set; } = new();
+
     /// <summary>Where state and audit are kept. All nodes on one PostgreSQL need the same root key.</summary>
     public sealed class StoreSettings
     {
@@ -82,6 +90,59 @@ public sealed record Settings
         public int Connections { get; set; } = 10_000;
     }
 
+    public sealed record GrpcSettings
+    {
+        public const string DefaultUrl = "http://127.0.0.1:8081";
+
+        /// <summary>
+        /// Where gRPC is served beside the addresses of HTTP: <c>http://…</c> is HTTP/2 without TLS, <c>https://…</c> HTTP/1.1 and
+        /// HTTP/2 with Kestrel's certificate, <c>http://unix:/path</c> a Unix socket. Empty: not served of its own; it still is on
+        /// HTTP's own https addresses. Plain HTTP/2 on an address that others reach shows credentials to the network.
+        /// </summary>
+        public string Url { get; set; } = DefaultUrl;
+
+        /// <summary>Whether strangers may ask which services and messages there are. The answer is what the protos say anyway.</summary>
+        public bool Reflection { get; set; } = true;
+
+        /// <summary>Largest request message. A parsed message takes a multiple of it in memory.</summary>
+        public int MessageBytes { get; set; } = 4 * 1024 * 1024;
+
+        /// <summary>Requests of one stream that are worked on at once; the stream is not read further until one has its answer.</summary>
+        public int StreamParallelism { get; set; } = 64;
+    }
+
+    public sealed record KubernetesSettings
+    {
+        public const string DefaultKey = "tokens";
+
+        /// <summary>The Unix socket that kube-apiserver calls: an absolute path, or <c>@name</c> for an abstract one. Empty: none.</summary>
+        public string Socket { get; set; } = "";
+
+        /// <summary>Name of the tokens key that signs service account tokens. Give the cluster one of its own: whoever gets other tokens of this key speaks with its voice.</summary>
+        public string Key { get; set; } = DefaultKey;
+
+        /// <summary>Longest lifetime of a service account token. Kubernetes wants 600 at least; a longer one keeps retired keys published for longer.</summary>
+        public int MaxTokenExpirationSeconds { get; set; } = 3600;
+
+        /// <summary>Names of further tokens keys, separated by commas, whose tokens stay valid in the cluster but which its discovery document leaves out.</summary>
+        public string ExcludedKeys { get; set; } = "";
+
+        /// <summary>User ids, separated by commas, whose processes may call. Empty: the service's own and root.</summary>
+        public string AllowedUids { get; set; } = "";
+
+        public IReadOnlyList<string> ExcludedKeyNames => Split(ExcludedKeys);
+
+        /// <summary>Null where they are left to the default.</summary>
+        public IReadOnlyList<uint>? Uids =>
+            AllowedUids.Length == 0 ? null : [.. Split(AllowedUids).Select(t => uint.Parse(t, NumberStyles.None, CultureInfo.InvariantCulture))];
+
+        internal bool HasReadableUids =>
+            Split(AllowedUids).All(t => uint.TryParse(t, NumberStyles.None, CultureInfo.InvariantCulture, out _));
+
+        private static string[] Split(string list) =>
+            list.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+    }
+
     /// <summary>Every fault of the settings, in words; empty where all is well.</summary>
     public IReadOnlyList<string> Check()
     {
@@ -90,7 +151,7 @@ public sealed record Settings
         Require(
             PublicUrl is null || (Uri.TryCreate(PublicUrl, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && !PublicUrl.EndsWith('/')),
             "PublicUrl must be an absolute http or https URL without a slash at its end.");
-        Require(Node is null || SignSvc.Signing.Keys.KeyName.IsValid(Node), "Node must match [a-z0-9][a-z0-9._-]{0,62}.");
+        Require(Node is null || KeyName.IsValid(Node), "Node must match [a-z0-9][a-z0-9._-]{0,62}.");
         Require(Store.StaleAfterSeconds is >= 5 and <= 3600, "Store:StaleAfterSeconds is from 5 to 3600.");
         Require(Store.PostgresPasswordFile is null || Store.Postgres is not null, "Store:PostgresPasswordFile goes with Store:Postgres.");
         Require(Audit.CommitTimeoutMilliseconds is >= 50 and <= 10_000, "Audit:CommitTimeoutMilliseconds is from 50 to 10000.");
@@ -100,7 +161,27 @@ public sealed record Settings
         Require(Limits.Connections is >= 10 and <= 1_000_000, "Limits:Connections is from 10 to 1000000.");
         if (Backends.Pkcs11 is { } pkcs11)
             faults.AddRange(pkcs11.Validate().Select(f => $"Backends:Pkcs11: {f}"));
+        Require(Grpc.Url.Length == 0 || Listeners.CanParse(Grpc.Url), "Grpc:Url is an http or https address, http://unix:/path, or empty.");
+        Require(Grpc.MessageBytes is >= 64 * 1024 and <= 64 * 1024 * 1024, "Grpc:MessageBytes is from 65536 to 67108864.");
+        Require(Grpc.StreamParallelism is >= 1 and <= 1024, "Grpc:StreamParallelism is from 1 to 1024.");
+        if (Kubernetes.Socket.Length > 0)
+            CheckKubernetes();
         return faults;
+
+        void CheckKubernetes()
+        {
+            const int longestPath = 107;
+            Require(
+                Kubernetes.Socket is ['/', _, ..] or ['@', _, ..] && Encoding.UTF8.GetByteCount(Kubernetes.Socket) <= longestPath,
+                $"Kubernetes:Socket is an absolute path or @name, of at most {longestPath} bytes.");
+            Require(KeyName.IsValid(Kubernetes.Key), "Kubernetes:Key is the name of a tokens key.");
+            Require(Kubernetes.MaxTokenExpirationSeconds is >= 600 and <= 31_622_400, "Kubernetes:MaxTokenExpirationSeconds is from 600 to 31622400.");
+            Require(Kubernetes.ExcludedKeyNames.All(KeyName.IsValid), "Kubernetes:ExcludedKeys are names of tokens keys, separated by commas.");
+            Require(
+                !Kubernetes.ExcludedKeyNames.Contains(Kubernetes.Key, StringComparer.Ordinal),
+                "Kubernetes:ExcludedKeys must not name the key that signs: kube-apiserver refuses tokens of keys that discovery does not show.");
+            Require(Kubernetes.HasReadableUids, "Kubernetes:AllowedUids are numbers separated by commas.");
+        }
 
         void Require(bool holds, string message)
         {
@@ -140,7 +221,8 @@ public static class SettingsReader
         foreach (var child in section.GetChildren())
         {
             var property = type.GetProperty(child.Key, BindingFlags.IgnoreCase | BindingFlags.Instance | BindingFlags.Public);
-            var faults = property is null ? [(child.Path, "is not a setting.")] : WrongValue(child, property.PropertyType);
+            var isSetting = property is not null && (property.CanWrite || property.PropertyType.IsGenericType);
+            var faults = !isSetting ? [(child.Path, "is not a setting.")] : WrongValue(child, property!.PropertyType);
             foreach (var fault in faults)
                 yield return fault;
         }

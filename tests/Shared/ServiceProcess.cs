@@ -200,6 +200,7 @@ public sealed class ServiceProcess : IAsyncDisposable
             foreach (var name in start.Environment.Keys.Where(IsOfTheService).ToArray())
                 start.Environment.Remove(name);
             start.Environment["ASPNETCORE_URLS"] = "http://127.0.0.1:0";
+            start.Environment["SignSvc__Grpc__Url"] = "http://127.0.0.1:0";
             start.Environment["SIGNSVC_DATA"] = data;
             foreach (var (name, value) in options.Environment)
                 start.Environment[name] = value;

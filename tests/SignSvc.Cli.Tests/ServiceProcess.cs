@@ -24,6 +24,7 @@ public sealed partial class ServiceProcess : IAsyncLifetime
     {
         var start = new ProcessStartInfo("dotnet", [BuiltPrograms.Service]) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["ASPNETCORE_URLS"] = "http://127.0.0.1:0";
+        start.Environment["SignSvc__Grpc__Url"] = "http://127.0.0.1:0";
         start.Environment["SIGNSVC_DATA"] = Data;
         _process = Process.Start(start)!;
         var errors = _process.StandardError.ReadToEndAsync();

@@ -45,11 +45,14 @@ internal sealed partial class Exchange(Method method, CallSettings settings)
             call?.End();
         }
 
-        Tag(http, fault?.Status ?? StatusCode.Ok);
         if (call is null)
+        {
             Refuse(http, format, fault!);
-        else
-            call.Writer.WriteStatus(fault);
+            return;
+        }
+
+        Tag(http, fault?.Status ?? StatusCode.Ok);
+        call.Writer.WriteStatus(fault);
     }
 
     /// <summary>Ends a request that never became a call, in its headers alone.</summary>
@@ -57,6 +60,8 @@ internal sealed partial class Exchange(Method method, CallSettings settings)
     {
         http.Response.Headers.ContentType = format.ContentType;
         StatusHeaders.Write(http.Response.Headers, fault);
+        fault.TrailersOrNull?.CopyTo(http.Response.Headers);
+        Tag(http, fault.Status);
     }
 
     private GrpcException Fault(HttpContext http, GrpcCall? call, Exception e)

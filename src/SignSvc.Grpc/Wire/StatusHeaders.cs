@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using Google.Protobuf;
-using Google.Protobuf.WellKnownTypes;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Primitives;
 
@@ -25,9 +24,8 @@ internal static class StatusHeaders
         if (fault.Details.Count == 0)
             return;
 
-        var status = new Rpc.Status { Code = (int)fault.Status, Message = Cut(fault.Message) };
-        foreach (var detail in fault.Details)
-            status.Details.Add(Any.Pack(detail));
+        var status = fault.ToStatus();
+        status.Message = Cut(status.Message);
         if (status.CalculateSize() <= LargestDetails)
             headers["grpc-status-details-bin"] = BinaryHeader.Encode(status.ToByteArray());
     }

@@ -21,6 +21,7 @@ public static class Actions
     public const string KeysSign = "keys:Sign";
     public const string KeysVerify = "keys:Verify";
     public const string TokensIssue = "tokens:Issue";
+    public const string TokensSignServiceAccount = "tokens:SignServiceAccount";
     public const string ProfilesRead = "profiles:Read";
     public const string ProfilesPut = "profiles:Put";
     public const string CredentialsCreate = "credentials:Create";

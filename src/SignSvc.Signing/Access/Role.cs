@@ -16,6 +16,9 @@ public enum Role
 
     /// <summary>Reads keys, credentials and the audit.</summary>
     Auditor,
+
+    /// <summary>Signs service account tokens for Kubernetes, which is asked for on its socket alone.</summary>
+    ServiceAccountSigner,
 }
 
 /// <summary>Which actions a role holds.</summary>
@@ -39,6 +42,7 @@ public static class Roles
         Role.Operator => Operator.Contains(action),
         Role.Signer => Signer.Contains(action),
         Role.Auditor => Auditor.Contains(action),
+        Role.ServiceAccountSigner => string.Equals(action, Actions.TokensSignServiceAccount, StringComparison.Ordinal),
         _ => false,
     };
 

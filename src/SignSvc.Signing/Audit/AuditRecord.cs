@@ -77,5 +77,5 @@ public sealed record AuditRecord
     /// <summary>A signature was made and released; it counts as a use of its version.</summary>
     [JsonIgnore]
     public bool IsSignature =>
-        Outcome == AuditOutcome.Allowed && Action is (Access.Actions.KeysSign or Access.Actions.TokensIssue);
+        Outcome == AuditOutcome.Allowed && Action is (Access.Actions.KeysSign or Access.Actions.TokensIssue or Access.Actions.TokensSignServiceAccount);
 }

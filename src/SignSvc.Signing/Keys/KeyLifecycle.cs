@@ -166,15 +166,18 @@ public sealed class KeyLifecycle(
 
 /// <summary>What a listing shows; null means any.</summary>
 /// <param name="Tag"><c>name=value</c>, or a name alone.</param>
+/// <param name="Tags">All of these, with these values.</param>
 public sealed record KeyFilter(
-    KeyPurpose? Purpose = null, KeyTier? Tier = null, KeyState? State = null, string? NamePrefix = null, string? Tag = null)
+    KeyPurpose? Purpose = null, KeyTier? Tier = null, KeyState? State = null, string? NamePrefix = null, string? Tag = null,
+    IReadOnlyDictionary<string, string>? Tags = null)
 {
     public bool Matches(Key key) =>
         (Purpose is null || key.Purpose == Purpose)
         && (Tier is null || key.Tier == Tier)
         && (State is null || key.State == State)
         && (NamePrefix is null || key.Name.StartsWith(NamePrefix, StringComparison.Ordinal))
-        && (Tag is null || HasTag(key, Tag));
+        && (Tag is null || HasTag(key, Tag))
+        && (Tags is null || Tags.All(t => key.Tags.TryGetValue(t.Key, out var value) && string.Equals(value, t.Value, StringComparison.Ordinal)));
 
     private static bool HasTag(Key key, string tag)
     {

@@ -1,8 +1,9 @@
 namespace SignSvc.Signing.Keys;
 
 /// <summary>From when until when a version signs, as the policy of its key has it.</summary>
-internal static class SigningPeriod
+public static class SigningPeriod
 {
+    /// <summary>How long the key's next version is published before it signs.</summary>
     public static TimeSpan LeadOf(Key key) => (key.Rotation ?? RotationPolicy.Parse(key.Purpose, null, null, null)).Lead;
 
     /// <summary>The moments of a version that follow from when it begins to sign.</summary>

@@ -34,7 +34,7 @@ public static class TokenWriter
     /// <summary>Header and payload, each base64url, joined by a dot, in ASCII: what is signed.</summary>
     public static byte[] WriteSigningInput(string type, SigningAlgorithm algorithm, string kid, TokenClaims claims)
     {
-        var header = Encoding.UTF8.GetBytes($$"""{"alg":"{{algorithm.Name}}","kid":"{{kid}}","typ":"{{type}}"}""");
+        var header = WriteHeader(type, algorithm, kid);
         var payload = new ArrayBufferWriter<byte>(512);
         using (var writer = new Utf8JsonWriter(payload, Compact))
             WritePayload(writer, claims);
@@ -46,6 +46,10 @@ public static class TokenWriter
         Base64Url.EncodeToUtf8(payload.WrittenSpan, input.AsSpan(headerLength + 1));
         return input;
     }
+
+    /// <summary>Of alg, kid and typ alone, as JSON.</summary>
+    public static byte[] WriteHeader(string type, SigningAlgorithm algorithm, string kid) =>
+        Encoding.UTF8.GetBytes($$"""{"alg":"{{algorithm.Name}}","kid":"{{kid}}","typ":"{{type}}"}""");
 
     /// <param name="signature">r‖s of fixed width, or the RSA signature (RFC 7518 sections 3.3 to 3.5).</param>
     public static string Join(ReadOnlySpan<byte> signingInput, ReadOnlySpan<byte> signature)

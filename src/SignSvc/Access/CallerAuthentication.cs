@@ -36,6 +36,17 @@ public static class CallerAuthentication
     public static Caller Caller(this HttpContext http) => http.Features.Get<Caller>()
         ?? throw new InvalidOperationException("This endpoint is open to strangers and has no caller.");
 
+    /// <summary>The caller of a call that lasts, as of now.</summary>
+    /// <exception cref="SigningException"><see cref="SigningFault.Unauthenticated"/>: the credential was revoked or has expired since.</exception>
+    internal static async ValueTask<Caller> RecogniseAgainAsync(this HttpContext http)
+    {
+        var services = http.RequestServices;
+        if (Recognise(http, services.GetRequiredService<Credentials>()) is { } caller)
+            return caller;
+        await RefuseAsync(http, services.GetRequiredService<StrangerLog>());
+        throw new InvalidOperationException("A refusal always throws.");
+    }
+
     private static Caller? Recognise(HttpContext http, Credentials credentials)
     {
         var header = http.Request.Headers.Authorization;

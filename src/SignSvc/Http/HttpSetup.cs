@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using SignSvc.Signing.Access;
@@ -10,13 +9,9 @@ namespace SignSvc.Http;
 /// <summary>How HTTP is spoken here: addresses, limits, and a strict reading of JSON.</summary>
 public static class HttpSetup
 {
-    public const string DefaultUrl = "http://127.0.0.1:8080";
-
     public static void AddHttp(this WebApplicationBuilder builder, Settings settings)
     {
-        builder.WebHost.UseKestrelHttpsConfiguration();
-        if (string.IsNullOrEmpty(builder.Configuration["urls"]))
-            builder.WebHost.UseUrls(DefaultUrl);
+        builder.AddListeners(settings);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
@@ -41,31 +36,6 @@ public static class HttpSetup
             http.Request.RouteValues["key"] = key.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
         return next(http);
     });
-
-    /// <exception cref="StartException">An address is wrong, taken, or not ours to serve.</exception>
-    public static async Task ServeAsync(this WebApplication app)
-    {
-        try
-        {
-            RefuseMisspeltPorts(app.Configuration["urls"]);
-            await app.StartAsync();
-        }
-        catch (Exception e) when (e is IOException or SocketException or FormatException or InvalidOperationException)
-        {
-            throw new StartException($"The addresses {app.Configuration["urls"]} cannot be served: {e.Message}\nOthers: ASPNETCORE_URLS=http://127.0.0.1:PORT.", e);
-        }
-    }
-
-    /// <summary>Kestrel takes <c>127.0.0.1:8o80</c> for the name of a host, and for a host it does not know it serves every interface, on port 80.</summary>
-    private static void RefuseMisspeltPorts(string? urls)
-    {
-        foreach (var url in (urls ?? "").Split(';', StringSplitOptions.RemoveEmptyEntries))
-        {
-            var address = BindingAddress.Parse(url);
-            if (!address.IsUnixPipe && !address.Host.StartsWith('[') && address.Host.Contains(':', StringComparison.Ordinal))
-                throw new FormatException($"{url} has no port that is a number.");
-        }
-    }
 
     /// <summary>Unknown members, members given twice, numbers as text and deep nesting are refused rather than read somehow.</summary>
     public static void Configure(JsonSerializerOptions options)

@@ -123,7 +123,7 @@ public static class SigningEndpoints
     }
 
     /// <summary>To r‖s; null where it is not a signature at all.</summary>
-    private static byte[]? Decode(KeySpec spec, byte[] signature, SignatureEncoding encoding)
+    internal static byte[]? Decode(KeySpec spec, byte[] signature, SignatureEncoding encoding)
     {
         if (spec.Family == KeyFamily.Rsa || encoding == SignatureEncoding.P1363)
             return signature;

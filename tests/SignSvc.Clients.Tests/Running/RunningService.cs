@@ -34,6 +34,7 @@ public sealed partial class RunningService : IAsyncLifetime
             Environment =
             {
                 ["ASPNETCORE_URLS"] = "http://127.0.0.1:0",
+                ["SignSvc__Grpc__Url"] = "http://127.0.0.1:0",
                 ["SIGNSVC_DATA"] = Path.Combine(_data.FullName, "data"),
                 ["SignSvc__PrintBootstrapCredential"] = "false",
             },

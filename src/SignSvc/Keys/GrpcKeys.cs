@@ -1,0 +1,205 @@
+using Google.Protobuf;
+using SignSvc.Access;
+using SignSvc.Grpc;
+using SignSvc.Http;
+using SignSvc.Signing;
+using SignSvc.Signing.Keys;
+using SignSvc.Signing.Storage;
+using V1 = SignSvc.Grpc.V1;
+
+namespace SignSvc.Keys;
+
+/// <summary><c>signsvc.v1.Keys</c>, as far as it makes keys, shows them and changes them as a whole.</summary>
+internal sealed class GrpcKeys(KeyLifecycle keys, KeyChanges changes, TimeProvider time)
+{
+    private const int DefaultPage = 100;
+    private const int SecondsOfDay = 86_400;
+
+    public async ValueTask<V1.CreateKeyResponse> CreateAsync(V1.CreateKeyRequest request, GrpcCall call)
+    {
+        var wish = NewKey.Parse(
+            request.Name,
+            KeyMessages.Parse(request.Purpose) ?? throw Wishes.Invalid("purpose is missing."),
+            KeyMessages.Parse(request.Tier),
+            Wishes.Text(request.Backend),
+            request.Spec,
+            request.Algorithms,
+            Wishes.Text(request.Description),
+            Wishes.Text(request.Owner),
+            request.Tags.ToDictionary(StringComparer.Ordinal),
+            new RotationWish(
+                Wishes.Seconds(request.RotationPeriod, "rotation_period"),
+                Wishes.Seconds(request.RotationLead, "rotation_lead"),
+                Wishes.Seconds(request.RotationGrace, "rotation_grace")),
+            request.DeletionProtection);
+        return new V1.CreateKeyResponse { Key = KeyMessages.Of(await keys.CreateAsync(call.HttpContext.Caller(), wish, call.CancellationToken)) };
+    }
+
+    public async ValueTask<V1.GetKeyResponse> GetAsync(V1.GetKeyRequest request, GrpcCall call) => new()
+    {
+        Key = KeyMessages.Of(await keys.ReadAsync(call.HttpContext.Caller(), request.Key, call.CancellationToken)),
+    };
+
+    public async ValueTask<V1.ListKeysResponse> ListAsync(V1.ListKeysRequest request, GrpcCall call)
+    {
+        var filter = new KeyFilter(
+            KeyMessages.Parse(request.Purpose), KeyMessages.Parse(request.Tier), KeyMessages.Parse(request.State),
+            Wishes.Text(request.NamePrefix), Tags: request.Tags.Count == 0 ? null : request.Tags.ToDictionary(StringComparer.Ordinal));
+        var size = Query.Limit(request.PageSize == 0 ? DefaultPage : request.PageSize, KeyLifecycle.MaxPage);
+        // One more than is shown tells whether there is a next page.
+        var page = await keys.ListAsync(
+            call.HttpContext.Caller(), filter, size + 1, Wishes.Text(request.PageToken), call.CancellationToken);
+        return new V1.ListKeysResponse
+        {
+            Keys = { page.Take(size).Select(k => KeyMessages.Of(k, withVersions: false)) },
+            NextPageToken = page.Length > size ? page[size - 1].Name : "",
+        };
+    }
+
+    public async ValueTask<V1.UpdateKeyResponse> UpdateAsync(V1.UpdateKeyRequest request, GrpcCall call)
+    {
+        if (request.Tags.Count > 0 && !request.ReplaceTags)
+            throw Wishes.Invalid("tags are given, but replace_tags is not set.");
+        var key = await changes.UpdateAsync(
+            call.HttpContext.Caller(), request.Key, current => UpdateOf(request, current.Purpose), call.CancellationToken);
+        return new V1.UpdateKeyResponse { Key = KeyMessages.Of(key) };
+    }
+
+    public async ValueTask<V1.EnableKeyResponse> EnableAsync(V1.EnableKeyRequest request, GrpcCall call) => new()
+    {
+        Key = KeyMessages.Of(await changes.EnableAsync(call.HttpContext.Caller(), request.Key, call.CancellationToken)),
+    };
+
+    public async ValueTask<V1.DisableKeyResponse> DisableAsync(V1.DisableKeyRequest request, GrpcCall call) => new()
+    {
+        Key = KeyMessages.Of(await changes.DisableAsync(call.HttpContext.Caller(), request.Key, call.CancellationToken)),
+    };
+
+    public async ValueTask<V1.ScheduleKeyDeletionResponse> ScheduleDeletionAsync(V1.ScheduleKeyDeletionRequest request, GrpcCall call)
+    {
+        var seconds = Wishes.Seconds(request.Wait, "wait") ?? KeyChanges.MaxDeletionDays * SecondsOfDay;
+        if (seconds % SecondsOfDay != 0)
+            throw Wishes.Invalid("wait is a whole number of days of 86400 seconds.");
+        var key = await changes.ScheduleDeletionAsync(
+            call.HttpContext.Caller(), request.Key, seconds / SecondsOfDay, call.CancellationToken);
+        return new V1.ScheduleKeyDeletionResponse { Key = KeyMessages.Of(key) };
+    }
+
+    public async ValueTask<V1.CancelKeyDeletionResponse> CancelDeletionAsync(V1.CancelKeyDeletionRequest request, GrpcCall call) => new()
+    {
+        Key = KeyMessages.Of(await changes.CancelDeletionAsync(call.HttpContext.Caller(), request.Key, call.CancellationToken)),
+    };
+
+    public async ValueTask<V1.GetPublicKeyResponse> GetPublicKeyAsync(V1.GetPublicKeyRequest request, GrpcCall call)
+    {
+        var number = Wishes.Version(request.Version);
+        var key = await keys.ReadAsync(call.HttpContext.Caller(), request.Key, call.CancellationToken);
+        var version = (number is null ? key.Signing(time.GetUtcNow()) ?? key.Versions[^1] : key.Version(number.Value))
+            ?? throw new SigningException(SigningFault.NotFound, "There is no such version of this key.");
+        return new V1.GetPublicKeyResponse
+        {
+            PublicKey = ByteString.CopyFrom(version.PublicKey.Spki.Span),
+            Kid = version.Kid,
+            Version = (uint)version.Number,
+            Algorithms = { key.Algorithms.Select(a => a.Name) },
+        };
+    }
+
+    private static KeyUpdate UpdateOf(V1.UpdateKeyRequest request, KeyPurpose purpose)
+    {
+        var period = Wishes.Seconds(request.RotationPeriod, "rotation_period");
+        var lead = Wishes.Seconds(request.RotationLead, "rotation_lead");
+        var grace = Wishes.Seconds(request.RotationGrace, "rotation_grace");
+        return new KeyUpdate(
+            request.HasDescription ? request.Description : null,
+            request.HasOwner ? request.Owner : null,
+            request.ReplaceTags ? NewKey.ParseTags(request.Tags.ToDictionary(StringComparer.Ordinal)) : null,
+            (period ?? lead ?? grace) is null ? null : RotationPolicy.Parse(purpose, period is 0 ? null : period, lead, grace),
+            request.HasDeletionProtection ? request.DeletionProtection : null,
+            request.HasMinSigningVersion ? Floor(request.MinSigningVersion) : null,
+            request.HasMinVerificationVersion ? Floor(request.MinVerificationVersion) : null);
+    }
+
+    private static int Floor(uint version) => Wishes.Version(version) ?? 0;
+}
+
+/// <summary><c>signsvc.v1.Keys</c>, as far as it is about the versions of a key and its further names.</summary>
+internal sealed class GrpcKeyVersions(KeyLifecycle keys, KeyRotation rotation, KeyScheduler scheduler, KeyAliases aliases, IStore store)
+{
+    /// <summary>With a lead of 0 the successor signs already in the answer; else it is announced there, with its time.</summary>
+    public async ValueTask<V1.RotateKeyResponse> RotateAsync(V1.RotateKeyRequest request, GrpcCall call)
+    {
+        var rotated = await rotation.RotateAsync(call.HttpContext.Caller(), request.Key, call.CancellationToken);
+        var key = await scheduler.AdvanceAsync(rotated, call.CancellationToken);
+        return new V1.RotateKeyResponse { Version = KeyMessages.Of(key.Versions[^1]), Key = KeyMessages.Of(key) };
+    }
+
+    public async ValueTask<V1.RevokeKeyVersionResponse> RevokeAsync(V1.RevokeKeyVersionRequest request, GrpcCall call)
+    {
+        var reason = KeyMessages.ParseReason(request.Reason);
+        var number = Wishes.Version(request.Version) ?? throw Wishes.Invalid("version is missing.");
+        var key = await rotation.RevokeAsync(call.HttpContext.Caller(), request.Key, number, reason, call.CancellationToken);
+        return new V1.RevokeKeyVersionResponse { Version = KeyMessages.Of(key.Version(number)!), Key = KeyMessages.Of(key) };
+    }
+
+    public async ValueTask<V1.ListKeyVersionsResponse> ListAsync(V1.ListKeyVersionsRequest request, GrpcCall call)
+    {
+        var key = await keys.ReadAsync(call.HttpContext.Caller(), request.Key, call.CancellationToken);
+        var usage = (await store.ReadUsageAsync(call.CancellationToken)).ToDictionary(u => u.Kid, StringComparer.Ordinal);
+        return new V1.ListKeyVersionsResponse
+        {
+            Versions = { key.Versions.Select(v => KeyMessages.Of(v, usage.GetValueOrDefault(v.Kid))) },
+        };
+    }
+
+    public async ValueTask<V1.PutAliasResponse> PutAliasAsync(V1.PutAliasRequest request, GrpcCall call)
+    {
+        var key = await aliases.PutAsync(call.HttpContext.Caller(), request.Alias, request.Key, call.CancellationToken);
+        return new V1.PutAliasResponse { Alias = KeyMessages.Of(request.Alias, key) };
+    }
+
+    public async ValueTask<V1.GetAliasResponse> GetAliasAsync(V1.GetAliasRequest request, GrpcCall call)
+    {
+        var key = await keys.ReadAsync(call.HttpContext.Caller(), request.Alias, call.CancellationToken);
+        return new V1.GetAliasResponse { Alias = KeyMessages.Of(request.Alias, key) };
+    }
+
+    public async ValueTask<V1.ListAliasesResponse> ListAliasesAsync(V1.ListAliasesRequest request, GrpcCall call)
+    {
+        var all = await aliases.ListAsync(call.HttpContext.Caller(), call.CancellationToken);
+        return new V1.ListAliasesResponse { Aliases = { all.Select(a => KeyMessages.Of(a.Alias, a.Key)) } };
+    }
+
+    public async ValueTask<V1.DeleteAliasResponse> DeleteAliasAsync(V1.DeleteAliasRequest request, GrpcCall call)
+    {
+        await aliases.DeleteAsync(call.HttpContext.Caller(), request.Alias, call.CancellationToken);
+        return new V1.DeleteAliasResponse();
+    }
+}
+
+public static class GrpcKeyRoutes
+{
+    public static void MapGrpcKeys(this IEndpointRouteBuilder routes)
+    {
+        var services = routes.ServiceProvider;
+        var keys = ActivatorUtilities.CreateInstance<GrpcKeys>(services);
+        var versions = ActivatorUtilities.CreateInstance<GrpcKeyVersions>(services);
+        routes.MapGrpcService(V1.KeysReflection.Descriptor.Services[0], methods => methods
+            .Unary<V1.CreateKeyRequest, V1.CreateKeyResponse>("CreateKey", keys.CreateAsync)
+            .Unary<V1.GetKeyRequest, V1.GetKeyResponse>("GetKey", keys.GetAsync)
+            .Unary<V1.ListKeysRequest, V1.ListKeysResponse>("ListKeys", keys.ListAsync)
+            .Unary<V1.UpdateKeyRequest, V1.UpdateKeyResponse>("UpdateKey", keys.UpdateAsync)
+            .Unary<V1.EnableKeyRequest, V1.EnableKeyResponse>("EnableKey", keys.EnableAsync)
+            .Unary<V1.DisableKeyRequest, V1.DisableKeyResponse>("DisableKey", keys.DisableAsync)
+            .Unary<V1.ScheduleKeyDeletionRequest, V1.ScheduleKeyDeletionResponse>("ScheduleKeyDeletion", keys.ScheduleDeletionAsync)
+            .Unary<V1.CancelKeyDeletionRequest, V1.CancelKeyDeletionResponse>("CancelKeyDeletion", keys.CancelDeletionAsync)
+            .Unary<V1.GetPublicKeyRequest, V1.GetPublicKeyResponse>("GetPublicKey", keys.GetPublicKeyAsync)
+            .Unary<V1.RotateKeyRequest, V1.RotateKeyResponse>("RotateKey", versions.RotateAsync)
+            .Unary<V1.RevokeKeyVersionRequest, V1.RevokeKeyVersionResponse>("RevokeKeyVersion", versions.RevokeAsync)
+            .Unary<V1.ListKeyVersionsRequest, V1.ListKeyVersionsResponse>("ListKeyVersions", versions.ListAsync)
+            .Unary<V1.PutAliasRequest, V1.PutAliasResponse>("PutAlias", versions.PutAliasAsync)
+            .Unary<V1.GetAliasRequest, V1.GetAliasResponse>("GetAlias", versions.GetAliasAsync)
+            .Unary<V1.ListAliasesRequest, V1.ListAliasesResponse>("ListAliases", versions.ListAliasesAsync)
+            .Unary<V1.DeleteAliasRequest, V1.DeleteAliasResponse>("DeleteAlias", versions.DeleteAliasAsync));
+    }
+}
