@@ -58,6 +58,8 @@ internal static class KmsClients
         config.RetryMode = RequestRetryMode.Standard;
         config.MaxErrorRetry = 0;
         config.ThrottleRetries = false;
+        // Apart from MaxErrorRetry, up to ten times after a reset: ten keys of one CreateKey whose answers were lost.
+        config.MaxStaleConnectionRetries = 0;
         config.Timeout = TimeSpan.FromMilliseconds(options.CallTimeoutMilliseconds);
         return config;
     }

@@ -32,7 +32,7 @@ internal sealed class KeyCreation(AwsKmsOptions options, KmsCalls calls, Unrecor
             {
                 KeyId = arn,
                 WrappingAlgorithm = AlgorithmSpec.RSA_AES_KEY_WRAP_SHA_256,
-                WrappingKeySpec = WrappingKeySpec.RSA_4096,
+                WrappingKeySpec = WrappingKeySpec.RSA_3072,
             },
             cancel), cancellationToken);
         var wrapped = WrapForImport(parameters.PublicKey.ToArray(), pkcs8.Span);

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Amazon.KeyManagementService;
 using Amazon.KeyManagementService.Model;
 using SignSvc.Backends.AwsKms.Calls;
@@ -22,16 +23,16 @@ internal sealed class KmsWrapping(AwsKmsOptions options, KmsCalls calls)
     {
         if (secret.Length is 0 or > MostPlaintext)
             throw new SigningException(SigningFault.TooLarge, $"AWS KMS wraps secrets of 1 to {MostPlaintext} bytes.");
-        using var plaintext = new MemoryStream(secret.ToArray());
+        var plaintext = secret.ToArray();
         try
         {
             var answer = await calls.OnceAsync(options.Region, (kms, cancel) => kms.EncryptAsync(
-                new EncryptRequest { KeyId = WrappingKey, Plaintext = plaintext, EncryptionContext = ContextOf(context) }, cancel), cancellationToken);
+                new EncryptRequest { KeyId = WrappingKey, Plaintext = new MemoryStream(plaintext), EncryptionContext = ContextOf(context) }, cancel), cancellationToken);
             return answer.CiphertextBlob.ToArray();
         }
         finally
         {
-            plaintext.GetBuffer().AsSpan().Clear();
+            CryptographicOperations.ZeroMemory(plaintext);
         }
     }
 
@@ -41,7 +42,8 @@ internal sealed class KmsWrapping(AwsKmsOptions options, KmsCalls calls)
             new DecryptRequest { KeyId = key, CiphertextBlob = new MemoryStream(wrapped.ToArray()), EncryptionContext = ContextOf(context) }, cancel),
             cancellationToken));
         var secret = answer.Plaintext.ToArray();
-        answer.Plaintext.GetBuffer().AsSpan().Clear();
+        if (answer.Plaintext.TryGetBuffer(out var copy))
+            CryptographicOperations.ZeroMemory(copy);
         return secret;
     }
 

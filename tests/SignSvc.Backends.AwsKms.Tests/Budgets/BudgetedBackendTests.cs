@@ -33,13 +33,13 @@ public sealed class BudgetedBackendTests
     [Fact]
     public async Task Who_cannot_get_a_turn_before_the_deadline_is_refused_at_once()
     {
-        using var backend = Budgeted(new BudgetLimits { PerSecond = 1 });
-        var waiting = Enumerable.Range(0, 6).Select(_ => SignAsync(backend)).ToArray();
+        using var backend = Budgeted(new BudgetLimits { PerSecond = 0.9 });
+        var waiting = Enumerable.Range(0, 5).Select(_ => SignAsync(backend)).ToArray();
         var refused = await Assert.ThrowsAsync<SigningException>(() => SignAsync(backend));
         Assert.Equal(SigningFault.Overloaded, refused.Fault);
         Assert.True(refused.RetryAfter >= TimeSpan.FromSeconds(5), $"{refused.RetryAfter}");
         Assert.Equal(1, State(backend).Refused);
-        await AdvanceUntilAsync(() => _inner.Calls.Count == 6, TimeSpan.FromSeconds(5));
+        await AdvanceUntilAsync(() => _inner.Calls.Count == 5, TimeSpan.FromSeconds(4.6));
         await Task.WhenAll(waiting);
     }
 
