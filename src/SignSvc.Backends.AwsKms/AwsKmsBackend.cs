@@ -123,8 +123,8 @@ public sealed class AwsKmsBackend
                 },
                 cancel),
             cancellationToken,
-            // A replica that is missing counts as a Region that is down, not as a key that is gone.
-            isYoung: isReplica || _time.GetUtcNow() - version.CreatedAt < Youth);
+            isYoung: _time.GetUtcNow() - version.CreatedAt < Youth,
+            isReplica);
         return new BackendSignature(Read(answer.Signature.ToArray(), version.PublicKey.Spec), answer.ResponseMetadata?.RequestId);
     }
 

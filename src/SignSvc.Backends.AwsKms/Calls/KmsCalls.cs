@@ -18,7 +18,8 @@ internal sealed class KmsCalls(IReadOnlyDictionary<string, IAmazonKeyManagementS
 
     /// <summary>One try.</summary>
     public async Task<T> OnceAsync<T>(
-        string region, Func<IAmazonKeyManagementService, CancellationToken, Task<T>> call, CancellationToken cancellationToken, bool isYoung = false)
+        string region, Func<IAmazonKeyManagementService, CancellationToken, Task<T>> call, CancellationToken cancellationToken,
+        bool isYoung = false, bool isReplica = false)
     {
         cancellationToken.ThrowIfCancellationRequested();
         try
@@ -27,7 +28,7 @@ internal sealed class KmsCalls(IReadOnlyDictionary<string, IAmazonKeyManagementS
         }
         catch (Exception e) when (KmsFaults.IsFault(e, cancellationToken))
         {
-            throw KmsFaults.From(e, region, isYoung);
+            throw KmsFaults.From(e, region, isYoung, isReplica);
         }
         catch (Exception e) when (cancellationToken.IsCancellationRequested && e is not OperationCanceledException)
         {

@@ -23,15 +23,16 @@ internal static class KmsFaults
     };
 
     /// <param name="isYoung">The key, alias or replica was made just now: that it is not found there yet passes.</param>
-    public static SigningException From(Exception exception, string place, bool isYoung) => exception switch
+    /// <param name="isReplica">It was asked for in another Region than its own: missing there, it is not gone.</param>
+    public static SigningException From(Exception exception, string place, bool isYoung, bool isReplica) => exception switch
     {
-        AmazonServiceException { ErrorCode: { Length: > 0 } code } service => FromCode(code, service, place, isYoung),
+        AmazonServiceException { ErrorCode: { Length: > 0 } code } service => FromCode(code, service, place, isYoung, isReplica),
         AmazonServiceException { StatusCode: >= HttpStatusCode.BadRequest and < HttpStatusCode.InternalServerError } =>
             new SigningException(SigningFault.BackendFailed, $"AWS KMS in {place} refused the call.", exception),
         _ => new SigningException(SigningFault.BackendUnavailable, $"AWS KMS in {place} does not answer.", exception),
     };
 
-    private static SigningException FromCode(string code, AmazonServiceException exception, string place, bool isYoung)
+    private static SigningException FromCode(string code, AmazonServiceException exception, string place, bool isYoung, bool isReplica)
     {
         switch (code)
         {
@@ -46,8 +47,9 @@ internal static class KmsFaults
             // Credentials are renewed before the next try.
             case "ExpiredTokenException" or "ExpiredToken":
                 return new SigningException(SigningFault.BackendUnavailable, $"AWS KMS in {place} could not answer.", exception);
-            case "NotFoundException" or "KMSInvalidStateException" when isYoung:
-                return new SigningException(SigningFault.BackendUnavailable, $"The new key is not known everywhere in {place} yet.", exception);
+            case "NotFoundException" when isYoung || isReplica:
+            case "KMSInvalidStateException" when isYoung:
+                return new SigningException(SigningFault.BackendUnavailable, $"The key is not in {place} yet.", exception);
             case "NotFoundException":
                 return new SigningException(SigningFault.KeyNotUsable, $"The key is gone from AWS KMS in {place}.", exception);
             case "DisabledException" or "KMSInvalidStateException":

@@ -145,7 +145,7 @@ internal sealed class KeyMirror(AwsKmsOptions options, KmsCalls calls, TimeProvi
             await DoAsync(region, (kms, cancel) => kms.TagResourceAsync(new TagResourceRequest { KeyId = arn, Tags = missing }, cancel), cancellationToken);
     }
 
-    /// <summary>Names may have dots, which aliases may not; slashes, which names may not have, stand for them.</summary>
+    /// <summary>Names may have dots, which aliases may not; slashes, which names may not have, stand for them. An alias moves between all signing keys of a Region.</summary>
     private async Task PointAliasAsync(Key key, KmsHandle target, CancellationToken cancellationToken)
     {
         var alias = $"alias/{options.AliasPrefix}/{options.Installation.Replace('.', '/')}/{key.Name.Replace('.', '/')}";
@@ -163,24 +163,26 @@ internal sealed class KeyMirror(AwsKmsOptions options, KmsCalls calls, TimeProvi
 
         if (string.Equals(current, target.Arn, StringComparison.Ordinal))
             return;
-        try
-        {
-            if (current is null)
-                await CreateAliasAsync(alias, target, cancellationToken);
-            else
-                await DoAsync(region, (kms, cancel) => kms.UpdateAliasAsync(new UpdateAliasRequest { AliasName = alias, TargetKeyId = target.Id }, cancel), cancellationToken);
-        }
-        catch (SigningException e) when (e.Is("ValidationException", "KMSInvalidStateException", "AlreadyExistsException", "NotFoundException", "UnsupportedOperationException"))
-        {
-            // An alias stays with keys of one type; that of an earlier key of this name gives way.
-            await DoAsync(region, (kms, cancel) => kms.DeleteAliasAsync(new DeleteAliasRequest { AliasName = alias }, cancel), cancellationToken);
-            await CreateAliasAsync(alias, target, cancellationToken);
-        }
+        if (current is null && await TryCreateAliasAsync(alias, target, cancellationToken))
+            return;
+        await DoAsync(region, (kms, cancel) => kms.UpdateAliasAsync(new UpdateAliasRequest { AliasName = alias, TargetKeyId = target.Id }, cancel), cancellationToken);
     }
 
-    private Task<CreateAliasResponse> CreateAliasAsync(string alias, KmsHandle target, CancellationToken cancellationToken) => DoAsync(
-        target.Region,
-        (kms, cancel) => kms.CreateAliasAsync(new CreateAliasRequest { AliasName = alias, TargetKeyId = target.Id }, cancel), cancellationToken);
+    private async Task<bool> TryCreateAliasAsync(string alias, KmsHandle target, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await DoAsync(
+                target.Region,
+                (kms, cancel) => kms.CreateAliasAsync(new CreateAliasRequest { AliasName = alias, TargetKeyId = target.Id }, cancel), cancellationToken);
+            return true;
+        }
+        catch (SigningException e) when (e.Is("AlreadyExistsException"))
+        {
+            // A lost answer was repeated, or it is not known everywhere yet.
+            return false;
+        }
+    }
 
     private Task<T> DoAsync<T>(string region, Func<IAmazonKeyManagementService, CancellationToken, Task<T>> call, CancellationToken cancellationToken) =>
         calls.RepeatAsync(region, call, cancellationToken);
