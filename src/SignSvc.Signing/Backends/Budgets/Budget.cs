@@ -1,0 +1,238 @@
+using System.Diagnostics;
+
+namespace SignSvc.Signing.Backends.Budgets;
+
+/// <summary>What became of a try.</summary>
+internal enum TryOutcome
+{
+    /// <summary>There was an answer, good or bad.</summary>
+    Answered,
+    Throttled,
+
+    /// <summary>No usable answer: the backend or the way to it is down.</summary>
+    Failed,
+
+    /// <summary>The caller went away first: nothing is known.</summary>
+    Undecided,
+}
+
+/// <summary>
+/// One budget: a bucket at the quota, two bounded lanes of callers that wait for it, and a breaker. Whoever enters has
+/// to leave. Nobody waits who cannot get through before the deadline; a waiting bulk call gets its turn among
+/// interactive ones. There is one timer, and it is set only while somebody waits.
+/// </summary>
+public sealed class Budget : IDisposable
+{
+    private readonly Lock _gate = new();
+    private readonly BudgetLimits _limits;
+    private readonly AdaptiveBucket _bucket;
+    private readonly CircuitBreaker _breaker;
+    private readonly LinkedList<Waiter> _interactive = new();
+    private readonly LinkedList<Waiter> _bulk = new();
+    private readonly ITimer _timer;
+    private bool _timerIsSet;
+    private int _inFlight;
+    private int _turn;
+    private long _passed;
+    private long _throttled;
+    private long _refused;
+
+    public Budget(string name, BudgetLimits limits, TimeProvider time)
+    {
+        Name = name;
+        _limits = limits;
+        _bucket = new AdaptiveBucket(limits, time);
+        _breaker = new CircuitBreaker(limits, time);
+        _timer = time.CreateTimer(_ => TimerFired(), state: null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    public string Name { get; }
+
+    public BudgetState State
+    {
+        get
+        {
+            lock (_gate)
+            {
+                _bucket.Refill();
+                return new BudgetState(
+                    Name, _bucket.IsUnlimited ? null : _bucket.Rate, _limits.PerSecond, _bucket.Tokens, _interactive.Count,
+                    _bulk.Count, _inFlight, _breaker.State, _passed, _throttled, _refused, _breaker.Opened);
+            }
+        }
+    }
+
+    private int Waiting => _interactive.Count + _bulk.Count;
+
+    /// <param name="isRetry">It was here before: it waits at the head of its lane.</param>
+    /// <returns>Whether this try is the breaker's probe; <see cref="Leave"/> wants to know.</returns>
+    /// <exception cref="SigningException"><see cref="SigningFault.BackendUnavailable"/>: the breaker is open. <see cref="SigningFault.Overloaded"/>: no room, or no turn within <paramref name="patience"/>.</exception>
+    internal ValueTask<bool> EnterAsync(Lane lane, TimeSpan patience, bool isRetry, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        Waiter waiter;
+        lock (_gate)
+        {
+            if (!_breaker.MayPass(out var isProbe, out var retryAfter))
+                throw Down(retryAfter);
+            _bucket.Refill();
+            if (Waiting == 0 && TryPass())
+                return ValueTask.FromResult(isProbe);
+            var wait = WaitOf(lane, isRetry);
+            if (Waiting >= _limits.QueueLimit || wait > patience)
+            {
+                _refused++;
+                _breaker.Undecided(isProbe);
+                throw Full(wait);
+            }
+
+            waiter = new Waiter(isProbe);
+            waiter.Place = isRetry ? LaneOf(lane).AddFirst(waiter) : LaneOf(lane).AddLast(waiter);
+            SetTimer();
+        }
+
+        return new ValueTask<bool>(WaitAsync(waiter, cancellationToken));
+    }
+
+    internal void Leave(TryOutcome outcome, bool isProbe)
+    {
+        Waiter[] stranded = [];
+        lock (_gate)
+        {
+            _inFlight--;
+            switch (outcome)
+            {
+                case TryOutcome.Answered:
+                    _breaker.Answered();
+                    break;
+                case TryOutcome.Throttled:
+                    _throttled++;
+                    _breaker.Answered();
+                    _bucket.Throttled();
+                    break;
+                case TryOutcome.Failed:
+                    if (_breaker.Failed(isProbe))
+                        stranded = TakeAll();
+                    break;
+                case TryOutcome.Undecided:
+                    _breaker.Undecided(isProbe);
+                    break;
+                default:
+                    throw new UnreachableException();
+            }
+
+            Release();
+        }
+
+        foreach (var waiter in stranded)
+            waiter.Turn.TrySetException(Down(_limits.BreakerOpen));
+    }
+
+    public void Dispose() => _timer.Dispose();
+
+    private async Task<bool> WaitAsync(Waiter waiter, CancellationToken cancellationToken)
+    {
+        await using var registration = cancellationToken.UnsafeRegister(_ => Abandon(waiter, cancellationToken), state: null);
+        return await waiter.Turn.Task;
+    }
+
+    /// <summary>One that was let through meanwhile goes on, and leaves as any other.</summary>
+    private void Abandon(Waiter waiter, CancellationToken cancellationToken)
+    {
+        lock (_gate)
+        {
+            if (waiter.Place?.List is not { } lane)
+                return;
+            lane.Remove(waiter.Place);
+            _breaker.Undecided(waiter.IsProbe);
+        }
+
+        waiter.Turn.TrySetCanceled(cancellationToken);
+    }
+
+    private void TimerFired()
+    {
+        lock (_gate)
+        {
+            _timerIsSet = false;
+            _bucket.Refill();
+            Release();
+        }
+    }
+
+    private void Release()
+    {
+        while (Waiting > 0 && TryPass())
+        {
+            var lane = NextLane();
+            var waiter = lane.First!.Value;
+            lane.RemoveFirst();
+            waiter.Turn.TrySetResult(waiter.IsProbe);
+        }
+
+        SetTimer();
+    }
+
+    private bool TryPass()
+    {
+        if (_inFlight >= _limits.InFlightLimit || !_bucket.TryTake())
+            return false;
+        _inFlight++;
+        _passed++;
+        return true;
+    }
+
+    private LinkedList<Waiter> NextLane()
+    {
+        if (_interactive.Count == 0 || _bulk.Count == 0)
+            return _interactive.Count == 0 ? _bulk : _interactive;
+        _turn = (_turn + 1) % _limits.BulkTurn;
+        return _turn == 0 ? _bulk : _interactive;
+    }
+
+    private LinkedList<Waiter> LaneOf(Lane lane) => lane == Lane.Interactive ? _interactive : _bulk;
+
+    /// <summary>Where calls in flight are what is short, a leaving one releases the next.</summary>
+    private void SetTimer()
+    {
+        if (_timerIsSet || Waiting == 0 || _inFlight >= _limits.InFlightLimit)
+            return;
+        _timerIsSet = true;
+        var millisecond = TimeSpan.FromMilliseconds(1);
+        var due = _bucket.Until(1);
+        _timer.Change(due < millisecond ? millisecond : due, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>How long a newcomer would wait at the rate of now, with the other lane's turns in between.</summary>
+    private TimeSpan WaitOf(Lane lane, bool isRetry)
+    {
+        var ahead = isRetry ? 0 : LaneOf(lane).Count;
+        var others = lane == Lane.Interactive
+            ? Math.Min(_bulk.Count, (ahead / (_limits.BulkTurn - 1)) + 1)
+            : Math.Min(_interactive.Count, (ahead + 1) * (_limits.BulkTurn - 1));
+        return _bucket.Until(ahead + others + 1);
+    }
+
+    private Waiter[] TakeAll()
+    {
+        var all = _interactive.Concat(_bulk).ToArray();
+        _interactive.Clear();
+        _bulk.Clear();
+        return all;
+    }
+
+    private SigningException Down(TimeSpan retryAfter) =>
+        new(SigningFault.BackendUnavailable, $"{Name} does not answer; it is tried again soon.") { RetryAfter = retryAfter };
+
+    private SigningException Full(TimeSpan wait) =>
+        new(SigningFault.Overloaded, $"{Name} is at its limit.") { RetryAfter = wait < TimeSpan.FromSeconds(1) ? TimeSpan.FromSeconds(1) : wait };
+
+    private sealed class Waiter(bool isProbe)
+    {
+        public bool IsProbe => isProbe;
+
+        public TaskCompletionSource<bool> Turn { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public LinkedListNode<Waiter>? Place { get; set; }
+    }
+}

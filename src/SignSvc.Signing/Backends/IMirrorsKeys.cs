@@ -1,0 +1,14 @@
+using SignSvc.Signing.Keys;
+
+namespace SignSvc.Signing.Backends;
+
+/// <summary>Ability: shows a key's state where its private keys live, to those who look there and not here.</summary>
+public interface IMirrorsKeys
+{
+    /// <summary>
+    /// Brings state (enabled, disabled, waiting for deletion), tags and alias of all the key's versions in line with
+    /// <paramref name="key"/>. Called after an edit is durable, and again until it succeeds: doing it twice is no fault.
+    /// What may sign is decided here; a mirror that lags never lets more sign.
+    /// </summary>
+    Task MirrorAsync(Key key, CancellationToken cancellationToken);
+}

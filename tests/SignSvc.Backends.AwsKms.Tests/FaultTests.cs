@@ -1,0 +1,195 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using SignSvc.Emulation;
+using SignSvc.Emulation.Faults;
+using SignSvc.Signing;
+using SignSvc.Signing.Backends.Budgets;
+using SignSvc.Signing.Keys;
+
+namespace SignSvc.Backends.AwsKms.Tests;
+
+public sealed class FaultTests : IAsyncLifetime
+{
+    private EmulatedKms _kms = null!;
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync() => _kms = await EmulatedKms.StartAsync();
+
+    [Theory]
+    [InlineData("ThrottlingException", 400, SigningFault.Overloaded)]
+    [InlineData("KMSInternalException", 500, SigningFault.BackendUnavailable)]
+    [InlineData("DependencyTimeoutException", 503, SigningFault.BackendUnavailable)]
+    [InlineData("KeyUnavailableException", 500, SigningFault.BackendUnavailable)]
+    [InlineData("InternalFailure", 500, SigningFault.BackendUnavailable)]
+    [InlineData("SomethingNew", 503, SigningFault.BackendUnavailable)]
+    [InlineData("ExpiredTokenException", 400, SigningFault.BackendUnavailable)]
+    [InlineData("DisabledException", 409, SigningFault.KeyNotUsable)]
+    [InlineData("KMSInvalidStateException", 409, SigningFault.KeyNotUsable)]
+    [InlineData("NotFoundException", 400, SigningFault.KeyNotUsable)]
+    [InlineData("InvalidKeyUsageException", 400, SigningFault.BackendFailed)]
+    [InlineData("UnsupportedOperationException", 400, SigningFault.BackendFailed)]
+    [InlineData("LimitExceededException", 400, SigningFault.BackendFailed)]
+    [InlineData("AccessDeniedException", 400, SigningFault.BackendFailed)]
+    [InlineData("ValidationException", 400, SigningFault.BackendFailed)]
+    [InlineData("UnrecognizedClientException", 400, SigningFault.BackendFailed)]
+    [InlineData("SomethingElse", 418, SigningFault.BackendFailed)]
+    public async Task An_error_of_AWS_is_one_of_our_faults_after_one_call(string code, int status, SigningFault expected)
+    {
+        using var backend = _kms.Open();
+        var key = await KeyAsync(backend);
+        _kms.Emulator.Faults.Add(Fault.Error("Sign") with { Code = code, Status = status });
+        var failed = await Assert.ThrowsAsync<SigningException>(async () => await backend.SignAsync(key, SigningAlgorithm.ES256, new byte[32], Cancel));
+        Assert.Equal(expected, failed.Fault);
+        Assert.Equal(1, _kms.Emulator.Calls["Sign"].Received);
+        Assert.DoesNotContain(EmulatedKms.Account, failed.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_reset_and_a_time_out_of_the_SDK_count_as_unavailable()
+    {
+        using var backend = _kms.Open(o => o.CallTimeoutMilliseconds = 300);
+        var key = await KeyAsync(backend);
+        foreach (var fault in new[] { Fault.Reset("Sign"), Fault.Hang("Sign") })
+        {
+            _kms.Emulator.Faults.Add(fault with { Times = 1 });
+            var failed = await Assert.ThrowsAsync<SigningException>(async () => await backend.SignAsync(key, SigningAlgorithm.ES256, new byte[32], Cancel));
+            Assert.Equal(SigningFault.BackendUnavailable, failed.Fault);
+        }
+
+        Assert.Equal(2, _kms.Emulator.Calls["Sign"].Received);
+    }
+
+    [Fact]
+    public async Task A_key_that_is_not_known_everywhere_yet_is_waited_for()
+    {
+        _kms.Emulator.Settings.ConsistencyDelay = TimeSpan.FromMilliseconds(700);
+        using var backend = _kms.Open();
+        var pair = await backend.CreateAsync(EmulatedKms.Request(KeySpec.P256), Cancel);
+        Assert.True(_kms.Emulator.Calls["GetPublicKey"].Failed > 0);
+        await backend.SignAsync(EmulatedKms.VersionOf(pair), SigningAlgorithm.ES256, new byte[32], Cancel);
+
+        // Another node may still meet the old world: for a new key that passes.
+        var young = EmulatedKms.VersionOf(pair) with { CreatedAt = TimeProvider.System.GetUtcNow() };
+        _kms.Emulator.Faults.Add(Fault.Error("Sign") with { Code = "NotFoundException", Status = 400, Times = 1 });
+        var failed = await Assert.ThrowsAsync<SigningException>(async () => await backend.SignAsync(young, SigningAlgorithm.ES256, new byte[32], Cancel));
+        Assert.Equal(SigningFault.BackendUnavailable, failed.Fault);
+    }
+
+    [Fact]
+    public async Task A_signature_names_its_request()
+    {
+        using var backend = _kms.Open();
+        var signature = await backend.SignAsync(await KeyAsync(backend), SigningAlgorithm.ES256, new byte[32], Cancel);
+        Assert.True(Guid.TryParse(signature.RequestId, out _));
+    }
+
+    [Fact]
+    public async Task A_wrong_answer_does_not_verify()
+    {
+        using var backend = _kms.Open();
+        var key = await KeyAsync(backend);
+        _kms.Emulator.Faults.Add(Fault.WrongAnswer("Sign"));
+        var digest = RandomNumberGenerator.GetBytes(32);
+        for (var i = 0; i < 20; i++)
+        {
+            try
+            {
+                var wrong = await backend.SignAsync(key, SigningAlgorithm.ES256, digest, Cancel);
+                Assert.False(key.PublicKey.Verify(SigningAlgorithm.ES256, digest, wrong.Value));
+            }
+            catch (SigningException e)
+            {
+                Assert.Equal(SigningFault.BackendFailed, e.Fault);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Killed_and_restarted_it_is_in_use_again_within_five_seconds()
+    {
+        var state = Path.Combine(Path.GetTempPath(), $"kms-{Guid.CreateVersion7(TimeProvider.System.GetUtcNow())}.json");
+        await using var kms = await EmulatedKms.StartAsync(new KmsEmulatorOptions { StateFile = state });
+        using var backend = kms.OpenBudgeted();
+        var key = await KeyAsync(backend);
+        await SignAsync(backend, key);
+
+        await kms.RestartAsync(async () =>
+        {
+            for (var i = 0; i < 20; i++)
+            {
+                var failed = await Assert.ThrowsAsync<SigningException>(() => SignAsync(backend, key));
+                Assert.Equal(SigningFault.BackendUnavailable, failed.Fault);
+            }
+
+            Assert.Contains(backend.Budgets, b => b.Breaker == BreakerState.Open);
+        });
+        await AssertRecoversAsync(backend, key);
+        File.Delete(state);
+    }
+
+    [Theory]
+    [InlineData(FaultKind.Hang)]
+    [InlineData(FaultKind.Throttle)]
+    [InlineData(FaultKind.Reset)]
+    [InlineData(FaultKind.Error)]
+    public async Task After_an_outage_it_is_in_use_again_within_five_seconds(FaultKind kind)
+    {
+        using var backend = _kms.OpenBudgeted();
+        var key = await KeyAsync(backend);
+        _kms.Emulator.Faults.Add(new Fault(kind) { Operation = "Sign" });
+        var watch = Stopwatch.StartNew();
+        await Parallel.ForAsync(0, 16, Cancel, async (_, _) =>
+        {
+            var failed = await Assert.ThrowsAsync<SigningException>(() => SignAsync(backend, key));
+            Assert.True(failed.Fault is SigningFault.BackendUnavailable or SigningFault.Overloaded or SigningFault.DeadlineExceeded, $"{failed.Fault}");
+        });
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(8), $"{watch.Elapsed}");
+        Assert.True(_kms.Emulator.Calls["Sign"].Received <= 48);
+        _kms.Emulator.Faults.Clear();
+        await AssertRecoversAsync(backend, key);
+    }
+
+    [Fact]
+    public void Faulty_options_are_all_named_at_once()
+    {
+        var options = new AwsKmsOptions { Region = "nowhere", DeletionWindowDays = 3, RoleArn = "x", AliasPrefix = "aws/x" };
+        options.QuotaPerSecond["RSA"] = 0;
+        var faults = string.Join(' ', options.Validate());
+        foreach (var name in new[] { "Region", "Installation", "DeletionWindowDays", "RoleArn", "AliasPrefix", "RSA" })
+            Assert.Contains(name, faults, StringComparison.Ordinal);
+    }
+
+    public ValueTask DisposeAsync() => _kms.DisposeAsync();
+
+    private static async Task AssertRecoversAsync(BudgetedBackend backend, KeyVersion key)
+    {
+        var watch = Stopwatch.StartNew();
+        while (true)
+        {
+            try
+            {
+                await SignAsync(backend, key);
+                break;
+            }
+            catch (SigningException) when (watch.Elapsed < TimeSpan.FromSeconds(5))
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, Cancel);
+            }
+        }
+
+        Assert.True(watch.Elapsed <= TimeSpan.FromSeconds(5), $"{watch.Elapsed}");
+        for (var i = 0; i < 20; i++)
+            await SignAsync(backend, key);
+    }
+
+    private static async Task SignAsync(BudgetedBackend backend, KeyVersion key)
+    {
+        var digest = RandomNumberGenerator.GetBytes(32);
+        var signature = await backend.SignAsync(key, SigningAlgorithm.ES256, digest, Cancel);
+        Assert.True(key.PublicKey.Verify(SigningAlgorithm.ES256, digest, signature.Value));
+    }
+
+    private static async Task<KeyVersion> KeyAsync(Signing.Backends.IKeyBackend backend) =>
+        EmulatedKms.VersionOf(await backend.CreateAsync(EmulatedKms.Request(KeySpec.P256), Cancel));
+}
