@@ -1,4 +1,5 @@
 using System.CommandLine;
+using SignSvc.Cli.Declared;
 using SignSvc.Cli.Output;
 using SignSvc.Signing;
 
@@ -16,6 +17,8 @@ internal static class CommandLineEdge
         var parsed = root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parsed.Errors.Count > 0 && parsed.Action is null or System.CommandLine.Invocation.ParseErrorAction)
             return RefuseUsage(parsed);
+        if (parsed.Errors.Count == 0 && parsed.WantsYaml() && parsed.CommandResult.Command.Name is not StatusCommand.Name)
+            return Fail(ExitCode.Usage, "--output yaml is for status alone.", next: null);
         try
         {
             return await parsed.InvokeAsync(new InvocationConfiguration

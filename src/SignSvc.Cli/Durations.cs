@@ -13,6 +13,19 @@ internal static class Durations
             ? duration
             : throw CommandException.Usage($"{option} takes a length of time: 300 or 300s, 15m, 2h, 7d.");
 
+    /// <summary>Whole seconds, as the service has them; null stays null.</summary>
+    public static int? Seconds(string option, string? text) => text is null ? null : (int)Parse(option, text).TotalSeconds;
+
+    /// <summary>Seconds in their largest unit: <c>30d</c>, <c>36h</c>, <c>90s</c>.</summary>
+    public static string Text(long seconds) => seconds switch
+    {
+        0 => "0s",
+        _ when seconds % 86_400 == 0 => string.Create(CultureInfo.InvariantCulture, $"{seconds / 86_400}d"),
+        _ when seconds % 3600 == 0 => string.Create(CultureInfo.InvariantCulture, $"{seconds / 3600}h"),
+        _ when seconds % 60 == 0 => string.Create(CultureInfo.InvariantCulture, $"{seconds / 60}m"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"{seconds}s"),
+    };
+
     /// <summary>Reads an RFC 3339 time, or a length of time that is counted back (or on) from now.</summary>
     public static DateTimeOffset ParseTime(string option, string text, TimeProvider time, bool ahead)
     {
@@ -25,7 +38,7 @@ internal static class Durations
 
     public static string Rfc3339(DateTimeOffset at) => at.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.FFFFFFF'Z'", CultureInfo.InvariantCulture);
 
-    private static bool TryParse(string text, out TimeSpan duration)
+    public static bool TryParse(string text, out TimeSpan duration)
     {
         duration = default;
         var unit = text.Length == 0 ? 0 : text[^1] switch { 's' => 1, 'm' => 60, 'h' => 3600, 'd' => 86_400, _ => 0 };

@@ -18,7 +18,7 @@ internal static class ExitCode
 
         Exit codes:
           0    done; for a check: valid
-          1    the signature, the token or the audit is not valid
+          1    the signature, the token or the audit is not valid; plan --exit-code: there are differences
           2    wrong usage, no credential, or a file that cannot be read or written
           3    the service refused it (HTTP 4xx)
           4    the service cannot be reached or cannot answer now (HTTP 5xx)

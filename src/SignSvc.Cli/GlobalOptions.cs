@@ -5,6 +5,7 @@ namespace SignSvc.Cli;
 /// <summary>What every command takes.</summary>
 internal static class GlobalOptions
 {
+    private const string Yaml = "yaml";
     private const int MaxTimeoutSeconds = 3600;
 
     public static readonly Option<string> Output = MakeOutput();
@@ -18,6 +19,9 @@ internal static class GlobalOptions
 
     public static readonly Option<int> Timeout = MakeTimeout();
 
+    public static bool WantsYaml(this ParseResult parsed) =>
+        string.Equals(parsed.GetValue(Output), Yaml, StringComparison.Ordinal);
+
     public static bool WantsJson(this ParseResult parsed) =>
         string.Equals(parsed.GetValue(Output), "json", StringComparison.Ordinal);
 
@@ -25,12 +29,12 @@ internal static class GlobalOptions
     {
         var option = new Option<string>("--output", "-o")
         {
-            Description = "table for people, or json: exactly what the service answered.",
-            HelpName = "table|json",
+            Description = "table for people, or json: exactly what the service answered. yaml: for status alone.",
+            HelpName = "table|json|yaml",
             Recursive = true,
             DefaultValueFactory = _ => "table",
         };
-        option.AcceptOnlyFromAmong("table", "json");
+        option.AcceptOnlyFromAmong("table", "json", Yaml);
         return option;
     }
 

@@ -3,6 +3,7 @@ using SignSvc.Cli;
 using SignSvc.Cli.Audit;
 using SignSvc.Cli.Completion;
 using SignSvc.Cli.Credentials;
+using SignSvc.Cli.Declared;
 using SignSvc.Cli.Keys;
 using SignSvc.Cli.Login;
 using SignSvc.Cli.Profiles;
@@ -18,6 +19,11 @@ var root = new RootCommand($"SignSvc at the command line.\n\n{ExitCode.Descripti
     GlobalOptions.Timeout,
     LoginCommand.Create(time),
     KeyCommands.Create(),
+    AliasCommands.Create(),
+    PlanCommand.Create(),
+    ApplyCommand.Create(),
+    StatusCommand.Create(time),
+    SchemaCommand.Create(),
     SignCommand.Create(),
     VerifyCommand.Create(),
     TokenCommands.Create(),

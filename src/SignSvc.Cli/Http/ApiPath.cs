@@ -7,6 +7,10 @@ internal static class ApiPath
 {
     public static string Key(string key) => $"/v1/keys/{Segment("key", key)}";
 
+    /// <summary>The slashes of an alias are slashes of the address.</summary>
+    public static string Alias(string alias) =>
+        $"/v1/aliases/{string.Join('/', alias.Split('/').Select(part => Segment("alias", part)))}";
+
     public static string Profile(string profile) => $"/v1/profiles/{Segment("profile", profile)}";
 
     public static string Credential(string credential) => $"/v1/credentials/{Segment("credential", credential)}";

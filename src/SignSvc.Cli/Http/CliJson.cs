@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using SignSvc.Cli.Audit;
 using SignSvc.Cli.Credentials;
+using SignSvc.Cli.Declared;
 using SignSvc.Cli.Keys;
 using SignSvc.Cli.Login;
 using SignSvc.Cli.Profiles;
@@ -14,7 +15,7 @@ namespace SignSvc.Cli.Http;
 /// What is read and written, for the source generator. Answers are read leniently: a newer service may say more,
 /// and words that are enums there are text here.
 /// </summary>
-[JsonSourceGenerationOptions(JsonSerializerDefaults.Web, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
+[JsonSourceGenerationOptions(JsonSerializerDefaults.Web, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, UseStringEnumConverter = true)]
 [JsonSerializable(typeof(Problem))]
 [JsonSerializable(typeof(Health))]
 [JsonSerializable(typeof(StoredLogin))]
@@ -22,6 +23,16 @@ namespace SignSvc.Cli.Http;
 [JsonSerializable(typeof(NewKeyBody))]
 [JsonSerializable(typeof(KeyAnswer))]
 [JsonSerializable(typeof(KeyList))]
+[JsonSerializable(typeof(KeyUpdateBody))]
+[JsonSerializable(typeof(RevokeBody))]
+[JsonSerializable(typeof(VersionUseList))]
+[JsonSerializable(typeof(TimelineAnswer))]
+[JsonSerializable(typeof(AliasBody))]
+[JsonSerializable(typeof(AliasAnswer))]
+[JsonSerializable(typeof(AliasList))]
+[JsonSerializable(typeof(PlanReport))]
+[JsonSerializable(typeof(ApplyReport))]
+[JsonSerializable(typeof(StatusReport))]
 [JsonSerializable(typeof(SignBody))]
 [JsonSerializable(typeof(SignAnswer))]
 [JsonSerializable(typeof(VerifyBody))]
@@ -32,6 +43,7 @@ namespace SignSvc.Cli.Http;
 [JsonSerializable(typeof(TokenVerification))]
 [JsonSerializable(typeof(ProfileAnswer))]
 [JsonSerializable(typeof(ProfileList))]
+[JsonSerializable(typeof(ProfileBody))]
 [JsonSerializable(typeof(AuditPage))]
 [JsonSerializable(typeof(AuditCheckAnswer))]
 [JsonSerializable(typeof(NewCredentialBody))]

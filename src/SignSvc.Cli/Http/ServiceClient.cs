@@ -39,13 +39,17 @@ internal sealed class ServiceClient : IDisposable
     public Task<Answer> PostAsync(string path, CancellationToken cancellationToken) =>
         SendAsCallerAsync(HttpMethod.Post, path, content: null, cancellationToken);
 
-    public async Task<Answer> PostAsync<T>(string path, T body, JsonTypeInfo<T> type, CancellationToken cancellationToken)
-    {
-        using var content = JsonContent.Create(body, type);
-        // Known before it is sent, so that no chunking is needed.
-        await content.LoadIntoBufferAsync(cancellationToken);
-        return await SendAsCallerAsync(HttpMethod.Post, path, content, cancellationToken);
-    }
+    public Task<Answer> DeleteAsync(string path, CancellationToken cancellationToken) =>
+        SendAsCallerAsync(HttpMethod.Delete, path, content: null, cancellationToken);
+
+    public Task<Answer> PostAsync<T>(string path, T body, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
+        SendAsCallerAsync(HttpMethod.Post, path, body, type, cancellationToken);
+
+    public Task<Answer> PutAsync<T>(string path, T body, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
+        SendAsCallerAsync(HttpMethod.Put, path, body, type, cancellationToken);
+
+    public Task<Answer> PatchAsync<T>(string path, T body, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
+        SendAsCallerAsync(HttpMethod.Patch, path, body, type, cancellationToken);
 
     /// <summary>Reads what is open to everybody, at any address, without the credential.</summary>
     public async Task<Answer> GetOpenAsync(Uri address, CancellationToken cancellationToken)
@@ -55,6 +59,15 @@ internal sealed class ServiceClient : IDisposable
     }
 
     public Uri At(string path) => new(_connection.Url.AbsoluteUri.TrimEnd('/') + path);
+
+    private async Task<Answer> SendAsCallerAsync<T>(
+        HttpMethod method, string path, T body, JsonTypeInfo<T> type, CancellationToken cancellationToken)
+    {
+        using var content = JsonContent.Create(body, type);
+        // Known before it is sent, so that no chunking is needed.
+        await content.LoadIntoBufferAsync(cancellationToken);
+        return await SendAsCallerAsync(method, path, content, cancellationToken);
+    }
 
     private async Task<Answer> SendAsCallerAsync(HttpMethod method, string path, HttpContent? content, CancellationToken cancellationToken)
     {

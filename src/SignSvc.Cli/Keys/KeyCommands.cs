@@ -10,13 +10,13 @@ internal static class KeyCommands
 {
     private static readonly Argument<string> Key = Parameters.Required("key", "Name or id.");
 
-    public static Command Create() => new("keys", "Keys that sign.")
+    public static Command Create()
     {
-        CreateCreate(),
-        CreateList(),
-        CreateShow(),
-        PublicKeyCommand.Create(),
-    };
+        var command = new Command("keys", "Keys that sign.") { CreateCreate(), CreateList(), CreateShow(), PublicKeyCommand.Create(), KeyUpdateCommand.Create() };
+        foreach (var further in KeyLifecycleCommands.Create().Concat(KeyTimelineCommands.Create()))
+            command.Add(further);
+        return command;
+    }
 
     private static Command CreateCreate()
     {
@@ -32,13 +32,19 @@ internal static class KeyCommands
         var owner = Parameters.Text("--owner", "text", "Who answers for it.");
         var tags = Parameters.Many("--tag", "name=value", "A tag.");
 
-        var command = new Command("create", "Makes a key.") { name, purpose, spec, tier, backend, algorithms, description, owner, tags };
+        var protection = new Option<bool>("--deletion-protection") { Description = "Refuses to be deleted until that is taken back." };
+        var adopt = Parameters.Text("--adopt", "name", "Takes a key into use that exists in the backend, by its name there: a PKCS#11 label or id:<hex>, an ARN or KMS alias.");
+        var rotation = new RotationOptions();
+
+        var command = new Command("create", "Makes a key.") { name, purpose, spec, tier, backend, algorithms, description, owner, tags, protection, adopt };
+        rotation.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var body = new NewKeyBody(
                 parsed.GetRequiredValue(name), parsed.GetRequiredValue(purpose), parsed.GetRequiredValue(spec), parsed.GetValue(tier),
                 parsed.GetValue(backend), parsed.GetValue(algorithms) is { Length: > 0 } names ? names : null,
-                parsed.GetValue(description), parsed.GetValue(owner), ParseTags(parsed.GetValue(tags)));
+                parsed.GetValue(description), parsed.GetValue(owner), ParseTags(parsed.GetValue(tags)),
+                rotation.Read(parsed)?.ForNewKey(), parsed.GetValue(protection) ? true : null, parsed.GetValue(adopt));
             using var service = ServiceClient.Connect(parsed);
             var answer = await service.PostAsync("/v1/keys", body, CliJson.Default.NewKeyBody, cancellationToken);
             await answer.ShowAsync(parsed, CliJson.Default.KeyAnswer, WriteOne, cancellationToken);
@@ -86,7 +92,7 @@ internal static class KeyCommands
         return command;
     }
 
-    private static Dictionary<string, string>? ParseTags(string[]? texts)
+    public static Dictionary<string, string>? ParseTags(string[]? texts)
     {
         if (texts is null or [])
             return null;
@@ -117,7 +123,7 @@ internal static class KeyCommands
 
     private static Cell VersionOf(KeyAnswer key) => Cell.Of(key.Current?.Version.ToString(CultureInfo.InvariantCulture));
 
-    private static void WriteOne(KeyAnswer key)
+    public static void WriteOne(KeyAnswer key)
     {
         Tables.WriteFacts(
             ("name", Cell.Of(key.Name)),
@@ -132,16 +138,26 @@ internal static class KeyCommands
             ("owner", Cell.Of(key.Owner)),
             ("description", Cell.Of(key.Description)),
             ("tags", Cell.Of(string.Join(", ", (key.Tags ?? []).Select(t => $"{t.Key}={t.Value}")))),
+            ("aliases", Cell.Of(string.Join(", ", key.Aliases ?? []))),
+            ("rotation", Cell.Of(key.Rotation?.ToString())),
+            ("deletion", DeletionOf(key)),
             ("created", Cell.Of(key.CreatedAt)));
         Console.Out.WriteLine();
         Tables.Write(
-            ["VERSION", "STATE", "PROTECTION", "CREATED", "KID"],
+            ["VERSION", "STATE", "PROTECTION", "CREATED", "SIGNS FROM", "SIGNS UNTIL", "KID"],
             key.Versions.Select(v => (Cell[])
             [
                 Cell.Of(v.Version.ToString(CultureInfo.InvariantCulture)), Cell.Of(v.State), Cell.OfProtection(v.Protection),
-                Cell.Of(v.CreatedAt), Cell.Of(v.Kid),
+                Cell.Of(v.CreatedAt), Cell.Of(v.SignsFrom), Cell.Of(v.SignsUntil), Cell.Of(v.Kid),
             ]));
         foreach (var warning in key.Warnings ?? [])
             Remarks.Warn(warning);
     }
+
+    private static Cell DeletionOf(KeyAnswer key) => key switch
+    {
+        { DeletesAt: not null } => new($"at {Cell.Of(key.DeletesAt).Text}", Stands: true),
+        { DeletionProtection: true } => Cell.Of("protected"),
+        _ => Cell.Of((string?)null),
+    };
 }

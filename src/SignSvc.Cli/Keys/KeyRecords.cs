@@ -2,18 +2,58 @@ namespace SignSvc.Cli.Keys;
 
 internal sealed record NewKeyBody(
     string Name, string Purpose, string Spec, string? Tier, string? Backend, string[]? Algorithms, string? Description,
-    string? Owner, Dictionary<string, string>? Tags);
+    string? Owner, Dictionary<string, string>? Tags, RotationPolicy? Rotation = null, bool? DeletionProtection = null, string? Adopt = null);
 
-internal sealed record VersionAnswer(int Version, string Kid, string State, string Protection, DateTimeOffset CreatedAt);
+/// <summary>What is null stays as it is; tags and rotation are replaced whole.</summary>
+internal sealed record KeyUpdateBody(
+    string? Description = null, string? Owner = null, Dictionary<string, string>? Tags = null, RotationPolicy? Rotation = null,
+    bool? DeletionProtection = null, int? MinSigningVersion = null, int? MinVerificationVersion = null);
+
+/// <param name="PeriodSeconds">Null: on demand.</param>
+internal sealed record RotationPolicy(long? PeriodSeconds, long? LeadSeconds, long? GraceSeconds)
+{
+    public override string ToString()
+    {
+        var period = PeriodSeconds is { } seconds ? $"every {Durations.Text(seconds)}" : "on demand";
+        var lead = LeadSeconds is { } before ? $", lead {Durations.Text(before)}" : "";
+        return GraceSeconds is { } after ? $"{period}{lead}, grace {Durations.Text(after)}" : period + lead;
+    }
+}
+
+internal sealed record RevokeBody(string Reason);
+
+internal sealed record VersionAnswer(
+    int Version, string Kid, string State, string Protection, DateTimeOffset CreatedAt, DateTimeOffset? SignsFrom = null,
+    DateTimeOffset? SignsUntil = null);
 
 internal sealed record KeyAnswer(
     string Id, string Name, string? Description, string? Owner, string Purpose, string Tier, string Backend,
-    string Protection, string Spec, string[] Algorithms, string State, Dictionary<string, string>? Tags,
-    DateTimeOffset CreatedAt, VersionAnswer[] Versions, string[]? Warnings)
+    string Protection, string Spec, string[] Algorithms, string State, string[]? Aliases, Dictionary<string, string>? Tags,
+    RotationPolicy? Rotation, bool DeletionProtection, DateTimeOffset CreatedAt, DateTimeOffset? DeletesAt,
+    VersionAnswer[] Versions, string[]? Warnings)
 {
     /// <summary>The newest version that signs, else the newest.</summary>
-    public VersionAnswer? Current =>
-        Array.FindLast(Versions, v => string.Equals(v.State, "active", StringComparison.Ordinal)) ?? Versions.LastOrDefault();
+    public VersionAnswer? Current => Active ?? Versions.LastOrDefault();
+
+    public VersionAnswer? Active => Array.FindLast(Versions, v => string.Equals(v.State, "active", StringComparison.Ordinal));
+
+    public bool Is(string state) => string.Equals(State, state, StringComparison.Ordinal);
 }
 
 internal sealed record KeyList(KeyAnswer[] Keys, string? Next);
+
+/// <param name="RemovableAt">From when on nobody needs its public key any more.</param>
+internal sealed record VersionUse(
+    int Version, string Kid, string State, DateTimeOffset CreatedAt, DateTimeOffset? SignsFrom, DateTimeOffset? RetiresAt,
+    DateTimeOffset? SignsUntil, DateTimeOffset? RetiredAt, DateTimeOffset? RevokedAt, string? RevocationReason, long Uses,
+    DateTimeOffset? LastUsedAt, DateTimeOffset? TokensExpireAt, DateTimeOffset? RemovableAt);
+
+internal sealed record VersionUseList(VersionUse[] Versions);
+
+internal sealed record TimelineAnswer(string Key, string State, DateTimeOffset? DeletesAt, VersionUse[] Versions, string[]? Due);
+
+internal sealed record AliasBody(string Key);
+
+internal sealed record AliasAnswer(string Alias, string KeyId, string Key);
+
+internal sealed record AliasList(AliasAnswer[] Aliases);

@@ -48,6 +48,10 @@ internal static class Tables
         Write(table);
     }
 
+    /// <summary>Standard output as a terminal, without colours where the user wants none (https://no-color.org: set and not empty).</summary>
+    public static IAnsiConsole OpenTerminal() =>
+        Open(Console.Out, isPlain: Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 });
+
     private static Text Render(Cell cell) =>
         new(Remarks.Plain(cell.Text), cell.Stands ? new Style(foreground: Color.Yellow) : null);
 
@@ -55,9 +59,7 @@ internal static class Tables
     {
         if (!Console.IsOutputRedirected)
         {
-            // https://no-color.org: set and not empty.
-            var isPlain = Environment.GetEnvironmentVariable("NO_COLOR") is { Length: > 0 };
-            Open(Console.Out, isPlain).Write(table);
+            OpenTerminal().Write(table);
             return;
         }
 

@@ -7,12 +7,15 @@ namespace SignSvc.Cli.Profiles;
 internal sealed record ProfileAnswer(
     string Name, string KeyId, string? Issuer, string[] Audiences, int DefaultLifetimeSeconds, int MaxLifetimeSeconds, string Type);
 
+internal sealed record ProfileBody(
+    string Key, string[] Audiences, int? DefaultLifetimeSeconds, int? MaxLifetimeSeconds, string? Issuer, string? Type);
+
 internal sealed record ProfileList(ProfileAnswer[] Profiles);
 
 /// <summary><c>signsvc profiles</c>: what tokens callers may get.</summary>
 internal static class ProfileCommands
 {
-    public static Command Create() => new("profiles", "Token profiles: what tokens callers may get.") { CreateList(), CreateShow() };
+    public static Command Create() => new("profiles", "Token profiles: what tokens callers may get.") { CreateList(), CreateShow(), CreatePut() };
 
     private static Command CreateList()
     {
@@ -35,6 +38,31 @@ internal static class ProfileCommands
         {
             using var service = ServiceClient.Connect(parsed);
             var answer = await service.GetAsync(ApiPath.Profile(parsed.GetRequiredValue(profile)), cancellationToken);
+            await answer.ShowAsync(parsed, CliJson.Default.ProfileAnswer, WriteOne, cancellationToken);
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Command CreatePut()
+    {
+        var profile = Parameters.Required("profile", "Its name.");
+        var key = new Option<string>("--key") { HelpName = "key", Required = true, Description = "Name or id of the tokens key that signs." };
+        var audiences = new Option<string[]>("--audience") { HelpName = "audience", Required = true, Description = "What may be asked for; * at the end stands for any rest. May be given several times." };
+        var usual = Parameters.Text("--default-lifetime", "time", "How long a token lives: 300, 15m. Default: 300 s.");
+        var longest = Parameters.Text("--max-lifetime", "time", "How long a token may live. Default: 3600 s.");
+        var issuer = Parameters.Text("--issuer", "URL", "Default: the service's public URL.");
+        var type = Parameters.OneOf("--type", "Default: at+jwt.", "at+jwt", "JWT");
+
+        var command = new Command("put", "Makes a token profile, or replaces it whole.") { profile, key, audiences, usual, longest, issuer, type };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            var body = new ProfileBody(
+                parsed.GetRequiredValue(key), parsed.GetRequiredValue(audiences), Durations.Seconds("--default-lifetime", parsed.GetValue(usual)),
+                Durations.Seconds("--max-lifetime", parsed.GetValue(longest)), parsed.GetValue(issuer), parsed.GetValue(type));
+            using var service = ServiceClient.Connect(parsed);
+            var answer = await service.PutAsync(
+                ApiPath.Profile(parsed.GetRequiredValue(profile)), body, CliJson.Default.ProfileBody, cancellationToken);
             await answer.ShowAsync(parsed, CliJson.Default.ProfileAnswer, WriteOne, cancellationToken);
             return ExitCode.Ok;
         });

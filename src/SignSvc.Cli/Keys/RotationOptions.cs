@@ -1,0 +1,63 @@
+using System.CommandLine;
+
+namespace SignSvc.Cli.Keys;
+
+/// <summary><c>--rotation-period</c>, <c>--lead</c>, <c>--grace</c>.</summary>
+internal sealed class RotationOptions
+{
+    public const string Never = "never";
+
+    private readonly Option<string?> _period = Parameters.Text(
+        "--rotation-period", "time", "How long one version signs: 30d, 12h; never: it is rotated on demand alone.");
+
+    private readonly Option<string?> _lead = Parameters.Text(
+        "--lead", "time", "How long a version's public key is served before it signs: 24h; 0s: not at all.");
+
+    private readonly Option<string?> _grace = Parameters.Text(
+        "--grace", "time", "How long a version may sign on where its successor is not ready.");
+
+    public void AddTo(Command command)
+    {
+        command.Add(_period);
+        command.Add(_lead);
+        command.Add(_grace);
+    }
+
+    /// <summary>Null: none of them was given.</summary>
+    public RotationWish? Read(ParseResult parsed)
+    {
+        var (period, lead, grace) = (parsed.GetValue(_period), parsed.GetValue(_lead), parsed.GetValue(_grace));
+        if (period is null && lead is null && grace is null)
+            return null;
+        var isNever = string.Equals(period, Never, StringComparison.Ordinal);
+        return new RotationWish(
+            isNever ? null : Durations.Seconds("--rotation-period", period), isNever, SecondsOrZero("--lead", lead), SecondsOrZero("--grace", grace));
+    }
+
+    private static long? SecondsOrZero(string option, string? text) => text is "0" or "0s" ? 0 : Durations.Seconds(option, text);
+}
+
+/// <summary>What is wanted of a rotation policy; what is null was not spoken of.</summary>
+/// <param name="IsNever">No period: on demand alone.</param>
+internal sealed record RotationWish(long? Period, bool IsNever, long? Lead, long? Grace)
+{
+    /// <summary>For a key that is made: the service chooses what is null.</summary>
+    public RotationPolicy ForNewKey() => new(Period, Lead, Grace);
+
+    /// <summary>
+    /// The whole policy for a key that has one. A lead and a grace that were not spoken of stay, unless the period
+    /// changes: then the service chooses them anew, because they depend on it.
+    /// </summary>
+    public RotationPolicy Over(RotationPolicy? current)
+    {
+        var period = IsNever ? null : Period ?? current?.PeriodSeconds;
+        var stays = period == current?.PeriodSeconds;
+        return new RotationPolicy(period, Lead ?? (stays ? current?.LeadSeconds : null), Grace ?? (stays ? current?.GraceSeconds : null));
+    }
+
+    public bool IsMetBy(RotationPolicy? current) =>
+        (!IsNever || current?.PeriodSeconds is null)
+        && (Period is null || Period == current?.PeriodSeconds)
+        && (Lead is null || Lead == current?.LeadSeconds)
+        && (Grace is null || Grace == current?.GraceSeconds);
+}
