@@ -28,7 +28,7 @@ public sealed class InteropTests
     [InlineData("rsa:2048", "RSA_2048", "aa04")]
     public async Task A_key_that_pkcs11_tool_made_is_adopted_by_id_and_by_label(string type, string spec, string id)
     {
-        using var backend = new Pkcs11Backend(await SoftHsm.OptionsAsync("interop"), TimeProvider.System);
+        using var backend = await OpenAsync();
         await ToolAsync("--keypairgen", "--key-type", type, "--id", id, "--label", $"made outside {id}", "--usage-sign");
         var request = new KeyPairRequest("adopted", 1, "adopted", KeySpec.Parse(spec), KeyPurpose.Artifacts);
 
@@ -52,7 +52,7 @@ public sealed class InteropTests
     {
         var rsa = SigningAlgorithm.Parse(algorithmName).Family == KeyFamily.Rsa;
         var algorithm = SigningAlgorithm.Parse(algorithmName);
-        using var backend = new Pkcs11Backend(await SoftHsm.OptionsAsync("interop"), TimeProvider.System);
+        using var backend = await OpenAsync();
         var pair = await CreateAsync(backend, KeySpec.All.First(s => s.CanSignWith(algorithm)));
         var digest = RandomNumberGenerator.GetBytes(algorithm.DigestLength);
         var folder = Directory.CreateTempSubdirectory("signsvc-interop-").FullName;
@@ -73,7 +73,7 @@ public sealed class InteropTests
     public async Task A_key_that_we_made_signs_for_openssl_with_its_pkcs11_engine()
     {
         Programs.RequireFile(InstallEngine, Engines);
-        using var backend = new Pkcs11Backend(await SoftHsm.OptionsAsync("interop"), TimeProvider.System);
+        using var backend = await OpenAsync();
         var pair = await CreateAsync(backend, KeySpec.P256);
         var folder = Directory.CreateTempSubdirectory("signsvc-interop-").FullName;
         var configuration = Path.Combine(folder, "openssl.cnf");
@@ -99,7 +99,7 @@ public sealed class InteropTests
     [Fact]
     public async Task A_key_we_made_is_labelled_and_keeps_its_attributes()
     {
-        using var backend = new Pkcs11Backend(await SoftHsm.OptionsAsync("interop"), TimeProvider.System);
+        using var backend = await OpenAsync();
         var pair = await backend.CreateAsync(new KeyPairRequest("k-77", 3, "release", KeySpec.P256, KeyPurpose.Artifacts), Cancel);
         Assert.Equal("id:" + Convert.ToHexStringLower(SHA256.HashData(pair.PublicKey.Spki.Span)[..20]), pair.Handle);
         Assert.Equal(Protection.Hsm, pair.Protection);
@@ -112,7 +112,7 @@ public sealed class InteropTests
     [Fact]
     public async Task A_key_whose_attributes_do_not_hold_counts_as_software()
     {
-        using var backend = new Pkcs11Backend(await SoftHsm.OptionsAsync("interop"), TimeProvider.System);
+        using var backend = await OpenAsync();
         var id = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4));
         await ToolAsync("--keypairgen", "--key-type", "EC:prime256v1", "--id", id, "--usage-sign", "--extractable");
         var adopted = await backend.AdoptAsync(FaultyToken.Request, $"id:{id}", Cancel);
@@ -123,7 +123,7 @@ public sealed class InteropTests
     public async Task A_key_from_outside_or_on_a_token_that_is_no_hardware_counts_as_software()
     {
         using var outside = ECDsa.Create(KeySpec.P256.Curve);
-        using var backend = new Pkcs11Backend(await SoftHsm.OptionsAsync("interop"), TimeProvider.System);
+        using var backend = await OpenAsync();
         Assert.Equal(Protection.Software, (await backend.ImportAsync(FaultyToken.Request, outside.ExportPkcs8PrivateKey(), Cancel)).Protection);
 
         var options = await SoftHsm.OptionsAsync("interop");
@@ -136,8 +136,7 @@ public sealed class InteropTests
     [Fact]
     public async Task A_key_that_must_not_sign_or_shows_a_foreign_public_key_is_not_adopted()
     {
-        using var backend = new Pkcs11Backend(await SoftHsm.OptionsAsync("interop"), TimeProvider.System);
-        await backend.ConnectAsync(Cancel);
+        using var backend = await OpenAsync();
         MakeKeyThatMustNotSign([0xbb, 0x01]);
         var decrypts = await Assert.ThrowsAsync<SigningException>(() => backend.AdoptAsync(FaultyToken.Request, "id:bb01", Cancel));
         Assert.Equal(SigningFault.InvalidRequest, decrypts.Fault);
@@ -151,6 +150,17 @@ public sealed class InteropTests
         var foreign = await Assert.ThrowsAsync<SigningException>(() => backend.AdoptAsync(FaultyToken.Request, "id:bb02", Cancel));
         Assert.Equal(SigningFault.InvalidRequest, foreign.Fault);
         Assert.Contains("another key's", foreign.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>
+    /// Connected before another program looks: SoftHSM2 rewrites the token's file at a login, and whoever reads it at that
+    /// moment sees no token.
+    /// </summary>
+    private static async Task<Pkcs11Backend> OpenAsync()
+    {
+        var backend = new Pkcs11Backend(await SoftHsm.OptionsAsync("interop"), TimeProvider.System);
+        await backend.ConnectAsync(Cancel);
+        return backend;
     }
 
     /// <summary>pkcs11-tool leaves CKA_SIGN to the token, and SoftHSM2 sets it.</summary>

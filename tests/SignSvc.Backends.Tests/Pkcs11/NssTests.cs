@@ -20,6 +20,10 @@ internal static class Nss
             ModulePath = module,
             InitializationParameters = $"configdir='sql:{folder}' certPrefix='' keyPrefix='' secmod='secmod.db' flags= ",
             TrustAsHardware = true,
+
+            // NSS decrypts the key from its database (10,000 rounds of PBKDF2) under one lock: on a busy machine the last of
+            // many callers at once waits for seconds.
+            OperationDeadlineMilliseconds = 30_000,
         };
         options.Tokens.Add(new Pkcs11TokenOptions { Label = "NSS Certificate DB", PinFile = Path.Combine(folder, "pin") });
         return options;
