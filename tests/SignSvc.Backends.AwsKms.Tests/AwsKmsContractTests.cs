@@ -32,7 +32,12 @@ public sealed class AwsKmsContractTests(AwsKmsContractTests.Account account) : K
             Backend = Open();
         }
 
-        internal AwsKmsBackend Open() => _kms.Open(o => o.WrappingKey = "alias/signsvc-wrapping");
+        internal AwsKmsBackend Open() => _kms.Open(o =>
+        {
+            o.WrappingKey = "alias/signsvc-wrapping";
+            // The emulator makes RSA-4096 keys with this machine's processor.
+            o.CallTimeoutMilliseconds = 120_000;
+        });
 
         public async ValueTask DisposeAsync()
         {

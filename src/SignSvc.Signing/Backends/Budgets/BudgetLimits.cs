@@ -6,8 +6,8 @@ public sealed record BudgetLimits
     /// <summary>The backend's quota in calls per second; null: none, only calls in flight are bounded. Set above the real quota, it is found by throttling; set below, capacity is left unused.</summary>
     public double? PerSecond { get; init; }
 
-    /// <summary>Calls that may leave at once after a pause, in time's worth of the rate. It evens out late timers.</summary>
-    public TimeSpan Burst { get; init; } = TimeSpan.FromMilliseconds(250);
+    /// <summary>Calls that may leave at once after a pause, in time's worth of the rate. It evens out late timers; below the second's worth that a backend's own bucket is likely to hold.</summary>
+    public TimeSpan Burst { get; init; } = TimeSpan.FromMilliseconds(500);
 
     /// <summary>What a throttle leaves of the rate.</summary>
     public double DecreaseFactor { get; init; } = 0.75;
