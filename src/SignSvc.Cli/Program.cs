@@ -4,6 +4,7 @@ using SignSvc.Cli.Audit;
 using SignSvc.Cli.Completion;
 using SignSvc.Cli.Credentials;
 using SignSvc.Cli.Declared;
+using SignSvc.Cli.Hsm;
 using SignSvc.Cli.Keys;
 using SignSvc.Cli.Login;
 using SignSvc.Cli.Profiles;
@@ -30,6 +31,7 @@ var root = new RootCommand($"SignSvc at the command line.\n\n{ExitCode.Descripti
     ProfileCommands.Create(),
     AuditCommands.Create(time),
     CredentialCommands.Create(time),
+    HsmCommands.Create(),
     CompletionCommand.Create(),
 };
 return await CommandLineEdge.RunAsync(root, args);

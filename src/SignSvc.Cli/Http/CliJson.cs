@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using SignSvc.Cli.Audit;
 using SignSvc.Cli.Credentials;
 using SignSvc.Cli.Declared;
+using SignSvc.Cli.Hsm;
 using SignSvc.Cli.Keys;
 using SignSvc.Cli.Login;
 using SignSvc.Cli.Profiles;
@@ -49,5 +50,9 @@ namespace SignSvc.Cli.Http;
 [JsonSerializable(typeof(NewCredentialBody))]
 [JsonSerializable(typeof(CredentialAnswer))]
 [JsonSerializable(typeof(CredentialList))]
+[JsonSerializable(typeof(HsmSlots))]
+[JsonSerializable(typeof(HsmMechanisms))]
+[JsonSerializable(typeof(HsmKeys))]
+[JsonSerializable(typeof(HsmCheck))]
 [JsonSerializable(typeof(string))]
 internal sealed partial class CliJson : JsonSerializerContext;

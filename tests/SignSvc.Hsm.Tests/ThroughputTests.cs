@@ -1,0 +1,97 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net.Http.Headers;
+using SignSvc.Signing.Keys;
+
+namespace SignSvc.Hsm.Tests;
+
+/// <summary>
+/// The service over HTTP against a program that does nothing but sign with the same module and key, in turn and with as
+/// many callers as sessions. Explicit, since it prints figures and its figures need a quiet machine; the service and its
+/// callers share the processors with the module's own work, which on SoftHSM2 is all the work there is:
+/// <c>dotnet run --project tests/SignSvc.Hsm.Tests -c Release -- -explicit only -class '*ThroughputTests'</c>.
+/// </summary>
+public sealed class ThroughputTests(ITestOutputHelper output)
+{
+    private const int Rounds = 3;
+    private static readonly TimeSpan Turn = TimeSpan.FromSeconds(1);
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Theory(Explicit = true)]
+    [InlineData("ECC_NIST_P256")]
+    [InlineData("RSA_2048")]
+    [InlineData("RSA_3072")]
+    public async Task The_service_against_the_module(string specName)
+    {
+        var spec = KeySpec.Parse(specName);
+        await using var tokens = await HsmTokens.MakeAsync("load");
+        var rawSign = await tokens.BuildRawSignAsync();
+        foreach (var sessions in new[] { 1, 8, 32 })
+        {
+            var limit = sessions.ToString(CultureInfo.InvariantCulture);
+            await using var service = await ServiceProcess.StartAsync(tokens.Service(("Backends__Pkcs11__Tokens__0__SessionLimit", limit)));
+            await service.CreateAsync("load", spec);
+            var id = await service.CkaIdAsync("load");
+            var body = $$"""{"digest":"{{Convert.ToBase64String(new byte[32])}}","algorithm":"{{spec.Algorithms[0].Name}}"}""";
+            var raw = new List<Figures>();
+            var served = new List<Figures>();
+            // The first round warms up.
+            for (var round = 0; round <= Rounds; round++)
+            {
+                raw.Add(await RawAsync(tokens, rawSign, id, spec, limit));
+                served.Add(await ServedAsync(service, System.Text.Encoding.UTF8.GetBytes(body), sessions));
+            }
+
+            var (module, ours) = (Median(raw[1..]), Median(served[1..]));
+            var load = (await File.ReadAllTextAsync("/proc/loadavg", Cancel)).Split(' ')[0];
+            var line = string.Create(
+                CultureInfo.InvariantCulture,
+                $"{specName,-13} {sessions,2} sessions: module {module} | service {ours} | rate {ours.Rate / module.Rate:P0}, p50 {(ours.P50 - module.P50) / 1000:+0.00;-0.00} ms | load {load}");
+            output.WriteLine(line);
+            await Console.Error.WriteLineAsync(line);
+        }
+    }
+
+    private static async Task<Figures> RawAsync(HsmTokens tokens, string rawSign, string id, KeySpec spec, string threads)
+    {
+        var kind = spec.Family == KeyFamily.Rsa ? "rsa" : "ecdsa";
+        var printed = await tokens.RunAsync("", rawSign, HsmTokens.Module, "load", id, kind, threads, "1");
+        var figures = printed.Split(' ').Select(f => double.Parse(f, CultureInfo.InvariantCulture)).ToArray();
+        return new(figures[0], figures[1]);
+    }
+
+    private static async Task<Figures> ServedAsync(ServiceProcess service, byte[] body, int callers)
+    {
+        var client = service.Client;
+        var times = await Task.WhenAll(Enumerable.Range(0, callers).Select(_ => Task.Run(async () =>
+        {
+            var mine = new List<double>();
+            var start = Stopwatch.GetTimestamp();
+            for (var before = start; Stopwatch.GetElapsedTime(start) < Turn;)
+            {
+                using var content = new ByteArrayContent(body);
+                content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+                using var answer = await client.PostAsync("/v1/keys/load/sign", content, Cancel);
+                Assert.True(answer.IsSuccessStatusCode, $"{answer.StatusCode}");
+                var after = Stopwatch.GetTimestamp();
+                mine.Add(Stopwatch.GetElapsedTime(before, after).TotalMicroseconds);
+                before = after;
+            }
+
+            return mine;
+        }, Cancel)));
+        var all = times.SelectMany(t => t).Order().ToList();
+        return new(all.Count / Turn.TotalSeconds, all[all.Count / 2]);
+    }
+
+    private static Figures Median(List<Figures> rounds) => new(
+        rounds.Select(r => r.Rate).Order().ElementAt(rounds.Count / 2), rounds.Select(r => r.P50).Order().ElementAt(rounds.Count / 2));
+
+    /// <param name="Rate">Signatures a second.</param>
+    /// <param name="P50">Median latency in microseconds.</param>
+    private sealed record Figures(double Rate, double P50)
+    {
+        public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Rate,6:0}/s p50 {P50 / 1000,6:0.00} ms");
+    }
+}
