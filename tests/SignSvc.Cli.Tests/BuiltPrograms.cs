@@ -5,6 +5,9 @@ internal static class BuiltPrograms
 {
     private static readonly DirectoryInfo Framework = new(AppContext.BaseDirectory.TrimEnd('/'));
 
+    /// <summary>Of the repository.</summary>
+    public static string Root => Framework.Parent!.Parent!.Parent!.Parent!.Parent!.FullName;
+
     public static string Service => Find("SignSvc", "SignSvc.dll");
 
     public static string Cli => Find("SignSvc.Cli", "signsvc.dll");
@@ -12,10 +15,9 @@ internal static class BuiltPrograms
     private static string Find(string project, string file)
     {
         var configuration = Framework.Parent!;
-        var root = configuration.Parent!.Parent!.Parent!.Parent!.FullName;
-        var path = Path.Combine(root, "src", project, "bin", configuration.Name, Framework.Name, file);
+        var path = Path.Combine(Root, "src", project, "bin", configuration.Name, Framework.Name, file);
         return File.Exists(path)
             ? path
-            : throw new FileNotFoundException($"{path} is missing. Run: dotnet build {root}/tests/SignSvc.Cli.Tests -c {configuration.Name}");
+            : throw new FileNotFoundException($"{path} is missing. Run: dotnet build {Root}/tests/SignSvc.Cli.Tests -c {configuration.Name}");
     }
 }

@@ -48,9 +48,20 @@ public sealed class CommandLine : IDisposable
 
     public Task<Run> RunAsync(params string[] arguments) => RunAsync(input: null, arguments);
 
-    public async Task<Run> RunAsync(byte[]? input, params string[] arguments)
+    /// <summary>At a terminal (by script(1), of bsdutils): what it prints on either output comes back as one.</summary>
+    public Task<Run> RunAtTerminalAsync(string typed, params string[] arguments)
     {
-        using var process = Start(arguments);
+        if (!File.Exists("/usr/bin/script"))
+            throw new FileNotFoundException("script is missing. Run: apt-get install bsdutils");
+        var line = string.Join(' ', arguments.Prepend(BuiltPrograms.Cli).Prepend("dotnet").Select(a => $"'{a}'"));
+        return RunAsync(Start("/usr/bin/script", ["-qec", line, "/dev/null"]), Encoding.UTF8.GetBytes(typed));
+    }
+
+    public Task<Run> RunAsync(byte[]? input, params string[] arguments) => RunAsync(Start(arguments), input);
+
+    private static async Task<Run> RunAsync(Process started, byte[]? input)
+    {
+        using var process = started;
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         timeout.CancelAfter(RunTimeout);
         var output = new MemoryStream();
@@ -81,9 +92,11 @@ public sealed class CommandLine : IDisposable
     }
 
     /// <summary>For a test that meets it while it runs.</summary>
-    public Process Start(params string[] arguments)
+    public Process Start(params string[] arguments) => Start("dotnet", [BuiltPrograms.Cli, .. arguments]);
+
+    private Process Start(string program, IEnumerable<string> arguments)
     {
-        var start = new ProcessStartInfo("dotnet", [BuiltPrograms.Cli, .. arguments])
+        var start = new ProcessStartInfo(program, arguments)
         {
             UseShellExecute = false,
             RedirectStandardInput = true,

@@ -157,8 +157,14 @@ public sealed class FailureTests(ServiceProcess service) : IDisposable
         var script = (await _signsvc.RunAsync("completion", "bash")).Ended(0).Text;
 
         Assert.Equal(["keys"], await CompleteAsync("signsvc ke"));
-        Assert.Equal(["create", "list", "public-key", "show"], (await CompleteAsync("signsvc keys ")).Where(w => w[0] is >= 'a' and <= 'z'), StringComparer.Ordinal);
-        Assert.Equal(["json", "table"], (await CompleteAsync("signsvc keys list --output ")).Where(w => w[0] is >= 'a' and <= 'z'), StringComparer.Ordinal);
+        Assert.Equal(
+            [
+                "cancel-deletion", "create", "delete", "disable", "enable", "list", "public-key", "revoke-version", "rotate", "show", "timeline",
+                "update", "versions",
+            ],
+            (await CompleteAsync("signsvc keys ")).Where(w => w[0] is >= 'a' and <= 'z'),
+            StringComparer.Ordinal);
+        Assert.Equal(["json", "table", "yaml"], (await CompleteAsync("signsvc keys list --output ")).Where(w => w[0] is >= 'a' and <= 'z'), StringComparer.Ordinal);
 
         async Task<string[]> CompleteAsync(string line)
         {

@@ -8,19 +8,27 @@ internal sealed record Difference(string Member, string From, string To, bool Is
 
 internal enum PlanAction
 {
+    [JsonStringEnumMemberName("none")]
     None,
+    [JsonStringEnumMemberName("create")]
     Create,
+    [JsonStringEnumMemberName("change")]
     Change,
 
     /// <summary>It cannot be done: nothing is applied until the manifest is another.</summary>
+    [JsonStringEnumMemberName("refused")]
     Refused,
 
     /// <summary>No longer declared, and left alone.</summary>
+    [JsonStringEnumMemberName("undeclared")]
     Undeclared,
+    [JsonStringEnumMemberName("delete")]
     Delete,
+    [JsonStringEnumMemberName("disable")]
     Disable,
 
     /// <summary>No longer declared: it stays as it is, and no longer belongs to the set.</summary>
+    [JsonStringEnumMemberName("release")]
     Release,
 }
 

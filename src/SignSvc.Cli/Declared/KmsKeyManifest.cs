@@ -25,7 +25,7 @@ internal static class KmsKeyManifest
 
     public static DeclaredKey Read(Members document, IReadOnlyCollection<string> ignored)
     {
-        var (name, space, annotations) = ManifestHead.ReadMetadata(document);
+        var (name, space, annotations) = ManifestHead.ReadMetadata(document, BackendAnnotation);
         var spec = document.RequiredMap("spec");
         document.End();
 

@@ -7,8 +7,9 @@ internal static class ManifestHead
 {
     private const int MaxLabels = 100;
 
-    /// <summary>Labels are Kubernetes' own and mean nothing here; of annotations those that begin with <see cref="ManagedTags.Prefix"/> do.</summary>
-    public static (string Name, string? Namespace, Dictionary<string, string> Annotations) ReadMetadata(Members document)
+    /// <summary>Labels are Kubernetes' own and mean nothing here; of annotations one that begins with <see cref="ManagedTags.Prefix"/> may.</summary>
+    public static (string Name, string? Namespace, Dictionary<string, string> Annotations) ReadMetadata(
+        Members document, string? ourAnnotation)
     {
         document.Text("apiVersion");
         document.Text("kind");
@@ -20,6 +21,8 @@ internal static class ManifestHead
         metadata.TextMap("labels", MaxLabels);
         var annotations = metadata.TextMap("annotations", MaxLabels);
         metadata.End();
+        if (annotations?.Keys.FirstOrDefault(a => ManagedTags.IsOurs(a) && !string.Equals(a, ourAnnotation, StringComparison.Ordinal)) is { } unknown)
+            throw metadata.Place.Refuse($"The annotation {unknown} means nothing here{(ourAnnotation is null ? "" : $"; known is {ourAnnotation}")}.");
         return (name, space, annotations ?? []);
     }
 

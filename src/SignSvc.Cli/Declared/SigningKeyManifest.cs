@@ -11,7 +11,7 @@ internal static class SigningKeyManifest
 
     public static DeclaredKey Read(Members document)
     {
-        var (name, space, _) = ManifestHead.ReadMetadata(document);
+        var (name, space, _) = ManifestHead.ReadMetadata(document, ourAnnotation: null);
         var spec = document.RequiredMap("spec");
         document.End();
 
