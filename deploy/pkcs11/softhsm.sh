@@ -31,7 +31,7 @@ fi
 
 cat <<SETTINGS
 export SOFTHSM2_CONF=$folder/softhsm2.conf
-export SignSvc__Pkcs11__ModulePath=$module
-export SignSvc__Pkcs11__Tokens__0__Label=$label
-export SignSvc__Pkcs11__Tokens__0__PinFile=$folder/pin
+export SignSvc__Backends__Pkcs11__ModulePath=$module
+export SignSvc__Backends__Pkcs11__Tokens__0__Label=$label
+export SignSvc__Backends__Pkcs11__Tokens__0__PinFile=$folder/pin
 SETTINGS

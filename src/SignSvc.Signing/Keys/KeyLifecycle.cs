@@ -35,6 +35,7 @@ public sealed class KeyLifecycle(
             if (request.Origin == KeyOrigin.Generated)
             {
                 var pair = await MakePairAsync(backend, request, keyId, cancellationToken);
+                RefuseSoftware(request, pair.Protection);
                 key = key with { Versions = [FirstVersion(key, pair, request.Adopt is null ? KeyOrigin.Generated : KeyOrigin.Adopted, now)] };
             }
 
@@ -103,16 +104,21 @@ public sealed class KeyLifecycle(
                 $"There is no such backend; configured are {string.Join(", ", backends.Names)}.");
         }
 
-        if (rules.RequireHardware && request.Tier == KeyTier.Assured && backend.Protection == Protection.Software)
+        RefuseSoftware(request, backend.Protection);
+        if (request.Origin == KeyOrigin.Imported && backend is not IImportsKeys)
+            throw new SigningException(SigningFault.Unsupported, $"The backend {request.Backend} takes no keys from outside.");
+        return backend;
+    }
+
+    /// <summary>Asked of the backend before a pair is made, and of the pair: only the pair knows what is true of it.</summary>
+    private void RefuseSoftware(NewKey request, Protection protection)
+    {
+        if (rules.RequireHardware && request.Tier == KeyTier.Assured && protection == Protection.Software)
         {
             throw new SigningException(
                 SigningFault.HardwareRequired,
                 $"The backend {request.Backend} keeps keys in software, and this service demands hardware for the assured tier.");
         }
-
-        if (request.Origin == KeyOrigin.Imported && backend is not IImportsKeys)
-            throw new SigningException(SigningFault.Unsupported, $"The backend {request.Backend} takes no keys from outside.");
-        return backend;
     }
 
     private static Task<BackendKeyPair> MakePairAsync(

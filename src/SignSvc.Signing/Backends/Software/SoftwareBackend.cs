@@ -1,3 +1,4 @@
+using System.Buffers.Text;
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using SignSvc.Signing.Keys;
@@ -11,7 +12,7 @@ namespace SignSvc.Signing.Backends.Software;
 /// </summary>
 public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IKeyBackend, IImportsKeys, IDestroysKeys, IDisposable
 {
-    /// <summary>By kid: two pairs may have been made for one version, of which one is destroyed again.</summary>
+    /// <summary>By handle: what signs is exactly what is stored, and of two pairs made for one version each has its own.</summary>
     private readonly ConcurrentDictionary<string, Task<AsymmetricAlgorithm>> _open = new(StringComparer.Ordinal);
 
     public string Name => name;
@@ -20,6 +21,7 @@ public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IKeyBack
 
     public async Task<BackendKeyPair> CreateAsync(KeyPairRequest request, CancellationToken cancellationToken)
     {
+        cancellationToken.ThrowIfCancellationRequested();
         using AsymmetricAlgorithm key = request.Spec.Family == KeyFamily.Ecc
             ? ECDsa.Create(request.Spec.Curve)
             : RSA.Create(request.Spec.Bits);
@@ -36,9 +38,13 @@ public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IKeyBack
     public ValueTask<BackendSignature> SignAsync(
         KeyVersion version, SigningAlgorithm algorithm, ReadOnlyMemory<byte> digest, CancellationToken cancellationToken)
     {
-        if (digest.Length != algorithm.DigestLength || !version.PublicKey.Spec.CanSignWith(algorithm))
-            throw new SigningException(SigningFault.AlgorithmMismatch, $"{algorithm} does not fit this key or digest.");
-        var opening = _open.TryGetValue(version.Kid, out var known) ? known : OpenOnce(version);
+        if (digest.Length != algorithm.DigestLength)
+            throw new SigningException(SigningFault.InvalidDigest, $"{algorithm} signs digests of {algorithm.DigestLength} bytes.");
+        if (!version.PublicKey.Spec.CanSignWith(algorithm))
+            throw new SigningException(SigningFault.AlgorithmMismatch, $"A key of spec {version.PublicKey.Spec} does not sign with {algorithm}.");
+        cancellationToken.ThrowIfCancellationRequested();
+        var handle = HandleOf(version);
+        var opening = _open.TryGetValue(handle, out var known) ? known : OpenOnce(version);
         if (opening.IsFaulted)
             opening = OpenOnce(version);
         return opening.IsCompletedSuccessfully
@@ -61,7 +67,7 @@ public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IKeyBack
     /// <summary>Lets go of the key; OpenSSL zeroes its private number as it frees it.</summary>
     public void Forget(KeyVersion version)
     {
-        if (_open.TryRemove(version.Kid, out var opening) && opening.IsCompletedSuccessfully)
+        if (version.Handle is { } handle && _open.TryRemove(handle, out var opening) && opening.IsCompletedSuccessfully)
             opening.GetAwaiter().GetResult().Dispose();
     }
 
@@ -96,18 +102,22 @@ public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IKeyBack
     /// key; one of the two is kept, the other is left to its finalizer.
     /// </summary>
     private Task<AsymmetricAlgorithm> OpenOnce(KeyVersion version) => _open.AddOrUpdate(
-        version.Kid,
+        HandleOf(version),
         _ => OpenAsync(version),
         (_, known) => known.IsFaulted ? OpenAsync(version) : known);
 
+    private static string HandleOf(KeyVersion version) =>
+        version.Handle ?? throw new SigningException(SigningFault.KeyNotUsable, "The private key was destroyed.");
+
     private async Task<AsymmetricAlgorithm> OpenAsync(KeyVersion version)
     {
-        var parts = version.Handle?.Split(':') ?? throw new SigningException(
-            SigningFault.KeyNotUsable, "The private key was destroyed.");
+        var parts = HandleOf(version).Split(':');
+        if (parts is not ["tokens" or "artifacts", var wrapped] || !Base64.IsValid(wrapped))
+            throw new SigningException(SigningFault.BackendFailed, "A handle of the software backend is damaged.");
         var purpose = parts[0] is "tokens" ? KeyPurpose.Tokens : KeyPurpose.Artifacts;
         // Not the caller's cancellation: whoever else waits for this key shall have it.
         var pkcs8 = await wrapping.UnwrapAsync(
-            Convert.FromBase64String(parts[^1]), new WrappingContext(version.KeyId, version.Number, purpose), CancellationToken.None);
+            Convert.FromBase64String(wrapped), new WrappingContext(version.KeyId, version.Number, purpose), CancellationToken.None);
         try
         {
             return Open(pkcs8, version.PublicKey.Spec);
