@@ -101,7 +101,11 @@ public sealed class ApiTests(GrpcServer server)
         var claims = new Struct { Fields = { ["env"] = Value.ForString("prod"), ["n"] = Value.ForNumber(7), ["deep"] = Value.ForList(Value.ForBool(true), Value.ForNull()) } };
         var issued = await server.Admin.CallAsync<IssueResponse>($"{Tokens}/Issue", new IssueRequest
         {
-            Profile = "default", Subject = "build-42", Audiences = { "api://deploy", "api://x" }, LifetimeSeconds = 300, Claims = claims,
+            Profile = "default",
+            Subject = "build-42",
+            Audiences = { "api://deploy", "api://x" },
+            LifetimeSeconds = 300,
+            Claims = claims,
         });
         var payload = System.Text.Encoding.UTF8.GetString(System.Buffers.Text.Base64Url.DecodeFromChars(issued.Token.Split('.')[1]));
         Assert.Contains("\"aud\":[\"api://deploy\",\"api://x\"]", payload, StringComparison.Ordinal);
@@ -133,15 +137,25 @@ public sealed class ApiTests(GrpcServer server)
     {
         var made = (await server.Admin.CallAsync<CreateKeyResponse>($"{Keys}/CreateKey", new CreateKeyRequest
         {
-            Name = "lifecycle", Purpose = KeyPurpose.Artifacts, Tier = KeyTier.Assured, Spec = "RSA_3072", Algorithms = { "PS256", "RS256" },
-            Owner = "team-a", Description = "for a test", Tags = { ["team"] = "a", ["env"] = "test" }, DeletionProtection = true,
+            Name = "lifecycle",
+            Purpose = KeyPurpose.Artifacts,
+            Tier = KeyTier.Assured,
+            Spec = "RSA_3072",
+            Algorithms = { "PS256", "RS256" },
+            Owner = "team-a",
+            Description = "for a test",
+            Tags = { ["team"] = "a", ["env"] = "test" },
+            DeletionProtection = true,
         })).Key;
         Assert.Equal(["PS256", "RS256"], made.Algorithms);
         Assert.Equal(VersionState.Active, Assert.Single(made.Versions).State);
 
         var updated = (await server.Admin.CallAsync<UpdateKeyResponse>($"{Keys}/UpdateKey", new UpdateKeyRequest
         {
-            Key = "lifecycle", Owner = "team-b", DeletionProtection = false, RotationPeriod = Duration.FromTimeSpan(TimeSpan.FromDays(10)),
+            Key = "lifecycle",
+            Owner = "team-b",
+            DeletionProtection = false,
+            RotationPeriod = Duration.FromTimeSpan(TimeSpan.FromDays(10)),
         })).Key;
         Assert.Equal(("team-b", "for a test", false), (updated.Owner, updated.Description, updated.DeletionProtection));
         Assert.Equal(TimeSpan.FromDays(10), updated.RotationPeriod.ToTimeSpan());

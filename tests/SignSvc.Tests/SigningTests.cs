@@ -162,7 +162,7 @@ public sealed class SigningTests(RunningService service)
         }
 
         var names = new List<string>();
-        for (string? after = null, query = $"tag=group={tag}&limit=2&purpose=artifacts&tier=assured&state=enabled&prefix=listed";;)
+        for (string? after = null, query = $"tag=group={tag}&limit=2&purpose=artifacts&tier=assured&state=enabled&prefix=listed"; ;)
         {
             var page = await _admin.MustGetAsync($"/v1/keys?{query}{(after is null ? "" : $"&after={after}")}");
             names.AddRange(page.Json.GetProperty("keys").EnumerateArray().Select(k => k.GetProperty("name").GetString()!));

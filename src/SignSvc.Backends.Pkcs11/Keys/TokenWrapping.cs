@@ -105,7 +105,9 @@ internal static unsafe class TokenWrapping
             var parameters = GcmParameters(pIv, pAssociated, associated.Length);
             var mechanism = new CK_MECHANISM
             {
-                mechanism = CKM_AES_GCM, pParameter = &parameters, ulParameterLen = (nuint)sizeof(CK_GCM_PARAMS),
+                mechanism = CKM_AES_GCM,
+                pParameter = &parameters,
+                ulParameterLen = (nuint)sizeof(CK_GCM_PARAMS),
             };
             var sealedSecret = session.Encrypt(&mechanism, key, secret, secret.Length + TagLength);
             // Some HSMs draw the IV themselves and write it over ours, which is therefore read after the call.
@@ -124,7 +126,9 @@ internal static unsafe class TokenWrapping
             var parameters = GcmParameters(pIv, pAssociated, associated.Length);
             var mechanism = new CK_MECHANISM
             {
-                mechanism = CKM_AES_GCM, pParameter = &parameters, ulParameterLen = (nuint)sizeof(CK_GCM_PARAMS),
+                mechanism = CKM_AES_GCM,
+                pParameter = &parameters,
+                ulParameterLen = (nuint)sizeof(CK_GCM_PARAMS),
             };
             try
             {

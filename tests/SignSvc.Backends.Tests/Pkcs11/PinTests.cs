@@ -69,7 +69,11 @@ public sealed class PinTests
     {
         var options = new Pkcs11Options
         {
-            ModulePath = "module.so", OperationDeadlineMilliseconds = 1, WorkerAbandonmentLimit = 0, QueueLimit = 0, WrappingKeyLabel = "",
+            ModulePath = "module.so",
+            OperationDeadlineMilliseconds = 1,
+            WorkerAbandonmentLimit = 0,
+            QueueLimit = 0,
+            WrappingKeyLabel = "",
         };
         options.Tokens.Add(new Pkcs11TokenOptions { PinFile = "pin", PinEnvironmentVariable = "PIN", SessionLimit = 0 });
         options.Tokens.Add(new Pkcs11TokenOptions { Label = "a" });

@@ -62,8 +62,14 @@ public sealed class ThroughputTests(ITestOutputHelper output)
             new KeyPairRequest("load", 1, "load", spec, KeyPurpose.Artifacts), TestContext.Current.CancellationToken);
         var key = new KeyVersion
         {
-            KeyId = "load", Number = 1, PublicKey = pair.PublicKey, Handle = pair.Handle, Protection = pair.Protection,
-            State = VersionState.Active, CreatedAt = default, SignsFrom = default,
+            KeyId = "load",
+            Number = 1,
+            PublicKey = pair.PublicKey,
+            Handle = pair.Handle,
+            Protection = pair.Protection,
+            State = VersionState.Active,
+            CreatedAt = default,
+            SignsFrom = default,
         };
 
         var raw = new List<Figures>();

@@ -50,7 +50,9 @@ public sealed class WrappingTests(SoftHsmBackend softHsm) : IClassFixture<SoftHs
         var template = onSoftHsm ? await SoftHsm.OptionsAsync("contract") : await Nss.OptionsAsync();
         var options = new Pkcs11Options
         {
-            ModulePath = template.ModulePath, InitializationParameters = template.InitializationParameters, Wrapping = wrapping,
+            ModulePath = template.ModulePath,
+            InitializationParameters = template.InitializationParameters,
+            Wrapping = wrapping,
         };
         options.Tokens.Add(template.Tokens[0]);
         return new Pkcs11Backend(options, TimeProvider.System);
