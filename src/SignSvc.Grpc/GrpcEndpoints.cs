@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
-using Microsoft.AspNetCore.Routing.Patterns;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
@@ -83,20 +82,21 @@ public static class GrpcEndpoints
         }
     }
 
-    /// <summary>Answers UNIMPLEMENTED to calls that no mapped method takes; requests that are not gRPC pass it by.</summary>
-    public static IEndpointConventionBuilder MapGrpcUnimplemented(this IEndpointRouteBuilder endpoints)
+    /// <summary>
+    /// Answers UNIMPLEMENTED to calls that no mapped method takes. It stands behind routing and is no route, so that what
+    /// is not gRPC keeps its own answer (404, 405).
+    /// </summary>
+    public static IApplicationBuilder UseGrpcUnimplemented(this IApplicationBuilder app) => app.Use(next => http =>
     {
-        var pattern = RoutePatternFactory.Parse(
-            "{service}/{method}", defaults: null, new RouteValueDictionary { ["method"] = new IsGrpcCall() });
-        var endpoint = endpoints.Map(pattern, static http =>
-        {
-            if (WireFormat.TryAccept(http, out var format))
-                Exchange.Refuse(http, format, new GrpcException(StatusCode.Unimplemented, $"There is no method {http.Request.Path}."));
-            return Task.CompletedTask;
-        });
-        endpoint.WithDisplayName("gRPC unimplemented").Add(static builder => ((RouteEndpointBuilder)builder).Order = int.MaxValue);
-        return endpoint;
-    }
+        var isUnknownCall = http.GetEndpoint() is not RouteEndpoint
+            && HttpMethods.IsPost(http.Request.Method)
+            && WireFormat.Parse(http.Request.ContentType) is not null;
+        if (!isUnknownCall)
+            return next(http);
+        if (WireFormat.TryAccept(http, out var format))
+            Exchange.Refuse(http, format, new GrpcException(StatusCode.Unimplemented, $"There is no method {http.Request.Path}."));
+        return Task.CompletedTask;
+    });
 
     /// <summary><c>grpc.health.v1.Health</c>, which tells what <see cref="GrpcHealth"/> was told.</summary>
     public static IEndpointConventionBuilder MapGrpcHealth(this IEndpointRouteBuilder endpoints) =>
@@ -105,15 +105,6 @@ public static class GrpcEndpoints
     /// <summary>Server reflection v1 and v1alpha over every mapped service.</summary>
     public static IEndpointConventionBuilder MapGrpcReflection(this IEndpointRouteBuilder endpoints) =>
         ServerReflection.Map(endpoints, endpoints.ServiceProvider.GetRequiredService<MappedServices>());
-
-    private sealed class IsGrpcCall : IRouteConstraint
-    {
-        public bool Match(
-            HttpContext? httpContext, IRouter? route, string routeKey, RouteValueDictionary values, RouteDirection routeDirection) =>
-            httpContext is not null
-            && HttpMethods.IsPost(httpContext.Request.Method)
-            && WireFormat.Parse(httpContext.Request.ContentType) is not null;
-    }
 }
 
 /// <summary>The services of this host, for reflection.</summary>

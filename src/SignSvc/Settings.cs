@@ -202,7 +202,7 @@ public static class SettingsReader
         var wrong = Wrong(section, typeof(Settings)).ToDictionary(w => w.Path, w => w.Fault, StringComparer.OrdinalIgnoreCase);
         var faults = wrong.Select(w => $"{w.Key} {w.Value}").ToList();
         // The rest is bound all the same, so that what is wrong with it is named too.
-        var readable = section.AsEnumerable().Where(s => !wrong.ContainsKey(s.Key));
+        var readable = section.AsEnumerable().Where(s => s.Value is not null && !wrong.ContainsKey(s.Key));
         var settings = new Settings();
         new ConfigurationBuilder().AddInMemoryCollection(readable).Build().GetSection(Section).Bind(settings);
 

@@ -54,10 +54,11 @@ public sealed class GrpcServer : IAsyncLifetime
         builder.Services.AddGrpc(options => options.Faults = static (e, _) =>
             e is TimeZoneNotFoundException ? new GrpcException(StatusCode.FailedPrecondition, "Mapped by the host.") : null);
         _app = builder.Build();
+        _app.UseRouting();
+        _app.UseGrpcUnimplemented();
         Service.Map(_app);
         _app.MapGrpcHealth();
         _app.MapGrpcReflection();
-        _app.MapGrpcUnimplemented();
         _app.MapGet("/plain", () => Results.Text("plain"));
         await _app.StartAsync();
         var urls = _app.Urls.Where(u => !u.Contains("unix", StringComparison.Ordinal)).Select(u => new Uri(u)).ToArray();

@@ -32,7 +32,7 @@ public sealed class StreamTests(GrpcServer server)
         var ids = new List<ulong>();
         while (await stream.ReadAsync() is { } answer)
         {
-            Assert.NotNull(answer.Result.Signed);
+            Assert.True(answer.Result.Signed is not null, $"{answer}");
             Assert.Equal(answer.Id % 20 == 0 ? "RS256" : "ES256", answer.Result.Signed.Algorithm);
             ids.Add(answer.Id);
             if (answer.Id % 500 == 1)

@@ -1,6 +1,6 @@
 using System.ComponentModel;
 using System.Diagnostics;
-using System.Runtime.CompilerServices;
+using System.Reflection;
 using System.Security.Cryptography;
 
 namespace SignSvc.Import.Tests;
@@ -40,9 +40,10 @@ public sealed class OpenSslImportTests(ServiceFixture fixture) : IClassFixture<S
     }
 
     /// <summary>Everything between the marker's fence and the closing one.</summary>
-    private static string Commands(string name, [CallerFilePath] string here = "")
+    private static string Commands(string name)
     {
-        var text = File.ReadAllText(Path.Combine(Path.GetDirectoryName(here)!, "../../docs/import.md"));
+        var folder = typeof(OpenSslImportTests).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().Single(a => a.Key is "DocsFolder").Value!;
+        var text = File.ReadAllText(Path.Combine(folder, "import.md"));
         var begin = text.IndexOf($"<!-- commands: {name} -->\n```sh\n", StringComparison.Ordinal);
         Assert.True(begin >= 0, $"docs/import.md has no commands {name}.");
         begin = text.IndexOf("```sh\n", begin, StringComparison.Ordinal) + 6;

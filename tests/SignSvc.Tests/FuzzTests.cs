@@ -34,8 +34,10 @@ public sealed class FuzzTests
                 {
                     var answer = await service.Client.CallAsync(request);
                     statuses.AddOrUpdate(answer.Code, 1, (_, n) => n + 1);
+                    // Making wrapping keys for imports is bounded, and the bound may be reached: that is said with Retry-After.
+                    var isBusy = answer.Code == 503 && answer.Headers.RetryAfter is not null && request.RequestUri!.OriginalString.Contains("/import-parameters", StringComparison.Ordinal);
                     // The one service has no second chance: a fault of its own, and a trace of its inside, both count.
-                    if (answer.Code >= 500 || answer.Text.Contains("   at ", StringComparison.Ordinal))
+                    if ((answer.Code >= 500 && !isBusy) || answer.Text.Contains("   at ", StringComparison.Ordinal))
                         faults.Add($"{what}: {answer}");
                     // A bare 400 is Kestrel's, to what is no HTTP.
                     if (answer.Code >= 400 && answer.Body.Length > 0 && answer.ContentHeaders.ContentType?.MediaType is not "application/problem+json")
@@ -52,7 +54,9 @@ public sealed class FuzzTests
         Assert.Empty(faults.Take(5));
         Assert.True(statuses.Where(s => s.Key < 300).Sum(s => s.Value) > Inputs / 20, "Too few inputs come through to the code behind the parser.");
         await service.Client.MustGetAsync("/healthz/ready");
-        await service.Client.MustPostAsync(200, "/v1/keys/release/sign", $$"""{"digest":"{{Expectations.Base64Digest("after")}}"}""");
+        // The inputs may have disabled or scheduled for deletion what was there before.
+        await service.Client.MustPostAsync(201, "/v1/keys", """{"name":"after-all-that","purpose":"artifacts","spec":"ECC_NIST_P256"}""");
+        await service.Client.MustPostAsync(200, "/v1/keys/after-all-that/sign", $$"""{"digest":"{{Expectations.Base64Digest("after")}}"}""");
         Assert.Equal("True", (await service.Client.MustGetAsync("/v1/audit/check"))["intact"]);
     }
 }

@@ -12,17 +12,17 @@ public sealed class BackendSet : IDisposable
 {
     private readonly FrozenDictionary<string, IKeyBackend> _assured;
     private readonly FrozenDictionary<string, IKeyBackend> _signing;
-    private readonly FrozenDictionary<string, SoftwareBackend> _volume;
+    private readonly FrozenDictionary<string, IPreparesKeys> _volume;
 
-    /// <param name="backends">Owned by the caller. A <see cref="SoftwareBackend"/> among them serves both tiers.</param>
+    /// <param name="backends">Owned by the caller. One that <see cref="IPreparesKeys"/> serves both tiers; one that <see cref="IWrapsKeys"/> wraps for a volume tier of its name.</param>
     /// <param name="guard">What every assured signature passes before it reaches its backend; null: nothing.</param>
     public BackendSet(IReadOnlyCollection<IKeyBackend> backends, Func<IKeyBackend, IKeyBackend>? guard = null)
     {
         _assured = backends.ToFrozenDictionary(b => b.Name, StringComparer.Ordinal);
         _signing = backends.ToFrozenDictionary(b => b.Name, guard ?? (b => b), StringComparer.Ordinal);
         _volume = backends
-            .Select(b => b as SoftwareBackend ?? (b is IWrapsKeys wrapping ? new SoftwareBackend(b.Name, wrapping) : null))
-            .OfType<SoftwareBackend>()
+            .Select(b => b as IPreparesKeys ?? (b is IWrapsKeys wrapping ? new SoftwareBackend(b.Name, wrapping) : null))
+            .OfType<IPreparesKeys>()
             .ToFrozenDictionary(b => b.Name, StringComparer.Ordinal);
     }
 
@@ -77,7 +77,7 @@ public sealed class BackendSet : IDisposable
 
     public void Dispose()
     {
-        foreach (var engine in _volume.Values.Except(_assured.Values.OfType<SoftwareBackend>()))
+        foreach (var engine in _volume.Values.Except(_assured.Values.OfType<IPreparesKeys>()).OfType<IDisposable>())
             engine.Dispose();
     }
 }

@@ -67,6 +67,17 @@ public interface IDestroysKeys
     Task DestroyAsync(KeyVersion version, CancellationToken cancellationToken);
 }
 
+/// <summary>Ability: signs inside this process, as the volume tier wants it, with keys that are opened ahead of their use.</summary>
+public interface IPreparesKeys : IKeyBackend
+{
+    /// <summary>Unwraps the key now, so that its first signature does not wait for the wrapping key.</summary>
+    /// <exception cref="SigningException">As the wrapping key's.</exception>
+    Task PrepareAsync(KeyVersion version, CancellationToken cancellationToken);
+
+    /// <summary>Lets go of the key and zeroes it.</summary>
+    void Forget(KeyVersion version);
+}
+
 /// <summary>Ability: wraps secrets (private keys of the volume tier) so that they can be stored outside.</summary>
 public interface IWrapsKeys
 {

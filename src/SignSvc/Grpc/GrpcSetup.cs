@@ -20,7 +20,7 @@ public static class GrpcSetup
     }
 
     /// <summary>Callers that authentication refuses get a status, too. Stands between routing and authentication.</summary>
-    public static void UseGrpcFaults(this WebApplication app) => app.UseGrpcRefusals(Faults.Of);
+    public static void UseGrpcFaults(this WebApplication app) => app.UseGrpcRefusals(Faults.Of).UseGrpcUnimplemented();
 
     /// <summary>Deny by default holds here as for HTTP: what is open to strangers says so itself.</summary>
     public static void MapGrpcCalls(this WebApplication app, Settings settings)
@@ -33,6 +33,5 @@ public static class GrpcSetup
         app.MapGrpcHealth().AllowAnonymous();
         if (settings.Grpc.Reflection)
             app.MapGrpcReflection().AllowAnonymous();
-        app.MapGrpcUnimplemented().AllowAnonymous();
     }
 }

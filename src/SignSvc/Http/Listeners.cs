@@ -18,6 +18,9 @@ public sealed class Listeners
     private readonly List<ListenOptions> _kubernetes = [];
     private string? _grpcIsOff;
 
+    /// <summary>The addresses that HTTP was asked to serve, as they were written.</summary>
+    public string Asked { get; private set; } = DefaultUrl;
+
     /// <summary>Whether an address has the form that Kestrel takes.</summary>
     public static bool CanParse(string url)
     {
@@ -51,10 +54,11 @@ public sealed class Listeners
 
     internal void Listen(KestrelServerOptions kestrel, IConfiguration configuration, string? urls, Settings settings)
     {
+        Asked = string.IsNullOrEmpty(urls) ? DefaultUrl : urls;
         // Endpoints in Kestrel's own section are its own affair; they take the place of the addresses, as ever.
         if (!configuration.GetSection("Kestrel:Endpoints").GetChildren().Any() || !string.IsNullOrEmpty(urls))
         {
-            foreach (var url in (string.IsNullOrEmpty(urls) ? DefaultUrl : urls).Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+            foreach (var url in Asked.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
             {
                 var address = Parse(url);
                 // On one TLS port ALPN tells HTTP/1.1 from HTTP/2, and so gRPC is served there, too.
@@ -158,7 +162,8 @@ public static class ListenerSetup
         }
         catch (Exception e) when (e is IOException or SocketException or AddressInUseException)
         {
-            throw new StartException($"{e.Message}\nAddresses are set by ASPNETCORE_URLS, SignSvc__Grpc__Url and SignSvc__Kubernetes__Socket.", e);
+            var asked = app.Services.GetRequiredService<Listeners>().Asked;
+            throw new StartException($"{asked} cannot be served: {e.Message}\nAddresses are set by ASPNETCORE_URLS, SignSvc__Grpc__Url and SignSvc__Kubernetes__Socket.", e);
         }
     }
 }

@@ -5,7 +5,7 @@ using SignSvc.Signing.Keys;
 namespace SignSvc.Signing.Tests.Keys;
 
 /// <summary>The software backend, with a plug to pull and a list of the private keys that exist in it.</summary>
-internal sealed class WatchedBackend(RootKey root) : IKeyBackend, IDestroysKeys, IDisposable
+internal sealed class WatchedBackend(RootKey root) : IPreparesKeys, IDestroysKeys, IDisposable
 {
     private readonly SoftwareBackend _inner = new("software", root);
 
@@ -39,6 +39,10 @@ internal sealed class WatchedBackend(RootKey root) : IKeyBackend, IDestroysKeys,
         lock (Alive)
             Alive.Remove(version.Kid);
     }
+
+    public Task PrepareAsync(KeyVersion version, CancellationToken cancellationToken) => _inner.PrepareAsync(version, cancellationToken);
+
+    public void Forget(KeyVersion version) => _inner.Forget(version);
 
     public void Dispose() => _inner.Dispose();
 }

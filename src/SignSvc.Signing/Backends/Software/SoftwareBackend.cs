@@ -10,7 +10,7 @@ namespace SignSvc.Signing.Backends.Software;
 /// contract suite was written against, and the engine of the volume tier, whose keys differ in who wraps them.
 /// A handle is <c>purpose:base64</c> of the wrapped PKCS#8.
 /// </summary>
-public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IKeyBackend, IImportsKeys, IDestroysKeys, IDisposable
+public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IPreparesKeys, IImportsKeys, IDestroysKeys, IDisposable
 {
     /// <summary>By handle: what signs is exactly what is stored, and of two pairs made for one version each has its own.</summary>
     private readonly ConcurrentDictionary<string, Task<AsymmetricAlgorithm>> _open = new(StringComparer.Ordinal);
@@ -59,12 +59,11 @@ public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IKeyBack
         return Task.CompletedTask;
     }
 
-    /// <summary>Unwraps the key now, so that its first signature does not wait for the wrapping key.</summary>
-    /// <exception cref="SigningException">As the wrapping key's.</exception>
     public Task PrepareAsync(KeyVersion version, CancellationToken cancellationToken) =>
         OpenOnce(version).WaitAsync(cancellationToken);
 
-    /// <summary>Lets go of the key; OpenSSL zeroes its private number as it frees it.</summary>
+    /// <inheritdoc/>
+    /// <remarks>OpenSSL zeroes the private number as it frees it.</remarks>
     public void Forget(KeyVersion version)
     {
         if (version.Handle is { } handle && _open.TryRemove(handle, out var opening) && opening.IsCompletedSuccessfully)
