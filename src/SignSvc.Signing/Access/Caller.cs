@@ -1,15 +1,26 @@
+using System.Collections.Frozen;
 using System.Collections.Immutable;
 
 namespace SignSvc.Signing.Access;
 
 /// <summary>Who asks, as authentication settled it.</summary>
-/// <param name="Principal">The caller's lasting name in policies and in the audit: <c>credential:ci</c>.</param>
+/// <param name="Principal">
+/// The caller's lasting name in policies and in the audit, its kind before the first colon: <c>credential:ci</c>,
+/// <c>oidc:github:repo:acme/app:ref:refs/heads/main</c> (issuer's name, then <c>sub</c>), <c>spiffe://acme/ns/ci</c>,
+/// <c>certificate:CN=ci</c>.
+/// </param>
 /// <param name="Address">The peer's IP address; null on a Unix socket.</param>
 /// <param name="TraceId">W3C trace id of the request, for the audit.</param>
 public sealed record Caller(string Principal, ImmutableArray<Role> Roles, string? Address = null, string? TraceId = null)
 {
     /// <summary>The service itself, at start and in scheduled work.</summary>
     public static readonly Caller Service = new("service", [Role.Admin]);
+
+    /// <summary>
+    /// What authentication vouches for beside the principal, for policy conditions on <c>caller.*</c>. Names are as the
+    /// token has them, nested ones joined with dots; an array has several values; numbers and booleans are JSON text.
+    /// </summary>
+    public FrozenDictionary<string, ImmutableArray<string>> Claims { get; init; } = FrozenDictionary<string, ImmutableArray<string>>.Empty;
 
     /// <summary>The name behind the principal's kind: <c>ci</c> of <c>credential:ci</c>.</summary>
     public string Name => Principal[(Principal.IndexOf(':', StringComparison.Ordinal) + 1)..];
