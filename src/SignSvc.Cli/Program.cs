@@ -1,6 +1,7 @@
 using System.CommandLine;
 using SignSvc.Cli;
 using SignSvc.Cli.Audit;
+using SignSvc.Cli.Callers;
 using SignSvc.Cli.Completion;
 using SignSvc.Cli.Credentials;
 using SignSvc.Cli.Declared;
@@ -19,6 +20,7 @@ var root = new RootCommand($"SignSvc at the command line.\n\n{ExitCode.Descripti
     GlobalOptions.Url,
     GlobalOptions.Timeout,
     LoginCommand.Create(time),
+    WhoAmICommand.Create(),
     KeyCommands.Create(),
     AliasCommands.Create(),
     PlanCommand.Create(),

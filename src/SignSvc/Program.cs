@@ -50,6 +50,7 @@ try
     app.MapKeyImport();
     app.MapAliases();
     app.MapCredentials();
+    app.MapWhoAmI();
     app.MapAudit();
     app.MapOperations();
     app.MapBackups();

@@ -27,7 +27,7 @@ internal sealed class CallerRecognition(Credentials credentials, TrustedIssuers 
         var bearer = value.AsSpan(Scheme.Length);
         if (CompactToken.LooksLikeOne(bearer))
             return OfTokenAsync(http, bearer.ToString());
-        return credentials.Recognise(bearer) is { } credential
+        return credentials.Recognise(bearer, http.Connection.RemoteIpAddress) is { } credential
             ? ValueTask.FromResult<(CallerIdentity?, string)>((OfCredential(http, credential), ""))
             : Refused("its bearer is no credential that is valid");
     }

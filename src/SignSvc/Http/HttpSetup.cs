@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using SignSvc.Access;
 using SignSvc.Access.Certificates;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Audit;
@@ -63,6 +64,7 @@ public static class HttpSetup
         AddEnum<Protection>(options);
         AddEnum<SignatureEncoding>(options);
         AddEnum<Role>(options);
+        AddEnum<CallerKind>(options);
         AddEnum<AuditOutcome>(options);
         options.Converters.Add(new JsonStringEnumConverter<SignSvc.Signing.SigningFault>(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false));
     }
