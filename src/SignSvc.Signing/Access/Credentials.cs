@@ -52,7 +52,7 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
             if (roles.Count == 0)
                 throw new SigningException(SigningFault.InvalidRequest, "A credential has at least one role.");
             RequireExpiry(expiresAt, now);
-            if (addresses.Count > MaxAddresses || !addresses.All(a => IPNetwork.TryParse(a, out _)))
+            if (addresses.Count > MaxAddresses || !addresses.All(IsNetwork))
                 throw new SigningException(SigningFault.InvalidRequest, $"addresses are at most {MaxAddresses} networks such as 10.0.0.0/8 or 2001:db8::/32, with no bits behind the prefix.");
 
             var (made, token) = Credential.Create(valid, [.. roles.Distinct()], now, expiresAt);
@@ -126,6 +126,12 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
         snapshot.Credentials.Values.FirstOrDefault(c =>
             string.Equals(c.Id, reference, StringComparison.Ordinal) || string.Equals(c.Name, reference, StringComparison.Ordinal))
         ?? throw new SigningException(SigningFault.NotFound, "There is no such credential.");
+
+    /// <summary>The platform quietly drops bits behind the prefix; whoever writes 10.1.2.3/8 means something else than 10.0.0.0/8.</summary>
+    private static bool IsNetwork(string text) =>
+        IPNetwork.TryParse(text, out var network)
+        && IPAddress.TryParse(text.AsSpan(0, text.IndexOf('/', StringComparison.Ordinal)), out var written)
+        && network.BaseAddress.Equals(written);
 
     private static void RequireExpiry(DateTimeOffset? expiresAt, DateTimeOffset now)
     {
