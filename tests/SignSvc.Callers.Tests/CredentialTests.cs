@@ -14,7 +14,7 @@ public sealed class CredentialTests(CallersService callers)
     {
         var made = await CreateAsync();
         var rotated = await MustAsync(200, $"/v1/credentials/{made["name"]}/rotate", """{"overlapSeconds":600}""");
-        Assert.NotEqual(made["token"], rotated["token"]);
+        Assert.NotEqual(made["token"], rotated["token"], StringComparer.Ordinal);
         Assert.Equal(made["id"], rotated["id"]);
         Assert.True(rotated.Headers.CacheControl?.NoStore);
         Assert.InRange(rotated.Json.GetProperty("previousUntil").GetDateTimeOffset() - TimeProvider.System.GetUtcNow(), TimeSpan.FromSeconds(500), TimeSpan.FromSeconds(601));
