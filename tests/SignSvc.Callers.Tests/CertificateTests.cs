@@ -58,7 +58,7 @@ public sealed class CertificateTests(MtlsService mtls) : IClassFixture<MtlsServi
             "a CA's" => mtls.Root.Intermediate("CN=builder").Certificate,
             "two URIs" => mtls.Root.Issue(new CertificateWish { Uris = [Spiffe, "https://builder.example/"] }),
             "a crooked SPIFFE id" => mtls.Root.Issue(new CertificateWish { Uris = ["spiffe://acme.example/ns//builder"] }),
-            _ => mtls.Root.Issue(new CertificateWish { Subject = "" , Dns = ["x.example"] }),
+            _ => mtls.Root.Issue(new CertificateWish { Subject = "", Dns = ["x.example"] }),
         };
         using var client = mtls.Client(certificate);
         Assert.Equal(401, (await client.GetJsonAsync("/v1/whoami")).Code);
