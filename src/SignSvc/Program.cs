@@ -26,7 +26,7 @@ try
 
     await using var node = await EmbeddedNode.OpenAsync(settings, TimeProvider.System, CancellationToken.None);
     builder.Services.AddNode(node);
-    builder.Services.AddAccess();
+    builder.Services.AddAccess(settings);
     builder.Services.AddTokens(settings);
     builder.Services.AddKeySchedule();
     builder.Services.AddKeyImport(node);

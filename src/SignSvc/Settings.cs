@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Globalization;
 using System.Reflection;
 using System.Text;
+using SignSvc.Access;
 using SignSvc.Backends.Pkcs11;
 using SignSvc.Http;
 using SignSvc.Signing.Keys;
@@ -49,6 +50,8 @@ public sealed record Settings
     public GrpcSettings Grpc { get; set; } = new();
 
     public KubernetesSettings Kubernetes { get; set; } = new();
+
+    public AccessSettings Access { get; set; } = new();
 
     /// <summary>Where state and audit are kept. All nodes on one PostgreSQL need the same root key.</summary>
     public sealed class StoreSettings
@@ -166,6 +169,7 @@ public sealed record Settings
         Require(Grpc.StreamParallelism is >= 1 and <= 1024, "Grpc:StreamParallelism is from 1 to 1024.");
         if (Kubernetes.Socket.Length > 0)
             CheckKubernetes();
+        faults.AddRange(Access.Faults());
         return faults;
 
         void CheckKubernetes()
