@@ -31,6 +31,7 @@ try
     builder.Services.AddKeySchedule();
     builder.Services.AddKeyImport(node);
     builder.Services.AddBackups(node);
+    builder.Services.AddRemoteKeys();
     builder.Services.AddGrpcCalls(settings);
 
     await using var app = builder.Build();
@@ -39,6 +40,7 @@ try
     app.UseGrpcFaults();
     app.UseAliasesInPaths();
     app.UseCallers();
+    app.UseDeadlines();
 
     app.MapSigning();
     app.MapTokens();

@@ -26,7 +26,7 @@ public static class Roles
 {
     private static readonly FrozenSet<string> Operator = Set(
         Actions.KeysCreate, Actions.KeysList, Actions.KeysRead, Actions.KeysVerify, Actions.KeysUpdate, Actions.KeysEnable,
-        Actions.KeysDisable, Actions.KeysRotate, Actions.KeysRetire, Actions.KeysRevoke, Actions.KeysImport,
+        Actions.KeysDisable, Actions.KeysRotate, Actions.KeysRetire, Actions.KeysRevoke, Actions.KeysImport, Actions.KeysRewrap,
         Actions.KeysScheduleDeletion, Actions.KeysCancelDeletion, Actions.AliasesPut, Actions.AliasesDelete,
         Actions.ProfilesRead, Actions.ProfilesPut);
 
