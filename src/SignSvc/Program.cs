@@ -41,6 +41,7 @@ try
     app.UseCallers();
 
     app.MapSigning();
+    app.MapBundles();
     app.MapTokens();
     app.MapKeySets();
     app.MapProfiles();
