@@ -37,21 +37,23 @@ public static class SignedContent
             : new SigningContext { Artifact = new ArtifactFacts("blob") };
     }
 
+    /// <summary>The subjects of a statement of any version.</summary>
+    /// <exception cref="InvalidOperationException">It is no array of objects.</exception>
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>: there are too many.</exception>
+    public static ImmutableArray<ArtifactFacts> SubjectsOf(JsonElement subject)
+    {
+        if (subject.GetArrayLength() > SigningContext.MaxSubjects)
+            throw new SigningException(SigningFault.InvalidRequest, $"The statement has more than {SigningContext.MaxSubjects} subjects.");
+        return subject.EnumerateArray().Select(s => new ArtifactFacts(Name: TextOf(s, "name"), Digest: DigestOf(s))).ToImmutableArray();
+    }
+
     private static SigningContext ContextOfStatement(ReadOnlySpan<byte> payload)
     {
         try
         {
             using var statement = JsonDocument.Parse(payload.ToArray(), Strict);
             var root = statement.RootElement;
-            var subjects = ImmutableArray.CreateBuilder<ArtifactFacts>();
-            foreach (var subject in root.GetProperty("subject").EnumerateArray())
-            {
-                if (subjects.Count == SigningContext.MaxSubjects)
-                    throw new SigningException(SigningFault.InvalidRequest, $"The statement has more than {SigningContext.MaxSubjects} subjects.");
-                subjects.Add(new ArtifactFacts(Name: TextOf(subject, "name"), Digest: DigestOf(subject)));
-            }
-
-            return InTotoStatement.ContextOf(subjects.ToImmutable(), TextOf(root, "predicateType"));
+            return InTotoStatement.ContextOf(SubjectsOf(root.GetProperty("subject")), TextOf(root, "predicateType"));
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
         {
