@@ -43,6 +43,7 @@ try
     app.UseDeadlines();
 
     app.MapSigning();
+    app.MapBundles();
     app.MapTokens();
     app.MapKeySets();
     app.MapProfiles();
