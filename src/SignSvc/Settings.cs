@@ -4,7 +4,9 @@ using System.Reflection;
 using System.Text;
 using SignSvc.Backends.Pkcs11;
 using SignSvc.Http;
+using SignSvc.Operations;
 using SignSvc.Signing.Keys;
+using SignSvc.Telemetry;
 
 namespace SignSvc;
 
@@ -49,6 +51,10 @@ public sealed record Settings
     public GrpcSettings Grpc { get; set; } = new();
 
     public KubernetesSettings Kubernetes { get; set; } = new();
+
+    public TelemetrySettings Telemetry { get; set; } = new();
+
+    public ShutdownSettings Shutdown { get; set; } = new();
 
     /// <summary>Where state and audit are kept. All nodes on one PostgreSQL need the same root key.</summary>
     public sealed class StoreSettings
@@ -166,6 +172,8 @@ public sealed record Settings
         Require(Grpc.StreamParallelism is >= 1 and <= 1024, "Grpc:StreamParallelism is from 1 to 1024.");
         if (Kubernetes.Socket.Length > 0)
             CheckKubernetes();
+        faults.AddRange(Telemetry.Check());
+        faults.AddRange(Shutdown.Check());
         return faults;
 
         void CheckKubernetes()
