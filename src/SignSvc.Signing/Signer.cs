@@ -5,6 +5,7 @@ using SignSvc.Signing.Backends;
 using SignSvc.Signing.Backends.Budgets;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
+using SignSvc.Signing.Telemetry;
 using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Signing;
@@ -28,6 +29,11 @@ public sealed partial class Signer(
     /// <exception cref="SigningException">The refusal, with the id of its audit record.</exception>
     public async Task<SignedDigest> SignAsync(Caller caller, SignRequest request, CancellationToken cancellationToken) =>
         await AnswerAsync(await DecideWithinAsync(caller, request, cancellationToken), cancellationToken);
+    public async Task<SignedDigest> SignAsync(Caller caller, SignRequest request, CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        return await AnswerAsync(await DecideAsync(caller, request, cancellationToken), started, cancellationToken);
+    }
 
     /// <summary>Every item has its own decision and record; the records become durable together.</summary>
     /// <returns>In the order of the items.</returns>
@@ -36,8 +42,11 @@ public sealed partial class Signer(
         AnswerAllAsync(requests, r => DecideWithinAsync(caller, r, cancellationToken), cancellationToken);
 
     /// <exception cref="SigningException">The refusal, with the id of its audit record.</exception>
-    public async Task<IssuedToken> IssueAsync(Caller caller, TokenOrder order, CancellationToken cancellationToken) =>
-        await AnswerAsync(await DecideAsync(caller, order, cancellationToken), cancellationToken);
+    public async Task<IssuedToken> IssueAsync(Caller caller, TokenOrder order, CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        return await AnswerAsync(await DecideAsync(caller, order, cancellationToken), started, cancellationToken);
+    }
 
     /// <inheritdoc cref="SignBatchAsync"/>
     public Task<Outcome<IssuedToken>[]> IssueBatchAsync(
@@ -217,6 +226,7 @@ public sealed partial class Signer(
     }
 
     private async Task<T> AnswerAsync<T>(Decided<T> decided, CancellationToken cancellationToken)
+    private async Task<T> AnswerAsync<T>(Decided<T> decided, long started, CancellationToken cancellationToken)
         where T : class
     {
         if (decided.Refusal is { } refusal)
@@ -227,6 +237,8 @@ public sealed partial class Signer(
         }
 
         var auditId = await audit.AppendAsync(decided.Record, cancellationToken);
+        if (SigningMeters.MeasuresSignatures && live.Current.Keys.TryGet(decided.Record.KeyId!, out var key))
+            SigningMeters.Signed(key, decided.Record.Action, time.GetElapsedTime(started));
         return decided.Release!(auditId);
     }
 

@@ -6,7 +6,9 @@ using SignSvc.Access;
 using SignSvc.Backends.AwsKms;
 using SignSvc.Backends.Pkcs11;
 using SignSvc.Http;
+using SignSvc.Operations;
 using SignSvc.Signing.Keys;
+using SignSvc.Telemetry;
 
 namespace SignSvc;
 
@@ -53,6 +55,9 @@ public sealed record Settings
     public KubernetesSettings Kubernetes { get; set; } = new();
 
     public AccessSettings Access { get; set; } = new();
+    public TelemetrySettings Telemetry { get; set; } = new();
+
+    public ShutdownSettings Shutdown { get; set; } = new();
 
     /// <summary>Where state and audit are kept. All nodes on one PostgreSQL need the same root key.</summary>
     public sealed class StoreSettings
@@ -180,6 +185,8 @@ public sealed record Settings
         if (Kubernetes.Socket.Length > 0)
             CheckKubernetes();
         faults.AddRange(Access.Faults());
+        faults.AddRange(Telemetry.Check());
+        faults.AddRange(Shutdown.Check());
         return faults;
 
         void CheckKubernetes()

@@ -32,6 +32,7 @@ public static class Actions
     public const string CredentialsRead = "credentials:Read";
     public const string CredentialsRevoke = "credentials:Revoke";
     public const string AuditRead = "audit:Read";
+    public const string MetricsRead = "metrics:Read";
 
     /// <summary>Whoever has a backup and the root key has every software key: administrators only.</summary>
     public const string BackupCreate = "backup:Create";

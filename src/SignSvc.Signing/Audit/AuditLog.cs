@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text.Json;
 using System.Threading.Channels;
 using SignSvc.Signing.Storage;
+using SignSvc.Signing.Telemetry;
 
 namespace SignSvc.Signing.Audit;
 
@@ -125,6 +126,23 @@ public sealed class AuditLog : IAsyncDisposable
 
     private async ValueTask CommitAsync(Entry entry, CancellationToken cancellationToken)
     {
+        using var span = SigningSpans.Start(SigningSpans.Audit);
+        try
+        {
+            await WaitForCommitAsync(entry, cancellationToken);
+            span?.SetTag(Tags.AuditId, AuditId.Format(_node, entry.FirstSequence));
+            entry.Measure(isDurable: true);
+        }
+        catch (SigningException e)
+        {
+            span.Refused(e);
+            entry.Measure(isDurable: false);
+            throw;
+        }
+    }
+
+    private async ValueTask WaitForCommitAsync(Entry entry, CancellationToken cancellationToken)
+    {
         if (_failed is { } failed)
             throw failed;
         // A commit that hangs would only collect callers who are all refused in the end: refuse them now.
@@ -163,10 +181,13 @@ public sealed class AuditLog : IAsyncDisposable
             // idle service nothing, and a busy one far fewer commits.
             await Task.Yield();
             Collect(batch);
-            Volatile.Write(ref _commitStartedAt, Math.Max(1, _time.GetTimestamp()));
+            var started = Math.Max(1, _time.GetTimestamp());
+            Volatile.Write(ref _commitStartedAt, started);
+            var isCommitted = false;
             try
             {
                 await CommitAsync(batch);
+                isCommitted = true;
             }
             catch (SigningException e)
             {
@@ -180,6 +201,7 @@ public sealed class AuditLog : IAsyncDisposable
             finally
             {
                 Volatile.Write(ref _commitStartedAt, 0);
+                SigningMeters.Committed(batch.Sum(e => e.Count), failed: !isCommitted, _time.GetElapsedTime(started));
                 batch.Clear();
             }
         }
@@ -336,6 +358,19 @@ public sealed class AuditLog : IAsyncDisposable
 
         /// <param name="previous">The record before, of this segment; null before the first.</param>
         public void AddTo(HashSet<string> terms, Dictionary<string, VersionUsage> usage, ref AuditRecord? previous)
+        /// <summary>On the caller's thread: the writer has no time for it.</summary>
+        public void Measure(bool isDurable)
+        {
+            foreach (var record in _records)
+            {
+                if (isDurable)
+                    SigningMeters.Decided(record);
+                else
+                    SigningMeters.NotRecorded(record);
+            }
+        }
+
+        public void AddTo(HashSet<string> terms, Dictionary<string, VersionUsage> usage)
         {
             foreach (var record in _records)
             {

@@ -37,7 +37,7 @@ public sealed class EmbeddedNode : IAsyncDisposable
         Time = time;
         Freshness = new SnapshotFreshness(
             store.IsShared ? TimeSpan.FromSeconds(settings.Store.StaleAfterSeconds) : TimeSpan.MaxValue, time);
-        Backends = new BackendSet(_backends, backend => new FreshnessGuard(backend, Freshness));
+        Backends = new BackendSet(_backends, backend => new FreshnessGuard(new MeasuredBackend(backend, time), Freshness));
         Search = new AuditSearch(store.Store);
         Check = new AuditCheck(store.Store, chain);
     }
