@@ -27,12 +27,10 @@ public sealed partial class Signer(
     private long _volumeSignatures;
 
     /// <exception cref="SigningException">The refusal, with the id of its audit record.</exception>
-    public async Task<SignedDigest> SignAsync(Caller caller, SignRequest request, CancellationToken cancellationToken) =>
-        await AnswerAsync(await DecideWithinAsync(caller, request, cancellationToken), cancellationToken);
     public async Task<SignedDigest> SignAsync(Caller caller, SignRequest request, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
-        return await AnswerAsync(await DecideAsync(caller, request, cancellationToken), started, cancellationToken);
+        return await AnswerAsync(await DecideWithinAsync(caller, request, cancellationToken), started, cancellationToken);
     }
 
     /// <summary>Every item has its own decision and record; the records become durable together.</summary>
@@ -225,7 +223,6 @@ public sealed partial class Signer(
         }
     }
 
-    private async Task<T> AnswerAsync<T>(Decided<T> decided, CancellationToken cancellationToken)
     private async Task<T> AnswerAsync<T>(Decided<T> decided, long started, CancellationToken cancellationToken)
         where T : class
     {

@@ -356,8 +356,6 @@ public sealed class AuditLog : IAsyncDisposable
 
         public long Revision { get; set; }
 
-        /// <param name="previous">The record before, of this segment; null before the first.</param>
-        public void AddTo(HashSet<string> terms, Dictionary<string, VersionUsage> usage, ref AuditRecord? previous)
         /// <summary>On the caller's thread: the writer has no time for it.</summary>
         public void Measure(bool isDurable)
         {
@@ -370,7 +368,8 @@ public sealed class AuditLog : IAsyncDisposable
             }
         }
 
-        public void AddTo(HashSet<string> terms, Dictionary<string, VersionUsage> usage)
+        /// <param name="previous">The record before, of this segment; null before the first.</param>
+        public void AddTo(HashSet<string> terms, Dictionary<string, VersionUsage> usage, ref AuditRecord? previous)
         {
             foreach (var record in _records)
             {
