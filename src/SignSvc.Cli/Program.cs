@@ -1,6 +1,7 @@
 using System.CommandLine;
 using SignSvc.Cli;
 using SignSvc.Cli.Audit;
+using SignSvc.Cli.Backups;
 using SignSvc.Cli.Completion;
 using SignSvc.Cli.Cosign;
 using SignSvc.Cli.Credentials;
@@ -41,6 +42,7 @@ static RootCommand Root(TimeProvider time) => new($"SignSvc at the command line.
     ProfileCommands.Create(),
     AuditCommands.Create(time),
     CredentialCommands.Create(time),
+    BackupCommand.Create(),
     HsmCommands.Create(),
     CompletionCommand.Create(),
 };
