@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Keys.Import;
@@ -19,5 +20,6 @@ namespace SignSvc.Signing;
 [JsonSerializable(typeof(Credential))]
 [JsonSerializable(typeof(TokenProfile))]
 [JsonSerializable(typeof(ImportTicket))]
+[JsonSerializable(typeof(StoredPolicy))]
 [JsonSerializable(typeof(AuditRecord))]
 public sealed partial class SigningJson : JsonSerializerContext;

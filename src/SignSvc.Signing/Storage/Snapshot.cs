@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Keys.Import;
 using SignSvc.Signing.Tokens;
@@ -26,6 +27,9 @@ public sealed record Snapshot
         Profiles = original.Profiles;
         Credentials = original.Credentials;
         Imports = original.Imports;
+        Policies = original.Policies;
+        KeyPolicies = original.KeyPolicies;
+        Access = original.Access;
         DocumentVersions = original.DocumentVersions;
         _tokenKeys = new Lazy<KeySet>(() => KeySet.OfTokens(Keys));
     }
@@ -44,6 +48,17 @@ public sealed record Snapshot
 
     /// <summary>Import tickets that are outstanding, by slot.</summary>
     public ImmutableSortedDictionary<int, ImportTicket> Imports { get; init; } = ImmutableSortedDictionary<int, ImportTicket>.Empty;
+
+    /// <summary>Service policies by name.</summary>
+    public ImmutableSortedDictionary<string, StoredPolicy> Policies { get; init; } =
+        ImmutableSortedDictionary.Create<string, StoredPolicy>(StringComparer.Ordinal);
+
+    /// <summary>Keys' own policies, by key id.</summary>
+    public ImmutableDictionary<string, StoredPolicy> KeyPolicies { get; init; } =
+        ImmutableDictionary.Create<string, StoredPolicy>(StringComparer.Ordinal);
+
+    /// <summary>Who may do what, compiled from the policies.</summary>
+    public AccessPolicy Access { get; init; } = AccessPolicy.RolesAlone;
 
     /// <summary>The public keys of all tokens keys; built when first asked for, once for a snapshot.</summary>
     public KeySet TokenKeys => _tokenKeys.Value;
@@ -84,10 +99,35 @@ public sealed record Snapshot
                         ? Imports.Remove(slot)
                         : Imports.SetItem(slot, JsonSerializer.Deserialize(body, SigningJson.Default.ImportTicket)!),
                 };
+            case DocumentKind.Policy or DocumentKind.KeyPolicy:
+                return next.WithPolicy(document);
             default:
                 throw new SigningException(
                     SigningFault.StoreFailed,
                     $"The store holds a {document.Kind}, which this version of SignSvc does not know: it was written by a newer one.");
+        }
+    }
+
+    /// <summary>A policy that cannot be compiled may hold a denial: this version must not go on without it.</summary>
+    private Snapshot WithPolicy(Document document)
+    {
+        var scope = string.Equals(document.Kind, DocumentKind.Policy, StringComparison.Ordinal) ? PolicyScope.Service : PolicyScope.Key;
+        try
+        {
+            if (document.Body.IsEmpty)
+                return scope == PolicyScope.Service
+                    ? this with { Policies = Policies.Remove(document.Id), Access = Access.Without(scope, document.Id) }
+                    : this with { KeyPolicies = KeyPolicies.Remove(document.Id), Access = Access.Without(scope, document.Id) };
+            var policy = JsonSerializer.Deserialize(document.Body.Span, SigningJson.Default.StoredPolicy)!;
+            return scope == PolicyScope.Service
+                ? this with { Policies = Policies.SetItem(policy.Name, policy), Access = Access.With(policy) }
+                : this with { KeyPolicies = KeyPolicies.SetItem(policy.Name, policy), Access = Access.With(policy) };
+        }
+        catch (SigningException e) when (e.Fault == SigningFault.InvalidRequest)
+        {
+            throw new SigningException(
+                SigningFault.StoreFailed,
+                $"The store holds the {document.Kind} {document.Id}, which this version of SignSvc cannot read: {e.Message}", e);
         }
     }
 }
@@ -99,4 +139,6 @@ public static class DocumentKind
     public const string Profile = "profile";
     public const string Credential = "credential";
     public const string Import = "import";
+    public const string Policy = "policy";
+    public const string KeyPolicy = "key-policy";
 }

@@ -1,6 +1,7 @@
 using SignSvc.Operations;
 using SignSvc.Signing;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends;
 using SignSvc.Signing.Backends.Software;
@@ -151,6 +152,8 @@ public static class EmbeddedNodeServices
         services.AddSingleton<KeyAliases>();
         services.AddSingleton<TokenProfiles>();
         services.AddSingleton<Credentials>();
+        services.AddSingleton<PolicyAdministration>();
+        services.AddSingleton<PolicyQuestions>();
         services.AddSingleton<Signer>();
     }
 }
