@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Audit;
+using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Keys.Import;
 using SignSvc.Signing.Tokens;
@@ -21,5 +22,6 @@ namespace SignSvc.Signing;
 [JsonSerializable(typeof(TokenProfile))]
 [JsonSerializable(typeof(ImportTicket))]
 [JsonSerializable(typeof(StoredPolicy))]
+[JsonSerializable(typeof(KeyIntent))]
 [JsonSerializable(typeof(AuditRecord))]
 public sealed partial class SigningJson : JsonSerializerContext;

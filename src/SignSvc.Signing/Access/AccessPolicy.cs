@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
 using SignSvc.Signing.Access.Policies;
+using SignSvc.Signing.Telemetry;
 
 namespace SignSvc.Signing.Access;
 
@@ -56,6 +57,8 @@ public sealed partial class AccessPolicy
     /// </exception>
     public Permit Authorise(in AccessRequest request)
     {
+        using var span = SigningSpans.Start(SigningSpans.Policy);
+        span?.SetTag(Tags.Action, request.Action);
         var ruling = Decide(request);
         return ruling.IsAllowed ? new Permit(request.Caller, request.Action, ruling) : throw Refusal(request);
     }

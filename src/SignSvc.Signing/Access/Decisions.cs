@@ -1,4 +1,5 @@
 using SignSvc.Signing.Audit;
+using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
 
@@ -64,6 +65,16 @@ public sealed class Decisions(AuditLog audit, LiveSnapshot live, TimeProvider ti
         Facts = facts,
     };
 
+    /// <summary>For what has a frame of its own.</summary>
+    /// <exception cref="SigningException"><see cref="SigningFault.Forbidden"/>; it is not on record yet.</exception>
+    public Permit Authorise(Caller caller, AuditRecord draft, AccessFacts facts = default)
+    {
+        var snapshot = live.Current;
+        if (facts.Key is null && draft.KeyId is { } id && snapshot.Keys.TryGet(id, out var key))
+            facts = facts with { Key = key };
+        return snapshot.Access.Authorise(Ask(caller, draft.Action, draft.Resource, facts));
+    }
+
     /// <summary>Puts a refusal on record and gives it its audit id.</summary>
     public async Task RecordRefusalAsync(AuditRecord draft, SigningException refusal)
     {
@@ -80,16 +91,15 @@ public sealed class Decisions(AuditLog audit, LiveSnapshot live, TimeProvider ti
             : AuditOutcome.Failed,
         Fault = refusal.Fault,
         Detail = refusal.Reason is null ? refusal.Message : $"{refusal.Message} {refusal.Reason}",
+        BackendRequestId = refusal.BackendRequestId ?? CallTrail.Current ?? draft.BackendRequestId,
     };
 
     private async Task<T> ActAsync<T>(Caller caller, AuditRecord draft, Func<Permit, ValueTask<T>> act, AccessFacts facts)
     {
+        using var trail = CallTrail.Begin();
         try
         {
-            var snapshot = live.Current;
-            if (facts.Key is null && draft.KeyId is { } id && snapshot.Keys.TryGet(id, out var key))
-                facts = facts with { Key = key };
-            return await act(snapshot.Access.Authorise(Ask(caller, draft.Action, draft.Resource, facts)));
+            return await act(Authorise(caller, draft, facts));
         }
         catch (SigningException e)
         {

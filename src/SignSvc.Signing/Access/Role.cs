@@ -31,16 +31,16 @@ public static class Roles
         [Role.Operator] = new(
             "role:operator",
             Actions.KeysCreate, Actions.KeysList, Actions.KeysRead, Actions.KeysVerify, Actions.KeysUpdate, Actions.KeysEnable,
-            Actions.KeysDisable, Actions.KeysRotate, Actions.KeysRetire, Actions.KeysRevoke, Actions.KeysImport,
+            Actions.KeysDisable, Actions.KeysRotate, Actions.KeysRetire, Actions.KeysRevoke, Actions.KeysImport, Actions.KeysRewrap,
             Actions.KeysScheduleDeletion, Actions.KeysCancelDeletion, Actions.AliasesPut, Actions.AliasesDelete,
-            Actions.ProfilesRead, Actions.ProfilesPut, Actions.PoliciesExplain),
+            Actions.ProfilesRead, Actions.ProfilesPut, Actions.MetricsRead, Actions.PoliciesExplain),
         [Role.Signer] = new(
             "role:signer",
             Actions.KeysRead, Actions.KeysSign, Actions.KeysVerify, Actions.TokensIssue, Actions.ProfilesRead, Actions.PoliciesExplain),
         [Role.Auditor] = new(
             "role:auditor",
             Actions.KeysList, Actions.KeysRead, Actions.KeysVerify, Actions.ProfilesRead, Actions.CredentialsRead, Actions.AuditRead,
-            Actions.PoliciesRead, Actions.PoliciesExplain, Actions.GrantsRead),
+            Actions.MetricsRead, Actions.PoliciesRead, Actions.PoliciesExplain, Actions.GrantsRead),
         [Role.ServiceAccountSigner] = new("role:serviceAccountSigner", Actions.TokensSignServiceAccount),
     }.ToFrozenDictionary();
 

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Access.Policies;
+using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Keys.Import;
 using SignSvc.Signing.Tokens;
@@ -30,6 +31,7 @@ public sealed record Snapshot
         Policies = original.Policies;
         KeyPolicies = original.KeyPolicies;
         Access = original.Access;
+        KeyIntents = original.KeyIntents;
         DocumentVersions = original.DocumentVersions;
         _tokenKeys = new Lazy<KeySet>(() => KeySet.OfTokens(Keys));
     }
@@ -59,6 +61,8 @@ public sealed record Snapshot
 
     /// <summary>Who may do what, compiled from the policies.</summary>
     public AccessPolicy Access { get; init; } = AccessPolicy.RolesAlone;
+    /// <summary>Keys that remote backends have begun and that are not known to be recorded, by slot; see <see cref="StoredKeyIntents"/>.</summary>
+    public ImmutableSortedDictionary<int, KeyIntent> KeyIntents { get; init; } = ImmutableSortedDictionary<int, KeyIntent>.Empty;
 
     /// <summary>The public keys of all tokens keys; built when first asked for, once for a snapshot.</summary>
     public KeySet TokenKeys => _tokenKeys.Value;
@@ -101,6 +105,14 @@ public sealed record Snapshot
                 };
             case DocumentKind.Policy or DocumentKind.KeyPolicy:
                 return next.WithPolicy(document);
+            case DocumentKind.KeyIntent:
+                var place = StoredKeyIntents.SlotOf(document.Id);
+                return next with
+                {
+                    KeyIntents = body.IsEmpty
+                        ? KeyIntents.Remove(place)
+                        : KeyIntents.SetItem(place, JsonSerializer.Deserialize(body, SigningJson.Default.KeyIntent)!),
+                };
             default:
                 throw new SigningException(
                     SigningFault.StoreFailed,
@@ -141,4 +153,5 @@ public static class DocumentKind
     public const string Import = "import";
     public const string Policy = "policy";
     public const string KeyPolicy = "key-policy";
+    public const string KeyIntent = "key-intent";
 }
