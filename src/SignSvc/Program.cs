@@ -60,6 +60,8 @@ try
     app.MapKeyImport();
     app.MapAliases();
     app.MapCredentials();
+    app.MapPolicies();
+    app.MapPolicyQuestions();
     app.MapAudit();
     app.MapOperations();
     app.MapMetrics();

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends.Budgets;
 using SignSvc.Signing.Keys;
@@ -60,6 +61,9 @@ public static class HttpSetup
         AddEnum<Protection>(options);
         AddEnum<SignatureEncoding>(options);
         AddEnum<Role>(options);
+        AddEnum<PolicyEffect>(options);
+        AddEnum<PolicyScope>(options);
+        AddEnum<PolicyFindingKind>(options);
         AddEnum<AuditOutcome>(options);
         AddEnum<BreakerState>(options);
         options.Converters.Add(new JsonStringEnumConverter<SignSvc.Signing.SigningFault>(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false));
