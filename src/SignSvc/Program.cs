@@ -1,6 +1,8 @@
 using SignSvc;
 using SignSvc.Access;
 using SignSvc.Audit;
+using SignSvc.Compatibility.AwsKms;
+using SignSvc.Compatibility.Transit;
 using SignSvc.Embedded;
 using SignSvc.Grpc;
 using SignSvc.Http;
@@ -32,12 +34,15 @@ try
     builder.Services.AddKeyImport(node);
     builder.Services.AddBackups(node);
     builder.Services.AddGrpcCalls(settings);
+    builder.Services.AddAwsKmsCompatibility();
+    builder.Services.AddTransitCompatibility();
 
     await using var app = builder.Build();
     app.UseProblems();
     app.UseRouting();
     app.UseGrpcFaults();
     app.UseAliasesInPaths();
+    app.UseTransitAnswers();
     app.UseCallers();
 
     app.MapSigning();
@@ -50,10 +55,13 @@ try
     app.MapKeyImport();
     app.MapAliases();
     app.MapCredentials();
+    app.MapAccessKeys();
     app.MapAudit();
     app.MapOperations();
     app.MapBackups();
     app.MapGrpcCalls(settings);
+    app.MapAwsKms();
+    app.MapTransit();
 
     await app.StartServingAsync();
     app.Announce(node);

@@ -53,9 +53,12 @@ public static class CallerAuthentication
         if (header.Count != 1 || header[0] is not { } value || !value.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
             return null;
         return credentials.Recognise(value.AsSpan(Scheme.Length)) is { } credential
-            ? new Caller(credential.Principal, credential.Roles, Address(http), Activity.Current?.TraceId.ToHexString())
+            ? CallerOf(http, credential)
             : null;
     }
+
+    internal static Caller CallerOf(HttpContext http, Credential credential) =>
+        new(credential.Principal, credential.Roles, Address(http), Activity.Current?.TraceId.ToHexString());
 
     private static async Task RefuseAsync(HttpContext http, StrangerLog strangers)
     {
@@ -65,5 +68,5 @@ public static class CallerAuthentication
         throw refusal;
     }
 
-    private static string? Address(HttpContext http) => http.Connection.RemoteIpAddress?.ToString();
+    internal static string? Address(HttpContext http) => http.Connection.RemoteIpAddress?.ToString();
 }

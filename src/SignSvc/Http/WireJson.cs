@@ -40,6 +40,8 @@ namespace SignSvc.Http;
 [JsonSerializable(typeof(NewCredentialBody))]
 [JsonSerializable(typeof(CredentialAnswer))]
 [JsonSerializable(typeof(CredentialList))]
+[JsonSerializable(typeof(AccessKeyAnswer))]
+[JsonSerializable(typeof(AccessKeyList))]
 [JsonSerializable(typeof(AuditPage))]
 [JsonSerializable(typeof(AuditCheckAnswer))]
 [JsonSerializable(typeof(IssuerMetadata))]
