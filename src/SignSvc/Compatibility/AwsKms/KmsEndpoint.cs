@@ -93,14 +93,11 @@ internal sealed class KmsEndpoint(
             try
             {
                 var body = await ClientJson.ReadBodyAsync(http);
-                return signed.IsSignedWith(secret, http.Request, body)
-                    ? (CallerAuthentication.CallerOf(http, credential), signed.Region, body)
-                    : throw new KmsException(
-                        "InvalidSignatureException",
-                        "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.")
-                    {
-                        IsOfStranger = true,
-                    };
+                if (!signed.IsSignedWith(secret, http.Request, body))
+                    throw SignedRequest.DoesNotMatch();
+                var identity = CallerRecognition.OfCredential(http, credential);
+                http.Features.Set(identity);
+                return (identity.Caller, signed.Region, body);
             }
             finally
             {
@@ -110,7 +107,8 @@ internal sealed class KmsEndpoint(
         catch (KmsException e) when (e.IsOfStranger)
         {
             await strangers.RecordAsync(
-                new SigningException(SigningFault.Unauthenticated, e.Message), CallerAuthentication.Address(http), http.RequestAborted);
+                new SigningException(SigningFault.Unauthenticated, e.Message), $"its signed request is refused: {e.Type}",
+                http.Connection.RemoteIpAddress?.ToString(), http.RequestAborted);
             throw;
         }
     }
@@ -142,6 +140,7 @@ internal sealed class KmsEndpoint(
 
     private static Task RefuseAsync(HttpContext http, KmsFault fault, string? auditId)
     {
+        Activity.Current?.SetTag("error.type", fault.Type);
         http.Response.StatusCode = fault.Status;
         if (auditId is not null)
             http.Response.Headers[Faults.AuditIdTrailer] = auditId;

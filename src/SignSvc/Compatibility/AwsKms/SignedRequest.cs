@@ -75,6 +75,9 @@ internal sealed class SignedRequest
             signature.Length == 64 && TryFromHex(signature, out var bytes) ? bytes : throw Incomplete("Signature must be 64 hex digits."));
     }
 
+    public static KmsException DoesNotMatch() => Mismatch(
+        "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.");
+
     /// <summary>Compares in constant time.</summary>
     public bool IsSignedWith(ReadOnlySpan<byte> secret, HttpRequest request, ReadOnlySpan<byte> body)
     {

@@ -22,6 +22,9 @@ internal sealed record TransitCall(HttpContext Http, ClientJson Body)
 /// <summary>What Vault puts under <c>data</c>, and what it warns of.</summary>
 internal sealed record TransitAnswer(Action<Utf8JsonWriter> Data, string? Warning = null)
 {
+    /// <summary>Of a login alone.</summary>
+    public Action<Utf8JsonWriter>? Auth { get; init; }
+
     public async Task WriteAsync(HttpContext http)
     {
         var buffer = new ArrayBufferWriter<byte>(1024);
@@ -47,7 +50,17 @@ internal sealed record TransitAnswer(Action<Utf8JsonWriter> Data, string? Warnin
                 writer.WriteEndArray();
             }
 
-            writer.WriteNull("auth");
+            if (Auth is null)
+            {
+                writer.WriteNull("auth");
+            }
+            else
+            {
+                writer.WriteStartObject("auth");
+                Auth(writer);
+                writer.WriteEndObject();
+            }
+
             writer.WriteEndObject();
         }
 

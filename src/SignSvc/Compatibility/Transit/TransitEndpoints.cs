@@ -46,6 +46,7 @@ public static class TransitEndpoints
 
         var vault = routes.MapGroup("/v1").WithMetadata(new TransitMetadata()).ExcludeFromDescription();
         vault.MapMethods("/auth/token/lookup-self", Get, Serve(call => system.Value.LookupSelfAsync(call)));
+        vault.MapMethods("/auth/jwt/login", Writes, (RequestDelegate)(http => system.Value.LoginAsync(http))).AllowAnonymous();
         vault.MapMethods("/sys/health", GetAndHead, (RequestDelegate)(http => system.Value.HealthAsync(http))).AllowAnonymous();
     }
 

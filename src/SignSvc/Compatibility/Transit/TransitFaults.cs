@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using SignSvc.Grpc;
@@ -51,6 +52,7 @@ public static class TransitFaults
             return;
         }
 
+        Activity.Current?.SetTag("error.type", Problems.Of(fault).Type);
         http.Response.StatusCode = StatusOf(fault.Fault);
         http.Response.Headers.CacheControl = "no-store";
         if (fault.AuditId is not null)

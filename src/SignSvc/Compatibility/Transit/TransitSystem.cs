@@ -1,6 +1,9 @@
 using System.Buffers;
 using System.Globalization;
 using System.Text.Json;
+using SignSvc.Access;
+using SignSvc.Access.Issuers;
+using SignSvc.Signing;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends;
@@ -8,7 +11,7 @@ using SignSvc.Signing.Backends;
 namespace SignSvc.Compatibility.Transit;
 
 /// <summary>What Vault's clients ask beside Transit: whether the service is well, and who they are.</summary>
-internal sealed class TransitSystem(Credentials credentials, AuditLog audit, SnapshotFreshness freshness, TimeProvider time)
+internal sealed class TransitSystem(TrustedIssuers issuers, StrangerLog strangers, AuditLog audit, SnapshotFreshness freshness, TimeProvider time)
 {
     /// <summary>The clients decide by the version what they may ask for; this is the last one whose Transit API is spoken here.</summary>
     private const string Version = "1.15.0+signsvc";
@@ -41,7 +44,7 @@ internal sealed class TransitSystem(Credentials credentials, AuditLog audit, Sna
     public Task<TransitAnswer> LookupSelfAsync(TransitCall call)
     {
         var caller = call.Caller;
-        var expiresAt = credentials.Recognise(call.Http.Request.Headers.Authorization.ToString().AsSpan("Bearer ".Length))?.ExpiresAt;
+        var expiresAt = call.Http.CallerIdentity()?.ExpiresAt;
         return Task.FromResult(new TransitAnswer(data =>
         {
             data.WriteString("id", "");
@@ -50,15 +53,12 @@ internal sealed class TransitSystem(Credentials credentials, AuditLog audit, Sna
             data.WriteString("entity_id", "");
             data.WriteString("type", "service");
             data.WriteString("path", "auth/token/create");
-            data.WriteStartArray("policies");
-            foreach (var role in caller.Roles)
-                data.WriteStringValue(JsonNamingPolicy.CamelCase.ConvertName(role.ToString()));
-            data.WriteEndArray();
+            WritePolicies(data, "policies", caller.Roles);
             data.WriteNull("meta");
             data.WriteNumber("num_uses", 0);
             data.WriteBoolean("orphan", true);
             data.WriteBoolean("renewable", false);
-            data.WriteNumber("ttl", expiresAt is { } end ? Math.Max(1, (long)(end - time.GetUtcNow()).TotalSeconds) : 0);
+            data.WriteNumber("ttl", expiresAt is { } end ? SecondsUntil(end) : 0);
             data.WriteNumber("explicit_max_ttl", 0);
             if (expiresAt is { } at)
                 data.WriteString("expire_time", at.UtcDateTime.ToString("O", CultureInfo.InvariantCulture));
@@ -66,4 +66,50 @@ internal sealed class TransitSystem(Credentials credentials, AuditLog audit, Sna
                 data.WriteNull("expire_time");
         }));
     }
+
+    /// <summary>
+    /// Vault gives a token of its own for a JWT. Here a token of a trusted issuer is good as it is, for as long as its
+    /// issuer said: so the answer is that token, checked, and nothing is stored. The role in the request is not needed.
+    /// </summary>
+    public async Task LoginAsync(HttpContext http)
+    {
+        var jwt = ClientJson.Parse(await ClientJson.ReadBodyAsync(http)).Text("jwt") ?? throw ClientJson.Invalid("jwt is missing.");
+        var verdict = await issuers.VerifyAsync(jwt, http.RequestAborted);
+        if (verdict.Token is not { } token)
+        {
+            var refusal = new SigningException(SigningFault.Forbidden, "the JWT is not a token of an issuer that is trusted here, or not good any more.");
+            await strangers.RecordAsync(
+                refusal, $"its token is refused at the login: {verdict.Refusal}", http.Connection.RemoteIpAddress?.ToString(), http.RequestAborted);
+            throw refusal;
+        }
+
+        var answer = new TransitAnswer(_ => { })
+        {
+            Auth = auth =>
+            {
+                auth.WriteString("client_token", jwt);
+                auth.WriteString("accessor", "");
+                WritePolicies(auth, "policies", token.Roles);
+                WritePolicies(auth, "token_policies", token.Roles);
+                auth.WriteNull("metadata");
+                auth.WriteNumber("lease_duration", SecondsUntil(token.ExpiresAt));
+                auth.WriteBoolean("renewable", false);
+                auth.WriteString("entity_id", "");
+                auth.WriteString("token_type", "service");
+                auth.WriteBoolean("orphan", true);
+            },
+        };
+        http.Response.Headers.CacheControl = "no-store";
+        await answer.WriteAsync(http);
+    }
+
+    private static void WritePolicies(Utf8JsonWriter writer, string name, IEnumerable<Role> roles)
+    {
+        writer.WriteStartArray(name);
+        foreach (var role in roles)
+            writer.WriteStringValue(JsonNamingPolicy.CamelCase.ConvertName(role.ToString()));
+        writer.WriteEndArray();
+    }
+
+    private long SecondsUntil(DateTimeOffset end) => Math.Max(1, (long)(end - time.GetUtcNow()).TotalSeconds);
 }
