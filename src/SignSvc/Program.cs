@@ -1,6 +1,8 @@
 using SignSvc;
 using SignSvc.Access;
 using SignSvc.Audit;
+using SignSvc.Compatibility.AwsKms;
+using SignSvc.Compatibility.Transit;
 using SignSvc.Embedded;
 using SignSvc.Grpc;
 using SignSvc.Http;
@@ -38,6 +40,8 @@ try
     builder.Services.AddBackups(node);
     builder.Services.AddRemoteKeys();
     builder.Services.AddGrpcCalls(settings);
+    builder.Services.AddAwsKmsCompatibility();
+    builder.Services.AddTransitCompatibility();
 
     await using var app = builder.Build();
     app.UseTelemetry();
@@ -46,6 +50,7 @@ try
     app.UseRouting();
     app.UseGrpcFaults();
     app.UseAliasesInPaths();
+    app.UseTransitAnswers();
     app.UseCallers();
     app.UseDeadlines();
 
@@ -62,11 +67,14 @@ try
     app.MapCredentials();
     app.MapPolicies();
     app.MapPolicyQuestions();
+    app.MapAccessKeys();
     app.MapAudit();
     app.MapOperations();
     app.MapMetrics();
     app.MapBackups();
     app.MapGrpcCalls(settings);
+    app.MapAwsKms();
+    app.MapTransit();
 
     await app.StartServingAsync();
     app.Announce(node);

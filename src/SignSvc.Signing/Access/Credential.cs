@@ -34,6 +34,9 @@ public sealed record Credential
 
     public DateTimeOffset? RevokedAt { get; init; }
 
+    /// <summary>For clients that sign their requests; null: none.</summary>
+    public ImmutableArray<AccessKey>? AccessKeys { get; init; }
+
     public string Principal => $"credential:{Name}";
 
     /// <summary>Makes a credential and its bearer token, which is shown once and kept nowhere.</summary>
@@ -81,4 +84,9 @@ public sealed record Credential
     }
 
     public bool IsValidAt(DateTimeOffset now) => RevokedAt is null && (ExpiresAt is null || now < ExpiresAt);
+        return isRight && IsLive(now);
+    }
+
+    /// <summary>Neither revoked nor expired.</summary>
+    public bool IsLive(DateTimeOffset now) => RevokedAt is null && (ExpiresAt is null || now < ExpiresAt);
 }

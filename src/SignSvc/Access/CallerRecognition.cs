@@ -38,7 +38,7 @@ internal sealed class CallerRecognition(Credentials credentials, TrustedIssuers 
         return (new CallerIdentity(caller, CallerKind.Oidc, token.Issuer, token.ExpiresAt), "");
     }
 
-    private static CallerIdentity OfCredential(HttpContext http, Credential credential) =>
+    internal static CallerIdentity OfCredential(HttpContext http, Credential credential) =>
         new(Caller(http, credential.Principal, credential.Roles), CallerKind.Credential, credential.Name, credential.ExpiresAt);
 
     private static Caller Caller(HttpContext http, string principal, ImmutableArray<Role> roles) =>

@@ -51,6 +51,8 @@ namespace SignSvc.Http;
 [JsonSerializable(typeof(ExplainBody))]
 [JsonSerializable(typeof(ExplainAnswer))]
 [JsonSerializable(typeof(LintAnswer))]
+[JsonSerializable(typeof(AccessKeyAnswer))]
+[JsonSerializable(typeof(AccessKeyList))]
 [JsonSerializable(typeof(AuditPage))]
 [JsonSerializable(typeof(AuditCheckAnswer))]
 [JsonSerializable(typeof(IssuerMetadata))]
