@@ -121,6 +121,8 @@ public sealed partial class Signer(
     private async Task<Decided<IssuedToken>> DecideAsync(Caller caller, TokenOrder order, CancellationToken cancellationToken)
     {
         var record = decisions.Draft(caller, Actions.TokensIssue, Decisions.Resource("profile", order.Profile));
+        if (order.Request.Grant is { } grant)
+            record = record with { Grant = grant.Type };
         try
         {
             // Resolve.

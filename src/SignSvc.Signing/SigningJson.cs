@@ -20,4 +20,6 @@ namespace SignSvc.Signing;
 [JsonSerializable(typeof(TokenProfile))]
 [JsonSerializable(typeof(ImportTicket))]
 [JsonSerializable(typeof(AuditRecord))]
+[JsonSerializable(typeof(string[]))]
+[JsonSerializable(typeof(long))]
 public sealed partial class SigningJson : JsonSerializerContext;

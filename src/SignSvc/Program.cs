@@ -5,6 +5,7 @@ using SignSvc.Embedded;
 using SignSvc.Grpc;
 using SignSvc.Http;
 using SignSvc.Keys;
+using SignSvc.OAuth;
 using SignSvc.Operations;
 using SignSvc.Signing;
 using SignSvc.Tokens;
@@ -19,6 +20,8 @@ try
         ContentRootPath = AppContext.BaseDirectory,
     });
     var settings = builder.AddSettings();
+    if (!settings.AllowProcessDumps)
+        ProcessDumps.Forbid();
     if (RestoreCommand.Parse(args, settings) is { } restore)
         return await restore.RunAsync(CancellationToken.None);
     var fileToSign = TourGuide.FileToSign(args);
@@ -30,6 +33,8 @@ try
     builder.Services.AddTokens(settings);
     builder.Services.AddKeySchedule();
     builder.Services.AddKeyImport(node);
+    builder.Services.AddCertificateChains();
+    builder.Services.AddOAuth();
     builder.Services.AddBackups(node);
     builder.Services.AddGrpcCalls(settings);
 
@@ -42,14 +47,19 @@ try
 
     app.MapSigning();
     app.MapTokens();
+    app.MapPayloads();
     app.MapKeySets();
+    app.MapIssuerMetadata();
+    app.MapOAuth();
     app.MapProfiles();
     app.MapKeys();
     app.MapKeyChanges();
     app.MapVersions();
+    app.MapCertificateChains();
     app.MapKeyImport();
     app.MapAliases();
     app.MapCredentials();
+    app.MapClientKeys();
     app.MapAudit();
     app.MapOperations();
     app.MapBackups();

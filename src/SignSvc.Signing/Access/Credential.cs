@@ -34,6 +34,11 @@ public sealed record Credential
 
     public DateTimeOffset? RevokedAt { get; init; }
 
+    /// <summary>With them the credential proves itself by signed assertions (RFC 7523), beside its secret.</summary>
+    public ImmutableArray<ClientKey> ClientKeys { get; init => field = value.IsDefault ? [] : value; } = [];
+
+    public bool IsValidAt(DateTimeOffset now) => RevokedAt is null && (ExpiresAt is null || now < ExpiresAt);
+
     public string Principal => $"credential:{Name}";
 
     /// <summary>Makes a credential and its bearer token, which is shown once and kept nowhere.</summary>
@@ -71,12 +76,25 @@ public sealed record Credential
         return true;
     }
 
+    /// <summary>Reads a client's secret: a whole bearer token, or the part of it behind the id.</summary>
+    public static bool TryReadSecret(ReadOnlySpan<char> text, Span<byte> secretHash)
+    {
+        if (TryReadToken(text, out _, secretHash))
+            return true;
+        Span<byte> secret = stackalloc byte[SecretLength + 4];
+        if (text.Length != TokenLength - Prefix.Length - IdLength - 1 || !Base64Url.TryDecodeFromChars(text, secret, out var written) || written != SecretLength)
+            return false;
+        SHA256.HashData(secret[..SecretLength], secretHash);
+        CryptographicOperations.ZeroMemory(secret);
+        return true;
+    }
+
     /// <summary>Compares in constant time, whatever the state of the credential.</summary>
     public bool Accepts(ReadOnlySpan<byte> secretHash, DateTimeOffset now)
     {
         Span<byte> own = stackalloc byte[SHA256.HashSizeInBytes];
         var isRight = Convert.TryFromBase64String(SecretHash, own, out _)
             && CryptographicOperations.FixedTimeEquals(own, secretHash);
-        return isRight && RevokedAt is null && (ExpiresAt is null || now < ExpiresAt);
+        return isRight && IsValidAt(now);
     }
 }

@@ -31,7 +31,8 @@ public static class Roles
         Actions.ProfilesRead, Actions.ProfilesPut);
 
     private static readonly FrozenSet<string> Signer = Set(
-        Actions.KeysRead, Actions.KeysSign, Actions.KeysVerify, Actions.TokensIssue, Actions.ProfilesRead);
+        Actions.KeysRead, Actions.KeysSign, Actions.KeysVerify, Actions.TokensIssue, Actions.TokensExplain, Actions.TokensSignPayload,
+        Actions.TokensIntrospect, Actions.TokensRevoke, Actions.ProfilesRead);
 
     private static readonly FrozenSet<string> Auditor = Set(
         Actions.KeysList, Actions.KeysRead, Actions.KeysVerify, Actions.ProfilesRead, Actions.CredentialsRead, Actions.AuditRead);

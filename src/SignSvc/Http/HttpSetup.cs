@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Keys;
+using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Http;
 
@@ -61,6 +62,7 @@ public static class HttpSetup
         AddEnum<SignatureEncoding>(options);
         AddEnum<Role>(options);
         AddEnum<AuditOutcome>(options);
+        AddEnum<ClaimType>(options);
         options.Converters.Add(new JsonStringEnumConverter<SignSvc.Signing.SigningFault>(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false));
     }
 
