@@ -8,7 +8,7 @@ namespace SignSvc.Signing.Access;
 
 /// <summary>A public key with which a client signs its assertions, under one algorithm alone (RFC 8725 section 3.1).</summary>
 /// <param name="Kid">As the client names it in headers; null: it names none.</param>
-public sealed record ClientKey(string? Kid, SigningAlgorithm Algorithm, PublicKey PublicKey)
+public sealed record ClientKey(SigningAlgorithm Algorithm, PublicKey PublicKey, string? Kid = null)
 {
     private const int MaxKeys = 10;
 
@@ -38,10 +38,10 @@ public sealed record ClientKey(string? Kid, SigningAlgorithm Algorithm, PublicKe
             throw Invalid("A kid has at most 255 characters.");
         return Text(jwk, "alg") is { } alg
             ? SigningAlgorithm.TryParse(alg, out var algorithm) && key.Spec.CanSignWith(algorithm)
-                ? new ClientKey(kid, algorithm, key)
+                ? new ClientKey(algorithm, key, kid)
                 : throw Invalid("A key's alg does not fit the key.")
             : key.Spec.Algorithms is [var only]
-                ? new ClientKey(kid, only, key)
+                ? new ClientKey(only, key, kid)
                 : throw Invalid("An RSA key names its alg.");
     }
 

@@ -190,4 +190,4 @@ public sealed record TokenProfile
 /// <summary>What signed for a profile before its key or its issuer was changed.</summary>
 /// <param name="Issuer">As <see cref="TokenProfile.Issuer"/>.</param>
 /// <param name="Until">No token that it signed is alive after this.</param>
-public sealed record FormerSigning(string KeyId, string? Issuer, DateTimeOffset Until);
+public sealed record FormerSigning(string KeyId, DateTimeOffset Until, string? Issuer = null);

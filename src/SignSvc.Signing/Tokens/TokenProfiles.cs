@@ -42,7 +42,7 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions, TimePr
         var alive = old.Former.Where(f => f.Until > now);
         var isSame = string.Equals(old.KeyId, keyId, StringComparison.Ordinal) && string.Equals(old.Issuer, issuer, StringComparison.Ordinal);
         var until = now + TimeSpan.FromSeconds(old.MaxLifetimeSeconds) + KeySchedule.Skew + KeySchedule.Convergence;
-        return isSame ? [.. alive] : [.. alive, new FormerSigning(old.KeyId, old.Issuer, until)];
+        return isSame ? [.. alive] : [.. alive, new FormerSigning(old.KeyId, until, old.Issuer)];
     }
 
     /// <summary>A key that signs payloads signs nothing else, and a profile stays of its kind: else a payload could pass for a token.</summary>

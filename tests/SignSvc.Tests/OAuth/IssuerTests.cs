@@ -55,6 +55,17 @@ public sealed class IssuerTests(RunningService service)
     }
 
     [Fact]
+    public async Task A_key_that_moves_to_another_issuer_stays_with_the_service_while_its_tokens_are_alive()
+    {
+        var name = RunningService.NewName("left");
+        var kid = await NewKeyAsync(name);
+        await PutAsync(name, $$"""{"key":"{{name}}","audiences":["a"]}""");
+        await PutAsync(name, $$"""{"key":"{{name}}","audiences":["a"],"issuer":"{{name}}"}""");
+        Assert.Contains(kid, await KidsAsync("/.well-known/jwks.json"));
+        Assert.Equal([kid], await KidsAsync($"/issuers/{name}/jwks.json"));
+    }
+
+    [Fact]
     public async Task A_key_that_is_pending_deletion_gets_no_profile()
     {
         var name = RunningService.NewName("dying");
