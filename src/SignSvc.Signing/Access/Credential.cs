@@ -36,6 +36,10 @@ public sealed record Credential
 
     /// <summary>For clients that sign their requests; null: none.</summary>
     public ImmutableArray<AccessKey>? AccessKeys { get; init; }
+    /// <summary>With them the credential proves itself by signed assertions (RFC 7523), beside its secret.</summary>
+    public ImmutableArray<ClientKey> ClientKeys { get; init => field = value.IsDefault ? [] : value; } = [];
+
+    public bool IsValidAt(DateTimeOffset now) => RevokedAt is null && (ExpiresAt is null || now < ExpiresAt);
 
     public string Principal => $"credential:{Name}";
 
@@ -69,6 +73,19 @@ public sealed record Credential
         if (!Base64Url.TryDecodeFromChars(token[(Prefix.Length + IdLength + 1)..], secret, out var written) || written != SecretLength)
             return false;
         id = token.Slice(Prefix.Length, IdLength).ToString();
+        SHA256.HashData(secret[..SecretLength], secretHash);
+        CryptographicOperations.ZeroMemory(secret);
+        return true;
+    }
+
+    /// <summary>Reads a client's secret: a whole bearer token, or the part of it behind the id.</summary>
+    public static bool TryReadSecret(ReadOnlySpan<char> text, Span<byte> secretHash)
+    {
+        if (TryReadToken(text, out _, secretHash))
+            return true;
+        Span<byte> secret = stackalloc byte[SecretLength + 4];
+        if (text.Length != TokenLength - Prefix.Length - IdLength - 1 || !Base64Url.TryDecodeFromChars(text, secret, out var written) || written != SecretLength)
+            return false;
         SHA256.HashData(secret[..SecretLength], secretHash);
         CryptographicOperations.ZeroMemory(secret);
         return true;

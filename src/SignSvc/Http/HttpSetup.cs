@@ -5,6 +5,7 @@ using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends.Budgets;
 using SignSvc.Signing.Keys;
+using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Http;
 
@@ -66,6 +67,7 @@ public static class HttpSetup
         AddEnum<PolicyFindingKind>(options);
         AddEnum<AuditOutcome>(options);
         AddEnum<BreakerState>(options);
+        AddEnum<ClaimType>(options);
         options.Converters.Add(new JsonStringEnumConverter<SignSvc.Signing.SigningFault>(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false));
     }
 

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Mvc;
 using SignSvc.Access;
 using SignSvc.Audit;
 using SignSvc.Keys;
+using SignSvc.OAuth;
 using SignSvc.Operations;
 using SignSvc.Signing;
 using SignSvc.Signing.Access.Policies;
@@ -55,6 +56,13 @@ namespace SignSvc.Http;
 [JsonSerializable(typeof(AccessKeyList))]
 [JsonSerializable(typeof(AuditPage))]
 [JsonSerializable(typeof(AuditCheckAnswer))]
+[JsonSerializable(typeof(ExplainAnswer))]
+[JsonSerializable(typeof(PayloadBody))]
+[JsonSerializable(typeof(PayloadAnswer))]
+[JsonSerializable(typeof(CertificateChainBody))]
+[JsonSerializable(typeof(ClientKeyList))]
+[JsonSerializable(typeof(GrantedToken))]
+[JsonSerializable(typeof(OAuthError))]
 [JsonSerializable(typeof(IssuerMetadata))]
 [JsonSerializable(typeof(Health))]
 public sealed partial class WireJson : JsonSerializerContext;
