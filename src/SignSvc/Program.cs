@@ -78,6 +78,7 @@ try
     app.MapPolicyQuestions();
     app.MapAccessKeys();
     app.MapClientKeys();
+    app.MapWhoAmI();
     app.MapAudit();
     app.MapOperations();
     app.MapMetrics();

@@ -36,6 +36,7 @@ public static class Actions
     public const string ProfilesPut = "profiles:Put";
     public const string CredentialsCreate = "credentials:Create";
     public const string CredentialsRead = "credentials:Read";
+    public const string CredentialsRotate = "credentials:Rotate";
     public const string CredentialsRevoke = "credentials:Revoke";
     public const string CredentialsUpdate = "credentials:Update";
     public const string AuditRead = "audit:Read";
