@@ -37,10 +37,10 @@ public sealed record Credential
 
     /// <summary>For clients that sign their requests; null: none.</summary>
     public ImmutableArray<AccessKey>? AccessKeys { get; init; }
+
     /// <summary>With them the credential proves itself by signed assertions (RFC 7523), beside its secret.</summary>
     public ImmutableArray<ClientKey> ClientKeys { get; init => field = value.IsDefault ? [] : value; } = [];
 
-    public bool IsValidAt(DateTimeOffset now) => RevokedAt is null && (ExpiresAt is null || now < ExpiresAt);
     /// <summary>When the secret was made that is current; null: with the credential.</summary>
     public DateTimeOffset? RotatedAt { get; init; }
 
@@ -125,21 +125,20 @@ public sealed record Credential
         return true;
     }
 
-    /// <summary>Compares in constant time, whatever the state of the credential.</summary>
-    public bool Accepts(ReadOnlySpan<byte> secretHash, DateTimeOffset now)
-    {
-        Span<byte> own = stackalloc byte[SHA256.HashSizeInBytes];
-        var isRight = Convert.TryFromBase64String(SecretHash, own, out _)
-            && CryptographicOperations.FixedTimeEquals(own, secretHash);
-        return isRight && IsValidAt(now);
     /// <summary>Compares with both secrets in constant time, whatever the state of the credential.</summary>
     /// <param name="from">Where the caller is; null on a Unix socket, which no network holds.</param>
     public bool Accepts(ReadOnlySpan<byte> secretHash, DateTimeOffset now, IPAddress? from)
     {
         var isCurrent = IsHash(SecretHash, secretHash);
         var isPrevious = IsHash(PreviousSecretHash, secretHash) && now < PreviousUntil;
-        return (isCurrent || isPrevious) && RevokedAt is null && (ExpiresAt is null || now < ExpiresAt) && MayComeFrom(from);
+        return (isCurrent || isPrevious) && IsUsable(now, from);
     }
+
+    /// <summary>Neither revoked nor expired, and used from where it may be; for callers that prove themselves in another way than by the secret.</summary>
+    public bool IsUsable(DateTimeOffset now, IPAddress? from) => IsLive(now) && MayComeFrom(from);
+
+    /// <summary>Neither revoked nor expired.</summary>
+    public bool IsLive(DateTimeOffset now) => RevokedAt is null && (ExpiresAt is null || now < ExpiresAt);
 
     private bool MayComeFrom(IPAddress? from)
     {
@@ -168,11 +167,4 @@ public sealed record Credential
         CryptographicOperations.ZeroMemory(secret);
         return made;
     }
-
-    public bool IsValidAt(DateTimeOffset now) => RevokedAt is null && (ExpiresAt is null || now < ExpiresAt);
-        return isRight && IsLive(now);
-    }
-
-    /// <summary>Neither revoked nor expired.</summary>
-    public bool IsLive(DateTimeOffset now) => RevokedAt is null && (ExpiresAt is null || now < ExpiresAt);
 }

@@ -57,7 +57,6 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
 
             live.Current.Access.RefuseMoreThanHeld(caller, roles, now);
 
-            var (credential, token) = Credential.Create(valid, [.. roles.Distinct()], now, expiresAt);
             var (made, token) = Credential.Create(valid, [.. roles.Distinct()], now, expiresAt);
             var credential = made with { Addresses = [.. addresses] };
             var record = draft with { Detail = $"roles {string.Join(", ", credential.Roles)}", ExpiresAt = expiresAt };

@@ -26,20 +26,6 @@ public enum Role
 public static class Roles
 {
     private static readonly FrozenDictionary<Role, BuiltIn> All = new Dictionary<Role, BuiltIn>
-    private static readonly FrozenSet<string> Operator = Set(
-        Actions.KeysCreate, Actions.KeysList, Actions.KeysRead, Actions.KeysVerify, Actions.KeysUpdate, Actions.KeysEnable,
-        Actions.KeysDisable, Actions.KeysRotate, Actions.KeysRetire, Actions.KeysRevoke, Actions.KeysImport,
-        Actions.KeysScheduleDeletion, Actions.KeysCancelDeletion, Actions.AliasesPut, Actions.AliasesDelete,
-        Actions.ProfilesRead, Actions.ProfilesPut);
-
-    private static readonly FrozenSet<string> Signer = Set(
-        Actions.KeysRead, Actions.KeysSign, Actions.KeysVerify, Actions.TokensIssue, Actions.TokensExplain, Actions.TokensSignPayload,
-        Actions.TokensIntrospect, Actions.TokensRevoke, Actions.ProfilesRead);
-
-    private static readonly FrozenSet<string> Auditor = Set(
-        Actions.KeysList, Actions.KeysRead, Actions.KeysVerify, Actions.ProfilesRead, Actions.CredentialsRead, Actions.AuditRead);
-
-    public static bool Allows(this Role role, string action) => role switch
     {
         [Role.Admin] = new("role:admin", [.. Actions.All]),
         [Role.Operator] = new(
@@ -50,7 +36,8 @@ public static class Roles
             Actions.ProfilesRead, Actions.ProfilesPut, Actions.MetricsRead, Actions.PoliciesExplain),
         [Role.Signer] = new(
             "role:signer",
-            Actions.KeysRead, Actions.KeysSign, Actions.KeysVerify, Actions.TokensIssue, Actions.ProfilesRead, Actions.PoliciesExplain),
+            Actions.KeysRead, Actions.KeysSign, Actions.KeysVerify, Actions.TokensIssue, Actions.TokensExplain, Actions.TokensSignPayload,
+            Actions.TokensIntrospect, Actions.TokensRevoke, Actions.ProfilesRead, Actions.PoliciesExplain),
         [Role.Auditor] = new(
             "role:auditor",
             Actions.KeysList, Actions.KeysRead, Actions.KeysVerify, Actions.ProfilesRead, Actions.CredentialsRead, Actions.AuditRead,

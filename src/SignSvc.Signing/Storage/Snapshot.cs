@@ -66,11 +66,10 @@ public sealed record Snapshot
 
     /// <summary>Who may do what, compiled from the policies.</summary>
     public AccessPolicy Access { get; init; } = AccessPolicy.RolesAlone;
+
     /// <summary>Keys that remote backends have begun and that are not known to be recorded, by slot; see <see cref="StoredKeyIntents"/>.</summary>
     public ImmutableSortedDictionary<int, KeyIntent> KeyIntents { get; init; } = ImmutableSortedDictionary<int, KeyIntent>.Empty;
 
-    /// <summary>The public keys of all tokens keys; built when first asked for, once for a snapshot.</summary>
-    public KeySet TokenKeys => _tokenKeys.Value;
     /// <summary>What verifiers are given; built when first asked for, once for a snapshot.</summary>
     public KeySets KeySets => _keySets.Value;
 

@@ -14,8 +14,7 @@ namespace SignSvc.Storage.Postgres;
 /// Every call is bounded by <see cref="PostgresOptions"/> and fails with <see cref="SigningFault.StoreUnavailable"/>
 /// while the server cannot be reached; the next call looks for it again. The state is read from the primary alone.
 /// </remarks>
-public sealed class PostgresStore : IStore, ICluster, IBackupStore
-public sealed class PostgresStore : IStore, ICluster, IUseOnce
+public sealed class PostgresStore : IStore, ICluster, IBackupStore, IUseOnce
 {
     private readonly PostgresConnections _connections;
     private readonly PostgresCommits _commits;

@@ -58,7 +58,7 @@ namespace SignSvc.Http;
 [JsonSerializable(typeof(WhoAmIAnswer))]
 [JsonSerializable(typeof(AuditPage))]
 [JsonSerializable(typeof(AuditCheckAnswer))]
-[JsonSerializable(typeof(ExplainAnswer))]
+[JsonSerializable(typeof(TokenExplanation))]
 [JsonSerializable(typeof(PayloadBody))]
 [JsonSerializable(typeof(PayloadAnswer))]
 [JsonSerializable(typeof(CertificateChainBody))]
