@@ -35,6 +35,12 @@ public sealed record Credential
 
     public DateTimeOffset? RevokedAt { get; init; }
 
+    /// <summary>For clients that sign their requests; null: none.</summary>
+    public ImmutableArray<AccessKey>? AccessKeys { get; init; }
+
+    /// <summary>With them the credential proves itself by signed assertions (RFC 7523), beside its secret.</summary>
+    public ImmutableArray<ClientKey> ClientKeys { get; init => field = value.IsDefault ? [] : value; } = [];
+
     /// <summary>When the secret was made that is current; null: with the credential.</summary>
     public DateTimeOffset? RotatedAt { get; init; }
 
@@ -106,14 +112,33 @@ public sealed record Credential
         return true;
     }
 
+    /// <summary>Reads a client's secret: a whole bearer token, or the part of it behind the id.</summary>
+    public static bool TryReadSecret(ReadOnlySpan<char> text, Span<byte> secretHash)
+    {
+        if (TryReadToken(text, out _, secretHash))
+            return true;
+        Span<byte> secret = stackalloc byte[SecretLength + 4];
+        if (text.Length != TokenLength - Prefix.Length - IdLength - 1 || !Base64Url.TryDecodeFromChars(text, secret, out var written) || written != SecretLength)
+            return false;
+        SHA256.HashData(secret[..SecretLength], secretHash);
+        CryptographicOperations.ZeroMemory(secret);
+        return true;
+    }
+
     /// <summary>Compares with both secrets in constant time, whatever the state of the credential.</summary>
     /// <param name="from">Where the caller is; null on a Unix socket, which no network holds.</param>
     public bool Accepts(ReadOnlySpan<byte> secretHash, DateTimeOffset now, IPAddress? from)
     {
         var isCurrent = IsHash(SecretHash, secretHash);
         var isPrevious = IsHash(PreviousSecretHash, secretHash) && now < PreviousUntil;
-        return (isCurrent || isPrevious) && RevokedAt is null && (ExpiresAt is null || now < ExpiresAt) && MayComeFrom(from);
+        return (isCurrent || isPrevious) && IsUsable(now, from);
     }
+
+    /// <summary>Neither revoked nor expired, and used from where it may be; for callers that prove themselves in another way than by the secret.</summary>
+    public bool IsUsable(DateTimeOffset now, IPAddress? from) => IsLive(now) && MayComeFrom(from);
+
+    /// <summary>Neither revoked nor expired.</summary>
+    public bool IsLive(DateTimeOffset now) => RevokedAt is null && (ExpiresAt is null || now < ExpiresAt);
 
     private bool MayComeFrom(IPAddress? from)
     {

@@ -55,6 +55,8 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
             if (addresses.Count > MaxAddresses || !addresses.All(IsNetwork))
                 throw new SigningException(SigningFault.InvalidRequest, $"addresses are at most {MaxAddresses} networks such as 10.0.0.0/8 or 2001:db8::/32, with no bits behind the prefix.");
 
+            live.Current.Access.RefuseMoreThanHeld(caller, roles, now);
+
             var (made, token) = Credential.Create(valid, [.. roles.Distinct()], now, expiresAt);
             var credential = made with { Addresses = [.. addresses] };
             var record = draft with { Detail = $"roles {string.Join(", ", credential.Roles)}", ExpiresAt = expiresAt };

@@ -3,8 +3,11 @@ using System.Text.Json.Serialization;
 using SignSvc.Access;
 using SignSvc.Access.Certificates;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Audit;
+using SignSvc.Signing.Backends.Budgets;
 using SignSvc.Signing.Keys;
+using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Http;
 
@@ -64,8 +67,13 @@ public static class HttpSetup
         AddEnum<Protection>(options);
         AddEnum<SignatureEncoding>(options);
         AddEnum<Role>(options);
+        AddEnum<PolicyEffect>(options);
+        AddEnum<PolicyScope>(options);
+        AddEnum<PolicyFindingKind>(options);
         AddEnum<CallerKind>(options);
         AddEnum<AuditOutcome>(options);
+        AddEnum<BreakerState>(options);
+        AddEnum<ClaimType>(options);
         options.Converters.Add(new JsonStringEnumConverter<SignSvc.Signing.SigningFault>(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false));
     }
 
