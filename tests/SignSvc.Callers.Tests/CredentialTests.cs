@@ -109,6 +109,17 @@ public sealed class CredentialTests(CallersService callers)
         Assert.Equal(400, (await Admin.PostJsonAsync("/v1/credentials", $$"""{"name":"{{NewName()}}","roles":["signer"],"addresses":["{{network}}"]}""")).Code);
 
     [Fact]
+    public async Task A_token_with_a_wrong_character_or_a_stray_bit_is_a_stranger_s_and_no_fault_of_the_service()
+    {
+        var good = (await CreateAsync())["token"];
+        const string alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        // The last character holds two bits that no encoder sets.
+        var stray = good[..^1] + alphabet[alphabet.IndexOf(good[^1], StringComparison.Ordinal) + 1];
+        foreach (var wrong in (string[])[stray, good[..^1] + "!", good[..^1] + "=", good[..^2] + "==", good[..30] + "+" + good[31..], good[..30] + "." + good[31..]])
+            await MustKnowAsync(wrong, isKnown: false);
+    }
+
+    [Fact]
     public async Task A_header_of_a_proxy_does_not_move_a_caller()
     {
         var made = await CreateAsync(""","addresses":["10.0.0.0/8"]""");
