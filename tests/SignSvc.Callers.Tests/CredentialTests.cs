@@ -90,6 +90,21 @@ public sealed class CredentialTests(CallersService callers)
         Assert.All(records, r => Assert.DoesNotContain("ssv1_", r.GetRawText(), StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task Nobody_gets_more_than_they_hold_by_rotating_another_s_credential()
+    {
+        var (rotator, peer) = (await CreateAsync(), await CreateAsync());
+        var statement = $$"""{"effect":"allow","principals":["{{rotator["principal"]}}"],"actions":["credentials:Rotate"],"resources":["*"]}""";
+        var put = await Admin.CallAsync(HttpMethod.Put, "/v1/policies/rotators", $$"""{"statements":[{{statement}}]}""");
+        Assert.True(put.Code is 200 or 201, put.ToString());
+        var client = callers.Process.As(rotator["token"]);
+
+        Assert.Equal(403, (await client.PostJsonAsync("/v1/credentials/bootstrap/rotate")).Code);
+        Assert.Equal(200, (await client.PostJsonAsync($"/v1/credentials/{peer["name"]}/rotate")).Code);
+        Assert.Equal(200, (await client.PostJsonAsync($"/v1/credentials/{rotator["name"]}/rotate")).Code);
+        await Admin.DeleteAsync("/v1/policies/rotators", TestContext.Current.CancellationToken);
+    }
+
     [Theory]
     [InlineData("127.0.0.0/8", true)]
     [InlineData("127.0.0.1/32", true)]
