@@ -38,9 +38,9 @@ public static class TransitFaults
         }
         catch (BadHttpRequestException e)
         {
-            await WriteAsync(http, new SigningException(
-                e.StatusCode == StatusCodes.Status413PayloadTooLarge ? SigningFault.TooLarge : SigningFault.InvalidRequest,
-                "The request is too large, or was cut off."));
+            await WriteAsync(http, e.StatusCode == StatusCodes.Status413PayloadTooLarge
+                ? new SigningException(SigningFault.TooLarge, "The request is too large: hash locally and send the digest, or send smaller batches.")
+                : ClientJson.Invalid("The request was cut off or cannot be read."));
         }
     }
 
