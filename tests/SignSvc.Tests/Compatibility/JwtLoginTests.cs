@@ -26,7 +26,7 @@ public sealed class JwtLoginTests
         var auth = login.Json.GetProperty("auth");
         Assert.InRange(auth.GetProperty("lease_duration").GetInt32(), 1, 300);
         Assert.False(auth.GetProperty("renewable").GetBoolean());
-        Assert.Equal(["signer"], auth.GetProperty("policies").EnumerateArray().Select(p => p.GetString()));
+        Assert.Equal(["signer"], auth.GetProperty("policies").EnumerateArray().Select(p => p.GetString()), StringComparer.Ordinal);
         Assert.True(login.Headers.CacheControl?.NoStore);
 
         var client = service.As(null);
