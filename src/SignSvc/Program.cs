@@ -7,6 +7,7 @@ using SignSvc.Embedded;
 using SignSvc.Grpc;
 using SignSvc.Http;
 using SignSvc.Keys;
+using SignSvc.OAuth;
 using SignSvc.Operations;
 using SignSvc.Signing;
 using SignSvc.Telemetry;
@@ -24,6 +25,8 @@ try
     var settings = builder.AddSettings();
     if (await MaintenanceCommands.RunAsync(args, builder, settings, CancellationToken.None) is { } exitCode)
         return exitCode;
+    if (!settings.AllowProcessDumps)
+        ProcessDumps.Forbid();
     if (RestoreCommand.Parse(args, settings) is { } restore)
         return await restore.RunAsync(CancellationToken.None);
     var fileToSign = TourGuide.FileToSign(args);
@@ -37,6 +40,8 @@ try
     builder.Services.AddTokens(settings);
     builder.Services.AddKeySchedule();
     builder.Services.AddKeyImport(node);
+    builder.Services.AddCertificateChains();
+    builder.Services.AddOAuth();
     builder.Services.AddBackups(node);
     builder.Services.AddRemoteKeys();
     builder.Services.AddGrpcCalls(settings);
@@ -57,15 +62,23 @@ try
     app.MapSigning();
     app.MapBundles();
     app.MapTokens();
+    app.MapPayloads();
     app.MapKeySets();
+    app.MapIssuerMetadata();
+    app.MapOAuth();
     app.MapProfiles();
     app.MapKeys();
     app.MapKeyChanges();
     app.MapVersions();
+    app.MapCertificateChains();
     app.MapKeyImport();
     app.MapAliases();
     app.MapCredentials();
+    app.MapPolicies();
+    app.MapPolicyQuestions();
     app.MapAccessKeys();
+    app.MapClientKeys();
+    app.MapWhoAmI();
     app.MapAudit();
     app.MapOperations();
     app.MapMetrics();

@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using System.Collections.Immutable;
+using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using SignSvc.Signing.Audit;
@@ -69,13 +70,14 @@ public sealed class AccessKeys(LiveSnapshot live, Decisions decisions, IWrapsKey
     }
 
     /// <summary>For authentication alone. The caller zeroes the secret.</summary>
-    /// <returns>Null where there is no such access key, or its credential has expired or was revoked.</returns>
+    /// <param name="from">Where the caller is; null on a Unix socket.</param>
+    /// <returns>Null where there is no such access key, or its credential has expired, was revoked or may not be used from there.</returns>
     /// <exception cref="SigningException"><see cref="SigningFault.BackendFailed"/>: it was stored under another root key.</exception>
-    public async ValueTask<(Credential Credential, byte[] Secret)?> OpenAsync(string id, CancellationToken cancellationToken)
+    public async ValueTask<(Credential Credential, byte[] Secret)?> OpenAsync(string id, IPAddress? from, CancellationToken cancellationToken)
     {
         if (AccessKey.CredentialIdOf(id) is not { } credentialId
             || !live.Current.Credentials.TryGetValue(credentialId, out var credential)
-            || !credential.IsLive(time.GetUtcNow())
+            || !credential.IsUsable(time.GetUtcNow(), from)
             || credential.AccessKeys?.FirstOrDefault(k => string.Equals(k.Id, id, StringComparison.Ordinal)) is not { } key)
         {
             return null;

@@ -128,7 +128,7 @@ internal sealed class KeyOperations(KeyLifecycle keys, KeyChanges changes, TimeP
     {
         call.RefuseGrantsAndDryRuns();
         var key = await keys.ReadAsync(call.Caller, reference, call.CancellationToken);
-        return key.State == KeyState.Deleted ? throw KeyLifecycle.Unknown(call.Caller) : key;
+        return key.State == KeyState.Deleted ? throw keys.Unknown(call.Caller) : key;
     }
 
     private static KeySpec SpecOf(KmsCall call)

@@ -88,7 +88,7 @@ internal sealed class KmsEndpoint(
         try
         {
             var signed = SignedRequest.Parse(http.Request, time.GetUtcNow());
-            var (credential, secret) = await accessKeys.OpenAsync(signed.AccessKeyId, http.RequestAborted)
+            var (credential, secret) = await accessKeys.OpenAsync(signed.AccessKeyId, http.Connection.RemoteIpAddress, http.RequestAborted)
                 ?? throw new KmsException("UnrecognizedClientException", "The security token included in the request is invalid.") { IsOfStranger = true };
             try
             {

@@ -31,7 +31,7 @@ internal sealed class TagOperations(KeyLifecycle keys, KeyChanges changes)
         var after = call.Text("Marker");
         var key = await keys.ReadAsync(call.Caller, call.KeyNoAlias(), call.CancellationToken);
         if (key.State == KeyState.Deleted)
-            throw KeyLifecycle.Unknown(call.Caller);
+            throw keys.Unknown(call.Caller);
         var rest = key.Tags.Where(t => after is null || string.CompareOrdinal(t.Key, after) > 0).ToArray();
         return writer =>
         {

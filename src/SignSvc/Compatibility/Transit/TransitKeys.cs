@@ -117,7 +117,7 @@ internal sealed class TransitKeys(KeyLifecycle keys, KeyChanges changes, KeyRota
     private async Task<Key> ReadKeyAsync(TransitCall call)
     {
         var key = await keys.ReadAsync(call.Caller, call.Key, call.CancellationToken);
-        return key.State == KeyState.Deleted ? throw KeyLifecycle.Unknown(call.Caller) : key;
+        return key.State == KeyState.Deleted ? throw keys.Unknown(call.Caller) : key;
     }
 
     private TransitAnswer Answer(Key key, string? warning = null)
