@@ -50,6 +50,16 @@ public sealed class AccessKeyTests(RunningService service)
     }
 
     [Fact]
+    public async Task An_access_key_may_be_used_from_where_its_credential_may_be()
+    {
+        var name = RunningService.NewName("elsewhere");
+        await service.Admin.MustPostAsync(201, "/v1/credentials", $$"""{"name":"{{name}}","roles":["signer"],"addresses":["10.0.0.0/8"]}""");
+        var made = await service.Admin.MustPostAsync(201, $"/v1/credentials/{name}/access-keys");
+        var aws = new AwsClient(service.Process.As(null), made["accessKeyId"], made["secretAccessKey"]);
+        await aws.MustRefuseAsync("UnrecognizedClientException", "DescribeKey", Describe);
+    }
+
+    [Fact]
     public async Task Only_administrators_make_and_delete_access_keys()
     {
         var credential = (await service.NewCredentialAsync("signer"))["name"];

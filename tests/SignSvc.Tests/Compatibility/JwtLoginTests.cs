@@ -14,7 +14,7 @@ public sealed class JwtLoginTests
                 ["SignSvc__Access__Issuers__0__Name"] = "ci",
                 ["SignSvc__Access__Issuers__0__Issuer"] = issuer.Url.ToString().TrimEnd('/'),
                 ["SignSvc__Access__Issuers__0__Audiences__0"] = "signsvc",
-                ["SignSvc__Access__Issuers__0__Roles__0__Role"] = "signer",
+                ["SignSvc__Access__Issuers__0__Roles__0__Role"] = "Signer",
                 ["SignSvc__Access__Issuers__0__Roles__0__When__0__Claim"] = "sub",
                 ["SignSvc__Access__Issuers__0__Roles__0__When__0__Values__0"] = "build-*",
             },
