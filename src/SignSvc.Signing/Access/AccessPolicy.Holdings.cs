@@ -37,6 +37,21 @@ public sealed partial class AccessPolicy
         }
     }
 
+    /// <summary>A secret of another credential gives all that is its own: its roles, and what policies give to its principal.</summary>
+    /// <exception cref="SigningException"><see cref="SigningFault.Forbidden"/>.</exception>
+    internal void RefuseMoreThanHeld(Caller caller, Credential credential, KeyRing keys, DateTimeOffset now)
+    {
+        if (string.Equals(caller.Principal, credential.Principal, StringComparison.Ordinal))
+            return;
+        RefuseMoreThanHeld(caller, credential.Roles, now);
+        RefuseMoreThanHeld(caller, _service.Values.SelectMany(p => p.Statements).Where(s => s.IsFor(credential.Principal)), key: null, now);
+        foreach (var (id, policy) in _keys)
+        {
+            if (keys.TryGet(id, out var key))
+                RefuseMoreThanHeld(caller, policy.Statements.Where(s => s.IsFor(credential.Principal)), key, now);
+        }
+    }
+
     /// <param name="key">The key that it is about; null: whatever <paramref name="resource"/> matches.</param>
     /// <param name="conditions">Under which it is given: what the caller holds only under the same conditions can be passed on.</param>
     internal bool Holds(

@@ -34,6 +34,9 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
         return credential;
     }
 
+    /// <summary>For ways of recognising it that are not its bearer token.</summary>
+    public void NoteUse(Credential credential) => NoteUse(credential.Id, time.GetUtcNow().ToUnixTimeSeconds());
+
     /// <summary>When this node last recognised it, to the second; null: not since the node started. The audit holds the whole truth.</summary>
     public DateTimeOffset? LastUse(Credential credential) =>
         _lastUses.TryGetValue(credential.Id, out var second) ? DateTimeOffset.FromUnixTimeSeconds(second) : null;

@@ -19,8 +19,8 @@ internal static class OutsideProgram
     /// <param name="environment">Set over this process's own.</param>
     /// <param name="home">The program's HOME and working folder, so that nothing of the machine's user is read or written.</param>
     public static async Task<Ended> RunAsync(
-        string program, IEnumerable<string> arguments, string home, string input = "", CancellationToken cancellationToken = default,
-        IReadOnlyDictionary<string, string>? environment = null)
+        string program, IEnumerable<string> arguments, string home, string input = "",
+        IReadOnlyDictionary<string, string>? environment = null, CancellationToken cancellationToken = default)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
