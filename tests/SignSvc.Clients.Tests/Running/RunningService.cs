@@ -20,6 +20,9 @@ public sealed partial class RunningService : IAsyncLifetime
     /// <summary>Scheme, host and port, without a slash at the end: also the issuer of its tokens.</summary>
     public string Url { get; private set; } = "";
 
+    /// <summary>The administrator's bearer token.</summary>
+    public string Token { get; private set; } = "";
+
     /// <summary>Speaks as the administrator of the first start.</summary>
     public HttpClient Admin { get; } = new();
 
@@ -54,9 +57,9 @@ public sealed partial class RunningService : IAsyncLifetime
         _ = _process.StandardOutput.BaseStream.CopyToAsync(Stream.Null);
         _ = _process.StandardError.BaseStream.CopyToAsync(Stream.Null);
 
-        var token = await File.ReadAllTextAsync(Path.Combine(_data.FullName, "data", "bootstrap.credential"));
+        Token = (await File.ReadAllTextAsync(Path.Combine(_data.FullName, "data", "bootstrap.credential"))).Trim();
         Admin.BaseAddress = new Uri(Url);
-        Admin.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token.Trim());
+        Admin.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Token);
     }
 
     public async ValueTask DisposeAsync()
