@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Audit;
+using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Keys.Import;
 using SignSvc.Signing.Tokens;
@@ -19,5 +20,6 @@ namespace SignSvc.Signing;
 [JsonSerializable(typeof(Credential))]
 [JsonSerializable(typeof(TokenProfile))]
 [JsonSerializable(typeof(ImportTicket))]
+[JsonSerializable(typeof(KeyIntent))]
 [JsonSerializable(typeof(AuditRecord))]
 public sealed partial class SigningJson : JsonSerializerContext;

@@ -7,6 +7,7 @@ using SignSvc.Http;
 using SignSvc.Keys;
 using SignSvc.Operations;
 using SignSvc.Signing;
+using SignSvc.Telemetry;
 using SignSvc.Tokens;
 using SignSvc.Tour;
 
@@ -19,26 +20,34 @@ try
         ContentRootPath = AppContext.BaseDirectory,
     });
     var settings = builder.AddSettings();
+    if (await MaintenanceCommands.RunAsync(args, builder, settings, CancellationToken.None) is { } exitCode)
+        return exitCode;
     if (RestoreCommand.Parse(args, settings) is { } restore)
         return await restore.RunAsync(CancellationToken.None);
     var fileToSign = TourGuide.FileToSign(args);
     builder.AddHttp(settings);
+    builder.AddTelemetry(settings.Telemetry);
+    builder.AddShutdown(settings.Shutdown);
 
     await using var node = await EmbeddedNode.OpenAsync(settings, TimeProvider.System, CancellationToken.None);
     builder.Services.AddNode(node);
-    builder.Services.AddAccess();
+    builder.Services.AddAccess(settings);
     builder.Services.AddTokens(settings);
     builder.Services.AddKeySchedule();
     builder.Services.AddKeyImport(node);
     builder.Services.AddBackups(node);
+    builder.Services.AddRemoteKeys();
     builder.Services.AddGrpcCalls(settings);
 
     await using var app = builder.Build();
+    app.UseTelemetry();
+    app.UseDraining();
     app.UseProblems();
     app.UseRouting();
     app.UseGrpcFaults();
     app.UseAliasesInPaths();
     app.UseCallers();
+    app.UseDeadlines();
 
     app.MapSigning();
     app.MapBundles();
@@ -53,6 +62,7 @@ try
     app.MapCredentials();
     app.MapAudit();
     app.MapOperations();
+    app.MapMetrics();
     app.MapBackups();
     app.MapGrpcCalls(settings);
 
