@@ -17,13 +17,14 @@ internal static class OutsideProgram
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
+    /// <param name="environment">Set over this process's own.</param>
     /// <param name="home">The program's HOME and working folder, so that nothing of the machine's user is read or written.</param>
     public static Task<Ended> RunAsync(
-        string program, IEnumerable<string> arguments, string home, string input = "", CancellationToken cancellationToken = default) =>
-        RunAsync(program, arguments, home, Encoding.UTF8.GetBytes(input), environment: null, cancellationToken);
+        string program, IEnumerable<string> arguments, string home, string input = "", CancellationToken cancellationToken = default,
+        IReadOnlyDictionary<string, string>? environment = null) =>
+        RunAsync(program, arguments, home, Encoding.UTF8.GetBytes(input), environment, cancellationToken);
 
-    /// <inheritdoc cref="RunAsync(string, IEnumerable{string}, string, string, CancellationToken)"/>
-    /// <param name="environment">Set over the test's own.</param>
+    /// <summary>The same for input that is no text, and for what may take longer.</summary>
     public static async Task<Ended> RunAsync(
         string program, IEnumerable<string> arguments, string home, byte[] input, IReadOnlyDictionary<string, string>? environment = null,
         CancellationToken cancellationToken = default, TimeSpan? limit = null)

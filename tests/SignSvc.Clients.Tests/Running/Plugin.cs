@@ -46,6 +46,8 @@ internal static class Plugin
         var folder = Path.Combine(Checkout.Root, ".tools", "plugin");
         var ended = await OutsideProgram.RunAsync(
             Path.Combine(Checkout.Root, "deploy", "cosign", "publish.sh"), [folder], Checkout.Root, [],
+            // The user's own home: there the packages are.
+            new Dictionary<string, string>(StringComparer.Ordinal) { ["HOME"] = System.Environment.GetFolderPath(System.Environment.SpecialFolder.UserProfile) },
             limit: TimeSpan.FromMinutes(10), cancellationToken: CancellationToken.None);
         return ended.Succeeded ? folder : throw new InvalidOperationException($"{ended}");
     }

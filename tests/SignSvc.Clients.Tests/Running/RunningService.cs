@@ -28,6 +28,7 @@ public sealed partial class RunningService : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
+        await MakeTokenAsync();
         var start = new ProcessStartInfo("dotnet", [Checkout.Service])
         {
             UseShellExecute = false,
@@ -40,6 +41,10 @@ public sealed partial class RunningService : IAsyncLifetime
                 ["SignSvc__Grpc__Url"] = "http://127.0.0.1:0",
                 ["SIGNSVC_DATA"] = Path.Combine(_data.FullName, "data"),
                 ["SignSvc__PrintBootstrapCredential"] = "false",
+                ["SOFTHSM2_CONF"] = TokenConfiguration,
+                ["SignSvc__Backends__Pkcs11__ModulePath"] = Checkout.SoftHsm,
+                ["SignSvc__Backends__Pkcs11__Tokens__0__Label"] = "clients",
+                ["SignSvc__Backends__Pkcs11__Tokens__0__PinFile"] = Path.Combine(_data.FullName, "pin"),
             },
         };
         _process = Process.Start(start)!;
@@ -92,6 +97,23 @@ public sealed partial class RunningService : IAsyncLifetime
         if (response.StatusCode is not (HttpStatusCode.OK or HttpStatusCode.Created))
             throw new HttpRequestException($"{method} {path} answered {response.StatusCode}: {text}");
         return JsonElement.Parse(text);
+    }
+
+    private string TokenConfiguration => Path.Combine(_data.FullName, "softhsm2.conf");
+
+    /// <summary>A SoftHSM2 token of this service's own, for the backend pkcs11.</summary>
+    private async Task MakeTokenAsync()
+    {
+        const string pin = "123456";
+        var tokens = _data.CreateSubdirectory("tokens");
+        await File.WriteAllTextAsync(Path.Combine(_data.FullName, "pin"), pin);
+        await File.WriteAllTextAsync(
+            TokenConfiguration, $"directories.tokendir = {tokens.FullName}\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n");
+        var made = await OutsideProgram.RunAsync(
+            Checkout.SoftHsmUtil, ["--init-token", "--free", "--label", "clients", "--pin", pin, "--so-pin", "87654321"], _data.FullName,
+            environment: new Dictionary<string, string>(StringComparer.Ordinal) { ["SOFTHSM2_CONF"] = TokenConfiguration });
+        if (!made.Succeeded)
+            throw new InvalidOperationException($"{made}");
     }
 
     private static async Task<string> ReadAddressAsync(Process process)

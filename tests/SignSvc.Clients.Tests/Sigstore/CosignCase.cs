@@ -33,12 +33,12 @@ internal sealed class CosignCase : IDisposable
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     /// <param name="token">Null: the administrator's.</param>
-    public static async Task<CosignCase> OpenAsync(RunningService service, string cosign, string spec, string? token = null)
+    public static async Task<CosignCase> OpenAsync(RunningService service, string cosign, string spec, string? token = null, string backend = "software")
     {
         var key = $"cosign-{RandomNumberGenerator.GetHexString(12, lowercase: true)}";
         var algorithm = spec is "RSA_3072" ? "RS256" : spec is "ECC_NIST_P384" ? "ES384" : "ES256";
-        await service.PostAsync("/v1/keys", new { name = key, purpose = "artifacts", tier = "assured", spec, algorithms = new[] { algorithm } }, Cancellation);
-        return await OpenAsync(service, cosign, key, token, publicKey: await service.GetTextAsync($"/v1/keys/{key}/public-key", Cancellation));
+        await service.PostAsync("/v1/keys", new { name = key, purpose = "artifacts", tier = "assured", backend, spec, algorithms = new[] { algorithm } }, Cancellation);
+        return await OpenForAsync(service, cosign, key, await service.GetTextAsync($"/v1/keys/{key}/public-key", Cancellation), token);
     }
 
     public void Dispose() => _folder.Delete(recursive: true);
@@ -99,7 +99,8 @@ internal sealed class CosignCase : IDisposable
 
     private string[] Offline => ["--signing-config", At("signing-config.json"), "--trusted-root", At("trusted-root.json")];
 
-    public static async Task<CosignCase> OpenAsync(RunningService service, string cosign, string key, string? token, string publicKey)
+    /// <summary>For a key that is there already, or is not.</summary>
+    public static async Task<CosignCase> OpenForAsync(RunningService service, string cosign, string key, string publicKey, string? token = null)
     {
         var plugin = await Plugin.FolderAsync();
         Assert.True(File.Exists(Path.Combine(plugin, "sigstore-kms-signsvc")));

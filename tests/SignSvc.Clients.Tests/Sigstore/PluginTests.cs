@@ -9,13 +9,14 @@ public sealed class PluginTests(RunningService service, ImageRegistry registry)
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    public static MatrixTheoryData<string, string> Cases => new(["cosign-2.5", "cosign-3.1"], ["ECC_NIST_P256", "RSA_3072"]);
+    public static MatrixTheoryData<string, string, string> Cases => new(
+        ["cosign-2.5", "cosign-3.1"], ["ECC_NIST_P256", "RSA_3072"], ["software", "pkcs11"]);
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public async Task A_signed_blob_verifies_and_another_does_not(string cosign, string spec)
+    public async Task A_signed_blob_verifies_and_another_does_not(string cosign, string spec, string backend)
     {
-        using var run = await CosignCase.OpenAsync(service, cosign, spec);
+        using var run = await CosignCase.OpenAsync(service, cosign, spec, backend: backend);
         var file = await run.BlobAsync("app.tar.gz", 3_000_000);
 
         AssertDone(await run.SignBlobAsync(file));
@@ -29,9 +30,9 @@ public sealed class PluginTests(RunningService service, ImageRegistry registry)
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public async Task A_signed_image_verifies_another_does_not_and_the_audit_knows_its_digest(string cosign, string spec)
+    public async Task A_signed_image_verifies_another_does_not_and_the_audit_knows_its_digest(string cosign, string spec, string backend)
     {
-        using var run = await CosignCase.OpenAsync(service, cosign, spec);
+        using var run = await CosignCase.OpenAsync(service, cosign, spec, backend: backend);
         var image = await registry.PushAsync("team/app", Cancellation);
         var other = await registry.PushAsync("team/app", Cancellation);
 
@@ -45,9 +46,9 @@ public sealed class PluginTests(RunningService service, ImageRegistry registry)
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public async Task An_attested_image_verifies_another_type_does_not_and_the_audit_knows_its_digest(string cosign, string spec)
+    public async Task An_attested_image_verifies_another_type_does_not_and_the_audit_knows_its_digest(string cosign, string spec, string backend)
     {
-        using var run = await CosignCase.OpenAsync(service, cosign, spec);
+        using var run = await CosignCase.OpenAsync(service, cosign, spec, backend: backend);
         var image = await registry.PushAsync("team/app", Cancellation);
         var predicate = await run.WriteAsync("predicate.json", """{"tests":"passed"}""");
 
@@ -81,7 +82,7 @@ public sealed class PluginTests(RunningService service, ImageRegistry registry)
     {
         using var run = await CosignCase.OpenAsync(service, cosign, "ECC_NIST_P256");
         await service.PostAsync($"/v1/keys/{run.Key}/disable", new { }, Cancellation);
-        using var unknown = await CosignCase.OpenAsync(service, cosign, "nobody-knows-it", token: null, publicKey: "");
+        using var unknown = await CosignCase.OpenForAsync(service, cosign, "nobody-knows-it", publicKey: "");
 
         AssertRefused(await run.SignBlobAsync(await run.BlobAsync("app")), $"{run.Key} is disabled.");
         AssertRefused(await unknown.SignBlobAsync(await unknown.BlobAsync("app")), "There is no such key.");
@@ -119,7 +120,7 @@ public sealed class PluginTests(RunningService service, ImageRegistry registry)
     public async Task A_key_that_cosign_makes_signs_and_is_not_made_twice()
     {
         var key = $"made-{RandomNumberGenerator.GetHexString(12, lowercase: true)}";
-        using var run = await CosignCase.OpenAsync(service, "cosign-3.1", key, token: null, publicKey: "");
+        using var run = await CosignCase.OpenForAsync(service, "cosign-3.1", key, publicKey: "");
 
         AssertDone(await run.RunAsync("generate-key-pair", "--kms", $"signsvc://{key}"));
         Assert.Equal(await service.GetTextAsync($"/v1/keys/{key}/public-key", Cancellation), await File.ReadAllTextAsync(run.At("cosign.pub"), Cancellation));

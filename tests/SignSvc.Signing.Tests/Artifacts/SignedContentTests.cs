@@ -52,7 +52,7 @@ public sealed class SignedContentTests
         var context = InTotoStatement.Create([Named("app"), Named("evil")], PredicateTypes.Custom, Predicate).ContextFor(caller: null);
 
         Assert.Equal(new ArtifactFacts("attestation"), context.Artifact);
-        Assert.Equal(["app", "evil"], context.Subjects!.Value.Select(s => s.Name));
+        Assert.Equal("app evil", string.Join(' ', context.Subjects!.Value.Select(s => s.Name)));
     }
 
     [Fact]
