@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Security.Cryptography;
 using System.Text.Json;
@@ -94,6 +95,50 @@ public sealed class BundleTests(RunningService service)
         var record = Assert.Single(await RecordsAsync(run.Key));
         Assert.Equal(1000, record.GetProperty("context").GetProperty("subjects").GetArrayLength());
         Assert.Equal("acme/app", record.GetProperty("context").GetProperty("repository").GetString());
+    }
+
+    /// <summary>A statement is judged by its own subjects: every one of them has to fit.</summary>
+    [Theory]
+    [InlineData(HttpStatusCode.OK, "acme/app")]
+    [InlineData(HttpStatusCode.OK, "acme/app", "acme/tool")]
+    [InlineData(HttpStatusCode.Forbidden, "acme/app", "evil/app")]
+    [InlineData(HttpStatusCode.Forbidden, "evil/app")]
+    public async Task A_policy_sees_the_subjects_of_a_statement(HttpStatusCode expected, params string[] names)
+    {
+        var name = $"attester-{RandomNumberGenerator.GetHexString(12, lowercase: true)}";
+        var credential = await service.PostAsync("/v1/credentials", new { name, roles = new[] { "auditor" } }, Cancellation);
+        await service.PostAsync("/v1/keys", new { name, purpose = "artifacts", spec = "ECC_NIST_P256" }, Cancellation);
+        await service.PutAsync($"/v1/keys/{name}/policy", new
+        {
+            statements = new[]
+            {
+                new
+                {
+                    effect = "allow",
+                    principals = new[] { $"credential:{name}" },
+                    actions = new[] { "keys:Sign" },
+                    conditions = new
+                    {
+                        stringLike = new Dictionary<string, string[]>(StringComparer.Ordinal) { ["context.artifact.name"] = ["acme/*"] },
+                        stringEquals = new Dictionary<string, string[]>(StringComparer.Ordinal) { ["context.predicateType"] = ["https://example.com/tested"] },
+                    },
+                },
+            },
+        }, Cancellation);
+        var body = new
+        {
+            items = names.Select(n => new { name = n, digest = SHA256.HashData("app"u8) }),
+            predicateType = "https://example.com/tested",
+            predicate = new { passed = true },
+        };
+
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"{service.Url}/v1/keys/{name}/attest-batch");
+        request.Content = JsonContent.Create(body);
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", credential.GetProperty("token").GetString());
+        using var stranger = new HttpClient();
+        using var response = await stranger.SendAsync(request, Cancellation);
+
+        Assert.Equal(expected, response.StatusCode);
     }
 
     [Theory]
