@@ -41,7 +41,11 @@ public sealed class ImageRegistry : IAsyncLifetime
             http:
               addr: {{Address}}
             """);
-        _process = Process.Start(new ProcessStartInfo(Program, ["serve", config]) { RedirectStandardError = true, RedirectStandardOutput = true })!;
+        _process = Process.Start(new ProcessStartInfo(Program, ["serve", config]) {
+            UseShellExecute = false,
+            RedirectStandardError = true,
+            RedirectStandardOutput = true,
+        })!;
         _ = _process.StandardOutput.BaseStream.CopyToAsync(Stream.Null);
         _ = _process.StandardError.BaseStream.CopyToAsync(Stream.Null);
         using var limit = new CancellationTokenSource(StartLimit);

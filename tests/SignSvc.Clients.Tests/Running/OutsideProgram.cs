@@ -17,17 +17,15 @@ internal static class OutsideProgram
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
-    /// <param name="environment">Set over this process's own.</param>
     /// <param name="home">The program's HOME and working folder, so that nothing of the machine's user is read or written.</param>
     public static Task<Ended> RunAsync(
-        string program, IEnumerable<string> arguments, string home, string input = "", CancellationToken cancellationToken = default,
-        IReadOnlyDictionary<string, string>? environment = null) =>
-        RunAsync(program, arguments, home, Encoding.UTF8.GetBytes(input), environment, cancellationToken);
+        string program, IEnumerable<string> arguments, string home, string input = "", CancellationToken cancellationToken = default) =>
+        RunAsync(program, arguments, home, new Dictionary<string, string>(StringComparer.Ordinal), Encoding.UTF8.GetBytes(input), cancellationToken: cancellationToken);
 
-    /// <summary>The same for input that is no text, and for what may take longer.</summary>
+    /// <param name="environment">Set over this process's own, and over HOME.</param>
     public static async Task<Ended> RunAsync(
-        string program, IEnumerable<string> arguments, string home, byte[] input, IReadOnlyDictionary<string, string>? environment = null,
-        CancellationToken cancellationToken = default, TimeSpan? limit = null)
+        string program, IEnumerable<string> arguments, string home, IReadOnlyDictionary<string, string> environment, byte[]? input = null,
+        TimeSpan? limit = null, CancellationToken cancellationToken = default)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
@@ -38,7 +36,7 @@ internal static class OutsideProgram
             RedirectStandardError = true,
             Environment = { ["HOME"] = home },
         };
-        foreach (var (name, value) in environment ?? new Dictionary<string, string>(StringComparer.Ordinal))
+        foreach (var (name, value) in environment)
             start.Environment[name] = value;
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         ending.CancelAfter(limit ?? Limit);
@@ -47,7 +45,7 @@ internal static class OutsideProgram
         {
             var output = process.StandardOutput.ReadToEndAsync(ending.Token);
             var errors = process.StandardError.ReadToEndAsync(ending.Token);
-            await WriteAsync(process.StandardInput.BaseStream, input, ending.Token);
+            await WriteAsync(process.StandardInput.BaseStream, input ?? [], ending.Token);
             await process.WaitForExitAsync(ending.Token);
             return new Ended($"{program} {string.Join(' ', start.ArgumentList)}", process.ExitCode, await output, await errors);
         }

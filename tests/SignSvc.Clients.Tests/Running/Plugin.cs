@@ -35,8 +35,8 @@ internal static class Plugin
             [method] = arguments,
         };
         var ended = await OutsideProgram.RunAsync(
-            Path.Combine(await FolderAsync(), "sigstore-kms-signsvc"), ["v1", JsonSerializer.Serialize(call)], home, input ?? [],
-            Environment(await FolderAsync(), service, service.Token, home), TestContext.Current.CancellationToken);
+            Path.Combine(await FolderAsync(), "sigstore-kms-signsvc"), ["v1", JsonSerializer.Serialize(call)], home,
+            Environment(await FolderAsync(), service, service.Token, home), input, cancellationToken: TestContext.Current.CancellationToken);
         Assert.True(ended.Output.Length > 0, $"{ended}");
         return JsonElement.Parse(ended.Output);
     }
@@ -45,7 +45,7 @@ internal static class Plugin
     {
         var folder = Path.Combine(Checkout.Root, ".tools", "plugin");
         var ended = await OutsideProgram.RunAsync(
-            Path.Combine(Checkout.Root, "deploy", "cosign", "publish.sh"), [folder], Checkout.Root, [],
+            Path.Combine(Checkout.Root, "deploy", "cosign", "publish.sh"), [folder], Checkout.Root,
             // The user's own home: there the packages are.
             new Dictionary<string, string>(StringComparer.Ordinal) { ["HOME"] = System.Environment.GetFolderPath(System.Environment.SpecialFolder.UserProfile) },
             limit: TimeSpan.FromMinutes(10), cancellationToken: CancellationToken.None);

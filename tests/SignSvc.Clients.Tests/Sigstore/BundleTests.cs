@@ -204,8 +204,8 @@ public sealed class BundleTests(RunningService service)
     }
 
     private async Task<Ended> SignsvcAsync(CosignCase run, params string[] arguments) => await OutsideProgram.RunAsync(
-        await Plugin.SignsvcAsync(), arguments, run.Home, [],
-        Plugin.Environment(await Plugin.FolderAsync(), service, service.Token, run.Home), Cancellation);
+        await Plugin.SignsvcAsync(), arguments, run.Home,
+        Plugin.Environment(await Plugin.FolderAsync(), service, service.Token, run.Home), cancellationToken: Cancellation);
 
     private static async Task AssertJavaScriptAsync(CosignCase run, string bundle, string? artifact, bool accepted)
     {

@@ -95,7 +95,7 @@ internal sealed class CosignCase : IDisposable
     ]);
 
     public Task<Ended> RunAsync(params string[] arguments) =>
-        OutsideProgram.RunAsync(Checkout.Tool(_cosign), arguments, Home, [], _environment, Cancellation);
+        OutsideProgram.RunAsync(Checkout.Tool(_cosign), arguments, Home, _environment, cancellationToken: Cancellation);
 
     private string[] Offline => ["--signing-config", At("signing-config.json"), "--trusted-root", At("trusted-root.json")];
 

@@ -110,7 +110,7 @@ public sealed class PluginTests(RunningService service, ImageRegistry registry)
         };
 
         var ended = await OutsideProgram.RunAsync(
-            Checkout.Tool("cosign-3.1"), ["public-key", "--key", $"signsvc://{run.Key}"], run.Home, [], environment, Cancellation);
+            Checkout.Tool("cosign-3.1"), ["public-key", "--key", $"signsvc://{run.Key}"], run.Home, environment, cancellationToken: Cancellation);
 
         Assert.NotEmpty(file);
         AssertRefused(ended, "http://127.0.0.1:1 cannot be reached");
@@ -203,7 +203,7 @@ public sealed class PluginTests(RunningService service, ImageRegistry registry)
         var unknown = await Plugin.CallAsync(service, run.Home, "decrypt", new { }, run.Key);
 
         Assert.Equal("ecdsa-p256", algorithm.GetProperty("defaultAlgorithm").GetProperty("defaultAlgorithm").GetString());
-        Assert.Contains("rsa-3072", algorithms.GetProperty("supportedAlgorithms").GetProperty("supportedAlgorithms").EnumerateArray().Select(a => a.GetString()));
+        Assert.Contains("rsa-3072", algorithms.GetProperty("supportedAlgorithms").GetProperty("supportedAlgorithms").EnumerateArray().Select(a => a.GetString()), StringComparer.Ordinal);
         Assert.Contains("does not know the method 'decrypt'", unknown.GetProperty("errorMessage").GetString(), StringComparison.Ordinal);
     }
 
