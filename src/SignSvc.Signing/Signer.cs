@@ -2,8 +2,10 @@ using System.Collections.Concurrent;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends;
+using SignSvc.Signing.Backends.Budgets;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
+using SignSvc.Signing.Telemetry;
 using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Signing;
@@ -25,18 +27,24 @@ public sealed partial class Signer(
     private long _volumeSignatures;
 
     /// <exception cref="SigningException">The refusal, with the id of its audit record.</exception>
-    public async Task<SignedDigest> SignAsync(Caller caller, SignRequest request, CancellationToken cancellationToken) =>
-        await AnswerAsync(await DecideAsync(caller, request, cancellationToken), cancellationToken);
+    public async Task<SignedDigest> SignAsync(Caller caller, SignRequest request, CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        return await AnswerAsync(await DecideWithinAsync(caller, request, cancellationToken), started, cancellationToken);
+    }
 
     /// <summary>Every item has its own decision and record; the records become durable together.</summary>
     /// <returns>In the order of the items.</returns>
     public Task<Outcome<SignedDigest>[]> SignBatchAsync(
         Caller caller, IReadOnlyList<SignRequest> requests, CancellationToken cancellationToken) =>
-        AnswerAllAsync(requests, r => DecideAsync(caller, r, cancellationToken), cancellationToken);
+        AnswerAllAsync(requests, r => DecideWithinAsync(caller, r, cancellationToken), cancellationToken);
 
     /// <exception cref="SigningException">The refusal, with the id of its audit record.</exception>
-    public async Task<IssuedToken> IssueAsync(Caller caller, TokenOrder order, CancellationToken cancellationToken) =>
-        await AnswerAsync(await DecideAsync(caller, order, cancellationToken), cancellationToken);
+    public async Task<IssuedToken> IssueAsync(Caller caller, TokenOrder order, CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        return await AnswerAsync(await DecideAsync(caller, order, cancellationToken), started, cancellationToken);
+    }
 
     /// <inheritdoc cref="SignBatchAsync"/>
     public Task<Outcome<IssuedToken>[]> IssueBatchAsync(
@@ -74,6 +82,15 @@ public sealed partial class Signer(
                 return ValueTask.FromResult(new Verification(match is not null, match?.Number));
             },
             cancellationToken);
+    }
+
+    /// <summary>Where the request names a time of its own, it ends by that, if the call does not end before.</summary>
+    private async Task<Decided<SignedDigest>> DecideWithinAsync(Caller caller, SignRequest request, CancellationToken cancellationToken)
+    {
+        if (request.Timeout is null)
+            return await DecideAsync(caller, request, cancellationToken);
+        using var terms = CallTerms.Begin(CallTerms.Current.Lane, request.Timeout, time);
+        return await DecideAsync(caller, request, cancellationToken);
     }
 
     private async Task<Decided<SignedDigest>> DecideAsync(
@@ -173,7 +190,10 @@ public sealed partial class Signer(
         if (rules.RequireHardware && key.Tier == KeyTier.Assured && version.Protection == Protection.Software)
             throw new SigningException(SigningFault.HardwareRequired, $"{key.Name} lives in software, and this service demands hardware.");
 
-        var signature = await backends.SigningFor(key).SignAsync(version, algorithm, digest, cancellationToken);
+        CallTerms.Current.ThrowIfLate(time);
+        var signature = key.Tier == KeyTier.Assured
+            ? await AskAsync(backends.SigningFor(key), version, algorithm, digest, cancellationToken)
+            : await backends.SigningFor(key).SignAsync(version, algorithm, digest, cancellationToken);
         var mustVerify = alwaysVerify
             || key.Tier == KeyTier.Assured
             || Interlocked.Increment(ref _volumeSignatures) % VolumeSample == 0
@@ -181,14 +201,31 @@ public sealed partial class Signer(
         if (mustVerify)
         {
             if (!version.PublicKey.Verify(algorithm, digest.Span, signature.Value))
-                throw new SigningException(SigningFault.BackendFailed, $"The backend {key.Backend} returned a signature that does not verify.");
+                throw new SigningException(SigningFault.BackendFailed, $"The backend {key.Backend} returned a signature that does not verify.") { BackendRequestId = signature.RequestId };
             _verifiedKids.TryAdd(version.Kid, true);
         }
 
         return signature;
     }
 
-    private async Task<T> AnswerAsync<T>(Decided<T> decided, CancellationToken cancellationToken)
+    /// <summary>With the backend's names of all its calls, those that failed on the way too.</summary>
+    private static async ValueTask<BackendSignature> AskAsync(
+        IKeyBackend backend, KeyVersion version, SigningAlgorithm algorithm, ReadOnlyMemory<byte> digest, CancellationToken cancellationToken)
+    {
+        using var trail = CallTrail.Begin();
+        try
+        {
+            var signature = await backend.SignAsync(version, algorithm, digest, cancellationToken);
+            return trail.RequestIds is { } ids ? signature with { RequestId = ids } : signature;
+        }
+        catch (SigningException e)
+        {
+            e.BackendRequestId = trail.RequestIds;
+            throw;
+        }
+    }
+
+    private async Task<T> AnswerAsync<T>(Decided<T> decided, long started, CancellationToken cancellationToken)
         where T : class
     {
         if (decided.Refusal is { } refusal)
@@ -199,6 +236,8 @@ public sealed partial class Signer(
         }
 
         var auditId = await audit.AppendAsync(decided.Record, cancellationToken);
+        if (SigningMeters.MeasuresSignatures && live.Current.Keys.TryGet(decided.Record.KeyId!, out var key))
+            SigningMeters.Signed(key, decided.Record.Action, time.GetElapsedTime(started));
         return decided.Release!(auditId);
     }
 
@@ -206,6 +245,7 @@ public sealed partial class Signer(
         IReadOnlyList<TItem> items, Func<TItem, Task<Decided<T>>> decide, CancellationToken cancellationToken)
         where T : class
     {
+        using var terms = CallTerms.Begin(Lane.Bulk, patience: null, time);
         var decided = new Decided<T>[items.Count];
         await Parallel.ForAsync(
             0, items.Count,

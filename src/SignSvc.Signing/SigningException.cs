@@ -16,4 +16,7 @@ public sealed class SigningException : Exception
 
     /// <summary>The audit record of this refusal, once one is durable.</summary>
     public string? AuditId { get; set; }
+
+    /// <summary>The backend's own names of the calls that led to it, for the audit record.</summary>
+    public string? BackendRequestId { get; set; }
 }

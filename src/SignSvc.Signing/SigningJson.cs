@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Audit;
+using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Keys.Import;
 using SignSvc.Signing.Tokens;
@@ -19,6 +20,7 @@ namespace SignSvc.Signing;
 [JsonSerializable(typeof(Credential))]
 [JsonSerializable(typeof(TokenProfile))]
 [JsonSerializable(typeof(ImportTicket))]
+[JsonSerializable(typeof(KeyIntent))]
 [JsonSerializable(typeof(AuditRecord))]
 [JsonSerializable(typeof(string[]))]
 [JsonSerializable(typeof(long))]

@@ -8,6 +8,7 @@ using SignSvc.Keys;
 using SignSvc.OAuth;
 using SignSvc.Operations;
 using SignSvc.Signing;
+using SignSvc.Telemetry;
 using SignSvc.Tokens;
 using SignSvc.Tour;
 
@@ -22,30 +23,39 @@ try
     var settings = builder.AddSettings();
     if (!settings.AllowProcessDumps)
         ProcessDumps.Forbid();
+    if (await MaintenanceCommands.RunAsync(args, builder, settings, CancellationToken.None) is { } exitCode)
+        return exitCode;
     if (RestoreCommand.Parse(args, settings) is { } restore)
         return await restore.RunAsync(CancellationToken.None);
     var fileToSign = TourGuide.FileToSign(args);
     builder.AddHttp(settings);
+    builder.AddTelemetry(settings.Telemetry);
+    builder.AddShutdown(settings.Shutdown);
 
     await using var node = await EmbeddedNode.OpenAsync(settings, TimeProvider.System, CancellationToken.None);
     builder.Services.AddNode(node);
-    builder.Services.AddAccess();
+    builder.Services.AddAccess(settings);
     builder.Services.AddTokens(settings);
     builder.Services.AddKeySchedule();
     builder.Services.AddKeyImport(node);
     builder.Services.AddCertificateChains();
     builder.Services.AddOAuth();
     builder.Services.AddBackups(node);
+    builder.Services.AddRemoteKeys();
     builder.Services.AddGrpcCalls(settings);
 
     await using var app = builder.Build();
+    app.UseTelemetry();
+    app.UseDraining();
     app.UseProblems();
     app.UseRouting();
     app.UseGrpcFaults();
     app.UseAliasesInPaths();
     app.UseCallers();
+    app.UseDeadlines();
 
     app.MapSigning();
+    app.MapBundles();
     app.MapTokens();
     app.MapPayloads();
     app.MapKeySets();
@@ -62,6 +72,7 @@ try
     app.MapClientKeys();
     app.MapAudit();
     app.MapOperations();
+    app.MapMetrics();
     app.MapBackups();
     app.MapGrpcCalls(settings);
 

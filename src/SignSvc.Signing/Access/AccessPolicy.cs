@@ -1,3 +1,5 @@
+using SignSvc.Signing.Telemetry;
+
 namespace SignSvc.Signing.Access;
 
 /// <summary>
@@ -32,8 +34,12 @@ public static class AccessPolicy
     }
 
     /// <exception cref="SigningException"><see cref="SigningFault.Forbidden"/>; the words are the same whatever the reason.</exception>
-    public static Permit Authorise(Caller caller, string action) =>
-        Allows(caller, action) ? new Permit(caller, action) : throw Forbidden();
+    public static Permit Authorise(Caller caller, string action)
+    {
+        using var span = SigningSpans.Start(SigningSpans.Policy);
+        span?.SetTag(Tags.Action, action);
+        return Allows(caller, action) ? new Permit(caller, action) : throw Forbidden();
+    }
 
     public static SigningException Forbidden() =>
         new(SigningFault.Forbidden, "You are not allowed to do this, or it does not exist.");

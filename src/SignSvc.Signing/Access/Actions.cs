@@ -13,6 +13,10 @@ public static class Actions
     public const string KeysRetire = "keys:Retire";
     public const string KeysRevoke = "keys:Revoke";
     public const string KeysImport = "keys:Import";
+
+    /// <summary>Wraps a volume key's private keys anew under the newest wrapping key.</summary>
+    public const string KeysRewrap = "keys:Rewrap";
+
     public const string KeysScheduleDeletion = "keys:ScheduleDeletion";
     public const string KeysCancelDeletion = "keys:CancelDeletion";
     public const string KeysDelete = "keys:Delete";
@@ -33,9 +37,16 @@ public static class Actions
     public const string CredentialsRevoke = "credentials:Revoke";
     public const string CredentialsUpdate = "credentials:Update";
     public const string AuditRead = "audit:Read";
+    public const string MetricsRead = "metrics:Read";
 
     /// <summary>Whoever has a backup and the root key has every software key: administrators only.</summary>
     public const string BackupCreate = "backup:Create";
+
+    /// <summary>Not an action to grant: the service's own note that a remote backend is about to make a key, has made it, or that the note is closed.</summary>
+    public const string KeysIntend = "keys:Intend";
+
+    /// <summary>Not an action to grant: the service brought a key at its remote backend in line with what stands here.</summary>
+    public const string KeysMirror = "keys:Mirror";
 
     /// <summary>Not an action to grant: what the audit calls a request whose sender nobody could name.</summary>
     public const string Authenticate = "callers:Authenticate";

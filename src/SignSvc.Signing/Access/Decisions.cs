@@ -1,4 +1,5 @@
 using SignSvc.Signing.Audit;
+using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
 
 namespace SignSvc.Signing.Access;
@@ -58,10 +59,12 @@ public sealed class Decisions(AuditLog audit, TimeProvider time)
             : AuditOutcome.Failed,
         Fault = refusal.Fault,
         Detail = refusal.Message,
+        BackendRequestId = refusal.BackendRequestId ?? CallTrail.Current ?? draft.BackendRequestId,
     };
 
     private async Task<T> ActAsync<T>(Caller caller, AuditRecord draft, Func<Permit, ValueTask<T>> act)
     {
+        using var trail = CallTrail.Begin();
         try
         {
             return await act(AccessPolicy.Authorise(caller, draft.Action));

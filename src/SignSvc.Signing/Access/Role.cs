@@ -26,16 +26,16 @@ public static class Roles
 {
     private static readonly FrozenSet<string> Operator = Set(
         Actions.KeysCreate, Actions.KeysList, Actions.KeysRead, Actions.KeysVerify, Actions.KeysUpdate, Actions.KeysEnable,
-        Actions.KeysDisable, Actions.KeysRotate, Actions.KeysRetire, Actions.KeysRevoke, Actions.KeysImport,
+        Actions.KeysDisable, Actions.KeysRotate, Actions.KeysRetire, Actions.KeysRevoke, Actions.KeysImport, Actions.KeysRewrap,
         Actions.KeysScheduleDeletion, Actions.KeysCancelDeletion, Actions.AliasesPut, Actions.AliasesDelete,
-        Actions.ProfilesRead, Actions.ProfilesPut);
+        Actions.ProfilesRead, Actions.ProfilesPut, Actions.MetricsRead);
 
     private static readonly FrozenSet<string> Signer = Set(
         Actions.KeysRead, Actions.KeysSign, Actions.KeysVerify, Actions.TokensIssue, Actions.TokensExplain, Actions.TokensSignPayload,
         Actions.TokensIntrospect, Actions.TokensRevoke, Actions.ProfilesRead);
 
     private static readonly FrozenSet<string> Auditor = Set(
-        Actions.KeysList, Actions.KeysRead, Actions.KeysVerify, Actions.ProfilesRead, Actions.CredentialsRead, Actions.AuditRead);
+        Actions.KeysList, Actions.KeysRead, Actions.KeysVerify, Actions.ProfilesRead, Actions.CredentialsRead, Actions.AuditRead, Actions.MetricsRead);
 
     public static bool Allows(this Role role, string action) => role switch
     {

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Keys.Import;
 using SignSvc.Signing.Tokens;
@@ -27,6 +28,7 @@ public sealed record Snapshot
         Credentials = original.Credentials;
         CredentialIds = original.CredentialIds;
         Imports = original.Imports;
+        KeyIntents = original.KeyIntents;
         DocumentVersions = original.DocumentVersions;
         _keySets = new Lazy<KeySets>(() => new KeySets(Keys, Profiles));
     }
@@ -49,6 +51,9 @@ public sealed record Snapshot
 
     /// <summary>Import tickets that are outstanding, by slot.</summary>
     public ImmutableSortedDictionary<int, ImportTicket> Imports { get; init; } = ImmutableSortedDictionary<int, ImportTicket>.Empty;
+
+    /// <summary>Keys that remote backends have begun and that are not known to be recorded, by slot; see <see cref="StoredKeyIntents"/>.</summary>
+    public ImmutableSortedDictionary<int, KeyIntent> KeyIntents { get; init; } = ImmutableSortedDictionary<int, KeyIntent>.Empty;
 
     /// <summary>What verifiers are given; built when first asked for, once for a snapshot.</summary>
     public KeySets KeySets => _keySets.Value;
@@ -101,6 +106,14 @@ public sealed record Snapshot
                         ? Imports.Remove(slot)
                         : Imports.SetItem(slot, JsonSerializer.Deserialize(body, SigningJson.Default.ImportTicket)!),
                 };
+            case DocumentKind.KeyIntent:
+                var place = StoredKeyIntents.SlotOf(document.Id);
+                return next with
+                {
+                    KeyIntents = body.IsEmpty
+                        ? KeyIntents.Remove(place)
+                        : KeyIntents.SetItem(place, JsonSerializer.Deserialize(body, SigningJson.Default.KeyIntent)!),
+                };
             default:
                 throw new SigningException(
                     SigningFault.StoreFailed,
@@ -116,4 +129,5 @@ public static class DocumentKind
     public const string Profile = "profile";
     public const string Credential = "credential";
     public const string Import = "import";
+    public const string KeyIntent = "key-intent";
 }

@@ -1,3 +1,4 @@
+using SignSvc.Keys;
 using SignSvc.Operations;
 using SignSvc.Signing;
 using SignSvc.Signing.Access;
@@ -25,17 +26,18 @@ public sealed class EmbeddedNode : IAsyncDisposable
     {
         _folder = folder;
         _rootKey = rootKey;
-        _backends = ConfiguredBackends.Open(settings.Backends, rootKey, time);
+        _backends = ConfiguredBackends.Open(settings.Backends, rootKey, new StoredKeyIntents(live, new Decisions(audit, time)), time);
         Settings = settings;
         Store = store.Store;
         Cluster = store.Cluster;
         Name = store.Node;
+        IsShared = store.IsShared;
         Audit = audit;
         Live = live;
         Time = time;
         Freshness = new SnapshotFreshness(
             store.IsShared ? TimeSpan.FromSeconds(settings.Store.StaleAfterSeconds) : TimeSpan.MaxValue, time);
-        Backends = new BackendSet(_backends, backend => new FreshnessGuard(backend, Freshness));
+        Backends = new BackendSet(_backends, backend => new FreshnessGuard(new MeasuredBackend(backend, time), Freshness));
         Search = new AuditSearch(store.Store);
         Check = new AuditCheck(store.Store, chain);
     }
@@ -60,6 +62,9 @@ public sealed class EmbeddedNode : IAsyncDisposable
     public SnapshotFreshness Freshness { get; }
 
     public BackendSet Backends { get; }
+
+    /// <summary>Other nodes may change the state at any time.</summary>
+    public bool IsShared { get; }
 
     public TimeProvider Time { get; }
 
@@ -152,5 +157,12 @@ public static class EmbeddedNodeServices
         services.AddSingleton<TokenProfiles>();
         services.AddSingleton<Credentials>();
         services.AddSingleton<Signer>();
+    }
+
+    /// <summary>What backends with keys far away ask for while the process lives.</summary>
+    public static void AddRemoteKeys(this IServiceCollection services)
+    {
+        services.AddHostedService<KeyMirrorService>();
+        services.AddHostedService<AwsKmsUpkeep>();
     }
 }

@@ -36,7 +36,7 @@ internal sealed class ClientAuthentication(LiveSnapshot live, ClientAssertions a
         }
         catch (OAuthException e)
         {
-            await strangers.RecordAsync(e.Fault, http.Connection.RemoteIpAddress?.ToString(), cancellationToken);
+            await strangers.RecordAsync(e.Fault, "it did not prove to be a client of the token endpoint", http.Connection.RemoteIpAddress?.ToString(), cancellationToken);
             throw;
         }
     }

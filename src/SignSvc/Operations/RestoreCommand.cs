@@ -119,7 +119,7 @@ public sealed class RestoreCommand
         if (chains.FirstOrDefault(c => c.Fault is not null) is { } broken)
             throw new SigningException(SigningFault.StoreFailed, $"The audit of the node {broken.Node} is not whole after {broken.Records} records: {broken.Fault}.");
 
-        var backends = ConfiguredBackends.Open(settings.Backends, root, TimeProvider.System);
+        var backends = ConfiguredBackends.Open(settings.Backends, root, intents: null, TimeProvider.System);
         try
         {
             using var set = new BackendSet(backends);
