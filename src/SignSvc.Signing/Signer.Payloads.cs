@@ -30,8 +30,11 @@ public sealed partial class Signer
     }
 
     /// <exception cref="SigningException">The refusal, with the id of its audit record.</exception>
-    public async Task<SignedPayload> SignPayloadAsync(Caller caller, PayloadOrder order, CancellationToken cancellationToken) =>
-        await AnswerAsync(await DecideAsync(caller, order, cancellationToken), cancellationToken);
+    public async Task<SignedPayload> SignPayloadAsync(Caller caller, PayloadOrder order, CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        return await AnswerAsync(await DecideAsync(caller, order, cancellationToken), started, cancellationToken);
+    }
 
     private async Task<Decided<SignedPayload>> DecideAsync(Caller caller, PayloadOrder order, CancellationToken cancellationToken)
     {
