@@ -44,22 +44,18 @@ internal sealed record ProfileWish(string Grant, IReadOnlyList<string> Scopes, I
         var ofScope = ofGrant.Where(p => Scopes.All(s => p.Scopes.Contains(s, StringComparer.Ordinal))).ToArray();
         if (ofScope.Length == 0)
             throw OAuthException.InvalidScope("No token profile of this issuer has these scopes.");
-        var fitting = ofScope.Where(AllowsAudiences).ToArray();
+        var fitting = ofScope.Where(p => Audiences.All(p.AllowsAudience)).ToArray();
         if (fitting.Length == 0)
-        {
-            throw OAuthException.InvalidTarget(Audiences.Count == 0
-                ? "Name a resource or an audience: no token profile of this issuer has one by default."
-                : "No token profile of this issuer has these audiences.");
-        }
+            throw OAuthException.InvalidTarget("No token profile of this issuer has these audiences.");
 
         var best = fitting.Where(p => Audiences.All(a => p.Audiences.Contains(a, StringComparer.Ordinal))).ToArray();
         var equals = best.Length > 0 ? best : fitting;
-        return equals is [var only]
+        var chosen = equals is [var only]
             ? only
             : equals.FirstOrDefault(p => p.Name is "default")
                 ?? throw OAuthException.InvalidRequest("Several token profiles fit: name one by the parameter profile.");
+        return Audiences.Count > 0 || chosen.Audiences.Any(a => !a.EndsWith('*'))
+            ? chosen
+            : throw OAuthException.InvalidTarget($"Name a resource or an audience: the token profile {chosen.Name} has none by default.");
     }
-
-    private bool AllowsAudiences(TokenProfile profile) =>
-        Audiences.Count == 0 ? profile.Audiences.Any(a => !a.EndsWith('*')) : Audiences.All(profile.AllowsAudience);
 }
