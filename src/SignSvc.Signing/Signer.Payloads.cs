@@ -14,7 +14,7 @@ public sealed partial class Signer
     /// <exception cref="SigningException">The refusal that the caller would get, with the id of its audit record.</exception>
     public Task<ExplainedToken> ExplainAsync(Caller caller, TokenOrder order, CancellationToken cancellationToken)
     {
-        var draft = decisions.Draft(caller, Actions.TokensExplain, Decisions.Resource("profile", order.Profile));
+        var draft = decisions.Draft(caller, Actions.TokensExplain, Decisions.Resource("profile", order.Profile)) with { KeyId = KeyOf(order.Profile)?.Id };
         return decisions.ReadAsync(
             caller,
             draft,
@@ -42,7 +42,7 @@ public sealed partial class Signer
         try
         {
             // Authorise, then resolve: what there is, is nobody's business before.
-            var permit = AccessPolicy.Authorise(caller, Actions.TokensSignPayload);
+            var permit = decisions.Authorise(caller, record, new AccessFacts { Key = KeyOf(order.Profile) });
             var (profile, key) = FindProfile(order.Profile);
             if (!profile.Payloads)
                 throw new SigningException(SigningFault.InvalidRequest, $"The profile {profile.Name} issues tokens and signs no payloads.");
@@ -80,6 +80,13 @@ public sealed partial class Signer
     {
         using var json = JsonDocument.Parse(Base64Url.DecodeFromChars(part));
         return json.RootElement.Clone();
+    }
+
+    /// <summary>For policies that ask about the key; that there is none is said only after they have been asked.</summary>
+    private Key? KeyOf(string profile)
+    {
+        var snapshot = live.Current;
+        return snapshot.Profiles.TryGetValue(profile, out var found) && snapshot.Keys.TryGet(found.KeyId, out var key) ? key : null;
     }
 
     private (TokenProfile Profile, Key Key) FindProfile(string name)

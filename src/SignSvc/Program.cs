@@ -1,6 +1,8 @@
 using SignSvc;
 using SignSvc.Access;
 using SignSvc.Audit;
+using SignSvc.Compatibility.AwsKms;
+using SignSvc.Compatibility.Transit;
 using SignSvc.Embedded;
 using SignSvc.Grpc;
 using SignSvc.Http;
@@ -21,10 +23,10 @@ try
         ContentRootPath = AppContext.BaseDirectory,
     });
     var settings = builder.AddSettings();
-    if (!settings.AllowProcessDumps)
-        ProcessDumps.Forbid();
     if (await MaintenanceCommands.RunAsync(args, builder, settings, CancellationToken.None) is { } exitCode)
         return exitCode;
+    if (!settings.AllowProcessDumps)
+        ProcessDumps.Forbid();
     if (RestoreCommand.Parse(args, settings) is { } restore)
         return await restore.RunAsync(CancellationToken.None);
     var fileToSign = TourGuide.FileToSign(args);
@@ -43,6 +45,8 @@ try
     builder.Services.AddBackups(node);
     builder.Services.AddRemoteKeys();
     builder.Services.AddGrpcCalls(settings);
+    builder.Services.AddAwsKmsCompatibility();
+    builder.Services.AddTransitCompatibility();
 
     await using var app = builder.Build();
     app.UseTelemetry();
@@ -51,6 +55,7 @@ try
     app.UseRouting();
     app.UseGrpcFaults();
     app.UseAliasesInPaths();
+    app.UseTransitAnswers();
     app.UseCallers();
     app.UseDeadlines();
 
@@ -69,12 +74,18 @@ try
     app.MapKeyImport();
     app.MapAliases();
     app.MapCredentials();
+    app.MapPolicies();
+    app.MapPolicyQuestions();
+    app.MapAccessKeys();
     app.MapClientKeys();
+    app.MapWhoAmI();
     app.MapAudit();
     app.MapOperations();
     app.MapMetrics();
     app.MapBackups();
     app.MapGrpcCalls(settings);
+    app.MapAwsKms();
+    app.MapTransit();
 
     await app.StartServingAsync();
     app.Announce(node);

@@ -6,6 +6,7 @@ using SignSvc.Keys;
 using SignSvc.OAuth;
 using SignSvc.Operations;
 using SignSvc.Signing;
+using SignSvc.Signing.Access.Policies;
 using SignSvc.Tokens;
 
 namespace SignSvc.Http;
@@ -42,11 +43,22 @@ namespace SignSvc.Http;
 [JsonSerializable(typeof(AliasAnswer))]
 [JsonSerializable(typeof(AliasList))]
 [JsonSerializable(typeof(NewCredentialBody))]
+[JsonSerializable(typeof(RotateCredentialBody))]
 [JsonSerializable(typeof(CredentialAnswer))]
 [JsonSerializable(typeof(CredentialList))]
+[JsonSerializable(typeof(PolicyDocument))]
+[JsonSerializable(typeof(PolicyAnswer))]
+[JsonSerializable(typeof(PolicyList))]
+[JsonSerializable(typeof(KeyPolicyAnswer))]
+[JsonSerializable(typeof(ExplainBody))]
+[JsonSerializable(typeof(ExplainAnswer))]
+[JsonSerializable(typeof(LintAnswer))]
+[JsonSerializable(typeof(AccessKeyAnswer))]
+[JsonSerializable(typeof(AccessKeyList))]
+[JsonSerializable(typeof(WhoAmIAnswer))]
 [JsonSerializable(typeof(AuditPage))]
 [JsonSerializable(typeof(AuditCheckAnswer))]
-[JsonSerializable(typeof(ExplainAnswer))]
+[JsonSerializable(typeof(TokenExplanation))]
 [JsonSerializable(typeof(PayloadBody))]
 [JsonSerializable(typeof(PayloadAnswer))]
 [JsonSerializable(typeof(CertificateChainBody))]

@@ -1,3 +1,4 @@
+using System.Net;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Storage;
 using SignSvc.Signing.Tokens;
@@ -22,7 +23,7 @@ internal sealed class ClientAssertions(LiveSnapshot live, UsedOnce used, TimePro
     private static readonly TimeSpan Skew = TimeSpan.FromSeconds(30);
 
     /// <exception cref="OAuthException"><c>invalid_client</c>, whatever is wrong with it.</exception>
-    public async Task<Credential> RecogniseAsync(OAuthForm form, string issuer, CancellationToken cancellationToken)
+    public async Task<Credential> RecogniseAsync(OAuthForm form, string issuer, IPAddress? from, CancellationToken cancellationToken)
     {
         if (!string.Equals(form["client_assertion_type"], AssertionType, StringComparison.Ordinal))
             throw OAuthException.InvalidRequest($"client_assertion_type is {AssertionType}.");
@@ -33,7 +34,7 @@ internal sealed class ClientAssertions(LiveSnapshot live, UsedOnce used, TimePro
             || !string.Equals(assertion.Text("iss"), subject, StringComparison.Ordinal)
             || live.Current.Credential(subject) is not { } credential
             || (form["client_id"] is { } clientId && !ReferenceEquals(live.Current.Credential(clientId), credential))
-            || !credential.IsValidAt(now)
+            || !credential.IsUsable(now, from)
             || !IsSigned(assertion, credential)
             || !string.Equals(assertion.Text("aud"), issuer, StringComparison.Ordinal)
             || !IsTimely(assertion, now)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using SignSvc.Access;
@@ -36,7 +37,7 @@ internal sealed class ClientAuthentication(LiveSnapshot live, ClientAssertions a
         }
         catch (OAuthException e)
         {
-            await strangers.RecordAsync(e.Fault, "it did not prove to be a client of the token endpoint", http.Connection.RemoteIpAddress?.ToString(), cancellationToken);
+            await strangers.RecordAsync(e.Fault, "its client authentication failed", http.Connection.RemoteIpAddress?.ToString(), cancellationToken);
             throw;
         }
     }
@@ -44,6 +45,7 @@ internal sealed class ClientAuthentication(LiveSnapshot live, ClientAssertions a
     private async Task<(Credential Credential, string Method)> RecogniseAsync(
         HttpContext http, OAuthForm form, string issuer, CancellationToken cancellationToken)
     {
+        var from = http.Connection.RemoteIpAddress;
         var header = http.Request.Headers.Authorization;
         var hasAssertion = form["client_assertion"] is not null || form["client_assertion_type"] is not null;
         if (Convert.ToInt32(header.Count > 0) + Convert.ToInt32(form["client_secret"] is not null) + Convert.ToInt32(hasAssertion) > 1 || header.Count > 1)
@@ -53,21 +55,21 @@ internal sealed class ClientAuthentication(LiveSnapshot live, ClientAssertions a
             var (id, secret) = ReadBasic(header[0]) ?? throw OAuthException.InvalidClient();
             if (form["client_id"] is { } other && !string.Equals(other, id, StringComparison.Ordinal))
                 throw OAuthException.InvalidRequest("client_id and the Authorization header name two clients.");
-            return (OfSecret(id, secret), "client_secret_basic");
+            return (OfSecret(id, secret, from), "client_secret_basic");
         }
 
         if (form["client_secret"] is { } posted)
-            return (OfSecret(form.Required("client_id"), posted), "client_secret_post");
+            return (OfSecret(form.Required("client_id"), posted, from), "client_secret_post");
         if (hasAssertion)
-            return (await assertions.RecogniseAsync(form, issuer, cancellationToken), "private_key_jwt");
+            return (await assertions.RecogniseAsync(form, issuer, from, cancellationToken), "private_key_jwt");
         throw OAuthException.InvalidClient();
     }
 
-    private Credential OfSecret(string clientId, string secret)
+    private Credential OfSecret(string clientId, string secret, IPAddress? from)
     {
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
         var credential = Credential.TryReadSecret(secret, hash) && clientId.Length <= MaxClientIdLength ? live.Current.Credential(clientId) : null;
-        return credential is not null && credential.Accepts(hash, time.GetUtcNow()) ? credential : throw OAuthException.InvalidClient();
+        return credential is not null && credential.Accepts(hash, time.GetUtcNow(), from) ? credential : throw OAuthException.InvalidClient();
     }
 
     /// <summary>RFC 6749 section 2.3.1: id and secret are form-encoded before they are joined; RFC 7617 for the rest.</summary>

@@ -44,7 +44,7 @@ internal sealed class TokenStatus(OwnTokens tokens, UsedOnce used, Decisions dec
         if (own is { Profile.Introspection: false })
             throw new OAuthException("unsupported_token_type", SigningFault.Unsupported, "Tokens of this profile are not revoked one by one.");
         var isItsOwn = own is null || string.Equals(own.Jws.Text("client_id"), request.Client.Name, StringComparison.Ordinal);
-        if (!isItsOwn && !AccessPolicy.Allows(request.Client, Actions.ProfilesPut))
+        if (!isItsOwn && !decisions.Allows(request.Client, Actions.ProfilesPut, $"profile/{own!.Profile.Name}"))
             throw new OAuthException("unauthorized_client", SigningFault.Forbidden, "The token was issued to another client.");
         await decisions.ReadAsync(
             request.Client,

@@ -8,7 +8,7 @@ using SignSvc.Signing.Tokens;
 namespace SignSvc.Tokens;
 
 /// <summary>What would be signed; there is no signature.</summary>
-public sealed record ExplainAnswer(string Profile, JsonElement Header, JsonElement Claims);
+public sealed record TokenExplanation(string Profile, JsonElement Header, JsonElement Claims);
 
 /// <param name="Profile">Name of a profile for payloads.</param>
 /// <param name="Payload">Base64 of any bytes.</param>
@@ -28,13 +28,13 @@ public static class PayloadEndpoints
         group.MapPost("/jws", SignAsync).WithName("SignPayload");
     }
 
-    private static async Task<Ok<ExplainAnswer>> ExplainAsync(
+    private static async Task<Ok<TokenExplanation>> ExplainAsync(
         HttpContext http, TokenBody body, Signer signer, CancellationToken cancellationToken)
     {
         var request = TokenRequest.Parse(body.Subject, body.Audience, body.LifetimeSeconds, body.Claims);
         var explained = await signer.ExplainAsync(http.Caller(), new TokenOrder(body.Profile, request), cancellationToken);
         http.Response.Headers.CacheControl = "no-store";
-        return TypedResults.Ok(new ExplainAnswer(explained.Profile.Name, explained.Header, explained.Claims));
+        return TypedResults.Ok(new TokenExplanation(explained.Profile.Name, explained.Header, explained.Claims));
     }
 
     private static async Task<Created<PayloadAnswer>> SignAsync(
