@@ -24,11 +24,13 @@ internal sealed record ProfileWish(string Grant, IReadOnlyList<string> Scopes, I
 
     /// <summary>
     /// The profile of this issuer that allows all of it: the one that is named; else the one that lists every audience
-    /// itself, before those that allow it by a <c>*</c>; and among equals the one called <c>default</c>.
+    /// itself, before those that allow it by a <c>*</c>; among equals those that the client may use, and among these the
+    /// one called <c>default</c>.
     /// </summary>
+    /// <param name="mayUse">Whether policy lets the client have a profile's tokens. It decides between profiles, and is asked again before one is signed.</param>
     /// <param name="issuer">As profiles name it; null: the service's own.</param>
     /// <exception cref="OAuthException"><c>unauthorized_client</c>, <c>invalid_scope</c>, <c>invalid_target</c>, or <c>invalid_request</c> where several fit.</exception>
-    public TokenProfile Choose(Snapshot snapshot, string? issuer)
+    public TokenProfile Choose(Snapshot snapshot, string? issuer, Func<TokenProfile, bool> mayUse)
     {
         var all = snapshot.Profiles.Values.Where(p =>
             !p.Payloads && string.Equals(p.Issuer, issuer, StringComparison.Ordinal)
@@ -50,6 +52,8 @@ internal sealed record ProfileWish(string Grant, IReadOnlyList<string> Scopes, I
 
         var best = fitting.Where(p => Audiences.All(a => p.Audiences.Contains(a, StringComparer.Ordinal))).ToArray();
         var equals = best.Length > 0 ? best : fitting;
+        if (equals.Length > 1 && equals.Where(mayUse).ToArray() is { Length: > 0 } usable)
+            equals = usable;
         var chosen = equals is [var only]
             ? only
             : equals.FirstOrDefault(p => p.Name is "default")
