@@ -71,7 +71,7 @@ public sealed class AccessTokenLintTests
         DefaultLifetimeSeconds = Rarely(random) ? Pick(random, 1, 3600, 0) : 300,
         MaxLifetimeSeconds = Rarely(random) ? Pick(random, 86_400, 1) : 3600,
         Subject = Rarely(random) ? Pick(random, "{request.subject}", "{request.subject?}", "fixed") : Pick(random, null, "{caller}", "repo:{caller.repository?}"),
-        Claims = RandomMap(random, 2, () => Json(Rarely(random) ? Pick(random, Templates) : Pick(random, Templates[..5]))),
+        Claims = RandomMap(random, 2, () => Json(Rarely(random) ? Pick(random, Templates) : Pick(random, Templates.AsSpan(0, 5)))),
         CallerClaims = Rarely(random) ? RandomMap(random, 2, () => RandomRule(random)) : null,
         RequiredClaims = Rarely(random) ? [Pick(random, "env", "sub", "aud", "scope")] : [],
         Lint = Rarely(random) ? RandomMap(random, 1, () => RandomRule(random)) : ImmutableSortedDictionary<string, ClaimRule>.Empty,

@@ -83,8 +83,8 @@ public sealed class OutsideSubjectTests : IAsyncLifetime
                 ["SignSvc__Access__ClientCertificates__Roles__0__When__0__Values__0"] = "spiffe://acme.example/*",
             },
         });
-        using var known = Connect(service, client);
-        using var stranger = Connect(service, certificate: null);
+        using var known = Connect(service, root, client);
+        using var stranger = Connect(service, root, certificate: null);
         const string form = "grant_type=client_credentials&resource=https://api.example/";
 
         var metadata = (await known.GetJsonAsync("/.well-known/oauth-authorization-server")).Json;
@@ -102,10 +102,13 @@ public sealed class OutsideSubjectTests : IAsyncLifetime
         (await stranger.PostFormAsync("/oauth2/token", form)).MustBeOAuthError(401, "invalid_client");
     }
 
-    private static HttpClient Connect(ServiceProcess service, X509Certificate2? certificate)
+    private static HttpClient Connect(ServiceProcess service, X509Certificate2 server, X509Certificate2? certificate)
     {
-        // The server's certificate is not what is tested here.
-        var handler = new SocketsHttpHandler { UseProxy = false, SslOptions = { RemoteCertificateValidationCallback = (_, _, _, _) => true } };
+        var handler = new SocketsHttpHandler
+        {
+            UseProxy = false,
+            SslOptions = { RemoteCertificateValidationCallback = (_, shown, _, _) => shown?.GetRawCertData().AsSpan().SequenceEqual(server.RawData) == true },
+        };
         if (certificate is not null)
             handler.SslOptions.LocalCertificateSelectionCallback = (_, _, _, _, _) => certificate;
         return new HttpClient(handler) { BaseAddress = service.Url };
