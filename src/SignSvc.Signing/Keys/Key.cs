@@ -39,6 +39,9 @@ public sealed record Key
     /// <summary>Further names, which may move from key to key; see <see cref="AliasName"/>.</summary>
     public ImmutableSortedSet<string> Aliases { get; init; } = ImmutableSortedSet<string>.Empty;
 
+    /// <summary>Whether its versions may be replicated to further places of their backend; null: as the backend is configured.</summary>
+    public bool? MultiRegion { get; init; }
+
     /// <summary>Null: on demand, with the purpose's usual lead.</summary>
     public RotationPolicy? Rotation { get; init; }
 

@@ -151,6 +151,30 @@ public sealed class AwsKeyTests(AwsService aws) : IClassFixture<AwsService>
     }
 
     [Fact]
+    public async Task A_multi_Region_key_signs_in_its_replica_while_its_Region_is_down_and_a_single_Region_key_does_not()
+    {
+        var (several, single) = (RunningService.NewName("mrk"), RunningService.NewName("single"));
+        var id = (await aws.MakeKeyAsync(several))["id"];
+        Assert.Equal("False", (await aws.MakeKeyAsync(single, more: ",\"multiRegion\":false"))["multiRegion"]);
+        var key = await aws.KeyOfAsync(id, 1);
+        Assert.True(key.MultiRegion);
+        using var there = aws.KmsIn(AwsService.Replica);
+        Assert.Equal(KmsState.Enabled, (await there.DescribeKeyAsync(key.KeyId, Cancel)).KeyMetadata.KeyState);
+
+        aws.Emulator.Faults.Add(SignSvc.Emulation.Faults.Fault.Reset("Sign") with { Region = AwsService.Region });
+        var digest = $$"""{"digest":"{{Expectations.Base64Digest("a")}}"}""";
+        for (var i = 0; i < 10; i++)
+            await aws.Admin.MustPostAsync(200, $"/v1/keys/{several}/sign", digest);
+        (await aws.Admin.PostJsonAsync($"/v1/keys/{single}/sign", digest)).MustBeProblem(503, "backend-unavailable");
+        aws.Emulator.Faults.Clear();
+        await AwsService.WithinAsync(TimeSpan.FromSeconds(5), async () =>
+            (await aws.Admin.PostJsonAsync($"/v1/keys/{single}/sign", digest)).Code == 200);
+
+        (await aws.Admin.PostJsonAsync("/v1/keys", """{"name":"regions","purpose":"artifacts","spec":"ECC_NIST_P256","multiRegion":true}"""))
+            .MustBeProblem(422, "unsupported");
+    }
+
+    [Fact]
     public async Task Strangers_cause_no_call_to_KMS()
     {
         var name = RunningService.NewName("aws");
