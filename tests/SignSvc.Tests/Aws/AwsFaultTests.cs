@@ -20,7 +20,11 @@ public sealed class AwsFaultTests(AwsService aws) : IClassFixture<AwsService>, I
             for (var i = 0; i < 12; i++)
                 (await SignAsync(name)).MustBeProblem(503, "backend-unavailable");
             Assert.Equal("ok", (await aws.Admin.MustGetAsync("/healthz/ready"))["status"]);
-            Assert.Equal("down", await BackendStateAsync());
+            await AwsService.WithinAsync(Recovery, async () =>
+            {
+                await SignAsync(name);
+                return await BackendStateAsync() is "down";
+            });
             await OthersSignAsync();
             for (var i = 0; i < 10; i++)
                 await IssueAsync(profile, 201);

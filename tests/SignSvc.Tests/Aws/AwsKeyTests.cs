@@ -65,7 +65,8 @@ public sealed class AwsKeyTests(AwsService aws) : IClassFixture<AwsService>
         await StateBecomesAsync(KmsState.Enabled);
         var deleting = await aws.Admin.CallAsync(HttpMethod.Delete, $"/v1/keys/{name}?pendingWindowInDays=9", "");
         Assert.Equal(200, deleting.Code);
-        await StateBecomesAsync(KmsState.PendingDeletion);
+        // A primary waits for its replicas.
+        await StateBecomesAsync(KmsState.PendingReplicaDeletion);
         await aws.Admin.MustPostAsync(200, $"/v1/keys/{name}/cancel-deletion");
         await StateBecomesAsync(KmsState.Disabled);
 

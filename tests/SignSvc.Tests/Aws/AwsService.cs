@@ -50,7 +50,6 @@ public sealed class AwsService : IAsyncLifetime
         ["SignSvc__Backends__AwsKms__default__ServiceUrl"] = kms.ToString(),
         ["SignSvc__Backends__AwsKms__default__WrappingKey"] = "alias/signsvc-wrapping",
         ["SignSvc__Backends__AwsKms__default__QuotaPerSecond__MANAGEMENT"] = "200",
-        ["SignSvc__Backends__AwsKms__default__CallTimeoutMilliseconds"] = "4000",
         ["SignSvc__Backends__AwsKms__default__ReplicaRegions__0"] = Replica,
         // Another account, by a role of it, with hardly any quota.
         ["SignSvc__Backends__AwsKms__second__Region"] = "us-east-1",
