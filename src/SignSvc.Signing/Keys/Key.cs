@@ -29,6 +29,9 @@ public sealed record Key
 
     public required KeyState State { get; init; }
 
+    /// <summary>When it was last enabled, disabled, or its deletion scheduled or cancelled; null: never.</summary>
+    public DateTimeOffset? StateChangedAt { get; init; }
+
     public required DateTimeOffset CreatedAt { get; init; }
 
     /// <summary>Where its versions come from. Imported: from outside only, and it may have none yet. A key that is made here may have imported versions too.</summary>

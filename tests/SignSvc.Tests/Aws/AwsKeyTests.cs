@@ -81,6 +81,26 @@ public sealed class AwsKeyTests(AwsService aws) : IClassFixture<AwsService>
         Task StateBecomesAsync(KmsState state) => AwsService.WithinAsync(Soon, async () => (await aws.KeyOfAsync(id, 1)).KeyState == state);
     }
 
+    [Fact]
+    public async Task A_key_that_was_stopped_in_AWS_stays_stopped_until_it_is_stopped_and_enabled_here()
+    {
+        var name = RunningService.NewName("aws");
+        var id = (await aws.MakeKeyAsync(name))["id"];
+        await AwsService.WithinAsync(Soon, async () => await AliasTargetAsync(name) == (await aws.KeyOfAsync(id, 1)).Arn);
+        using var kms = aws.Kms;
+        var arn = (await aws.KeyOfAsync(id, 1)).Arn;
+        await kms.DisableKeyAsync(arn, Cancel);
+        await aws.Admin.CallAsync(HttpMethod.Patch, $"/v1/keys/{name}", """{"tags":{"changed":"yes"}}""");
+        await AwsService.WithinAsync(Soon, async () =>
+            (await kms.ListResourceTagsAsync(new ListResourceTagsRequest { KeyId = arn }, Cancel)).Tags.Exists(t => t.TagKey is "changed"));
+        Assert.Equal(KmsState.Disabled, (await aws.KeyOfAsync(id, 1)).KeyState);
+        (await aws.Admin.PostJsonAsync($"/v1/keys/{name}/sign", $$"""{"digest":"{{Expectations.Base64Digest("a")}}"}""")).MustBeProblem(409, "key-not-usable");
+
+        await aws.Admin.MustPostAsync(200, $"/v1/keys/{name}/disable");
+        await aws.Admin.MustPostAsync(200, $"/v1/keys/{name}/enable");
+        await AwsService.WithinAsync(Soon, async () => (await aws.KeyOfAsync(id, 1)).KeyState == KmsState.Enabled);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
