@@ -1,7 +1,9 @@
 using System.CommandLine;
 using SignSvc.Cli;
 using SignSvc.Cli.Audit;
+using SignSvc.Cli.Backups;
 using SignSvc.Cli.Completion;
+using SignSvc.Cli.Cosign;
 using SignSvc.Cli.Credentials;
 using SignSvc.Cli.Declared;
 using SignSvc.Cli.Hsm;
@@ -9,11 +11,16 @@ using SignSvc.Cli.Keys;
 using SignSvc.Cli.Login;
 using SignSvc.Cli.Profiles;
 using SignSvc.Cli.Signing;
+using SignSvc.Cli.Sigstore;
 using SignSvc.Cli.Tokens;
 
 // A table of contents: one command, or one noun of commands, for each folder.
 var time = TimeProvider.System;
-var root = new RootCommand($"SignSvc at the command line.\n\n{ExitCode.Description}")
+if (PluginEntry.IsCall(args))
+    return await PluginEntry.RunAsync(args, time);
+return await CommandLineEdge.RunAsync(Root(time), args);
+
+static RootCommand Root(TimeProvider time) => new($"SignSvc at the command line.\n\n{ExitCode.Description}")
 {
     GlobalOptions.Output,
     GlobalOptions.Url,
@@ -27,11 +34,15 @@ var root = new RootCommand($"SignSvc at the command line.\n\n{ExitCode.Descripti
     SchemaCommand.Create(),
     SignCommand.Create(),
     VerifyCommand.Create(),
+    SignBlobCommand.Create(),
+    AttestCommand.Create(),
+    VerifyBlobCommand.Create(),
+    VerifyAttestationCommand.Create(),
     TokenCommands.Create(),
     ProfileCommands.Create(),
     AuditCommands.Create(time),
     CredentialCommands.Create(time),
+    BackupCommand.Create(),
     HsmCommands.Create(),
     CompletionCommand.Create(),
 };
-return await CommandLineEdge.RunAsync(root, args);

@@ -11,8 +11,11 @@ public sealed partial class Signer
     /// <summary>The signature is always verified: kube-apiserver does not do it before it hands the token out.</summary>
     /// <exception cref="SigningException">The refusal, with the id of its audit record.</exception>
     public async Task<SignedServiceAccountToken> SignServiceAccountAsync(
-        Caller caller, ServiceAccountOrder order, CancellationToken cancellationToken) =>
-        await AnswerAsync(await DecideAsync(caller, order, cancellationToken), cancellationToken);
+        Caller caller, ServiceAccountOrder order, CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        return await AnswerAsync(await DecideAsync(caller, order, cancellationToken), started, cancellationToken);
+    }
 
     private async Task<Decided<SignedServiceAccountToken>> DecideAsync(
         Caller caller, ServiceAccountOrder order, CancellationToken cancellationToken)
@@ -32,7 +35,8 @@ public sealed partial class Signer
             record = record with { Resource = key is null ? $"key/{order.Key}" : null, KeyId = key?.Id, KeyName = key?.Name };
 
             // Authorise.
-            var permit = AccessPolicy.Authorise(caller, Actions.TokensSignServiceAccount);
+            var permit = live.Current.Access.Authorise(
+                decisions.Ask(caller, Actions.TokensSignServiceAccount, record.Resource, new AccessFacts { Key = key }));
             if (key is null)
                 throw new SigningException(SigningFault.NotFound, $"There is no key {order.Key}.");
             if (key.Purpose != KeyPurpose.Tokens || !SignedServiceAccountToken.Takes(key.Algorithms[0]))

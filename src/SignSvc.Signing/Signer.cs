@@ -5,6 +5,7 @@ using SignSvc.Signing.Backends;
 using SignSvc.Signing.Backends.Budgets;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
+using SignSvc.Signing.Telemetry;
 using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Signing;
@@ -26,23 +27,29 @@ public sealed partial class Signer(
     private long _volumeSignatures;
 
     /// <exception cref="SigningException">The refusal, with the id of its audit record.</exception>
-    public async Task<SignedDigest> SignAsync(Caller caller, SignRequest request, CancellationToken cancellationToken) =>
-        await AnswerAsync(await DecideWithinAsync(caller, request, cancellationToken), cancellationToken);
+    public async Task<SignedDigest> SignAsync(Caller caller, SignRequest request, CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        return await AnswerAsync(await DecideWithinAsync(caller, request, count: 1, cancellationToken), started, cancellationToken);
+    }
 
     /// <summary>Every item has its own decision and record; the records become durable together.</summary>
     /// <returns>In the order of the items.</returns>
     public Task<Outcome<SignedDigest>[]> SignBatchAsync(
         Caller caller, IReadOnlyList<SignRequest> requests, CancellationToken cancellationToken) =>
-        AnswerAllAsync(requests, r => DecideWithinAsync(caller, r, cancellationToken), cancellationToken);
+        AnswerAllAsync(requests, r => DecideWithinAsync(caller, r, requests.Count, cancellationToken), cancellationToken);
 
     /// <exception cref="SigningException">The refusal, with the id of its audit record.</exception>
-    public async Task<IssuedToken> IssueAsync(Caller caller, TokenOrder order, CancellationToken cancellationToken) =>
-        await AnswerAsync(await DecideAsync(caller, order, cancellationToken), cancellationToken);
+    public async Task<IssuedToken> IssueAsync(Caller caller, TokenOrder order, CancellationToken cancellationToken)
+    {
+        var started = time.GetTimestamp();
+        return await AnswerAsync(await DecideAsync(caller, order, count: 1, cancellationToken), started, cancellationToken);
+    }
 
     /// <inheritdoc cref="SignBatchAsync"/>
     public Task<Outcome<IssuedToken>[]> IssueBatchAsync(
         Caller caller, IReadOnlyList<TokenOrder> orders, CancellationToken cancellationToken) =>
-        AnswerAllAsync(orders, o => DecideAsync(caller, o, cancellationToken), cancellationToken);
+        AnswerAllAsync(orders, o => DecideAsync(caller, o, orders.Count, cancellationToken), cancellationToken);
 
     /// <summary>Verifies locally, whatever the state of the key; a version that is no longer published verifies nothing.</summary>
     /// <param name="request">Without a version, all published ones are tried.</param>
@@ -62,7 +69,7 @@ public sealed partial class Signer(
             _ =>
             {
                 if (key is null)
-                    throw KeyLifecycle.Unknown(caller);
+                    throw decisions.UnknownKey(caller);
                 var algorithm = Choose(key, request.Algorithm);
                 var digest = request.Payload.DigestFor(algorithm);
                 var candidates = request.Version is { } number
@@ -78,16 +85,17 @@ public sealed partial class Signer(
     }
 
     /// <summary>Where the request names a time of its own, it ends by that, if the call does not end before.</summary>
-    private async Task<Decided<SignedDigest>> DecideWithinAsync(Caller caller, SignRequest request, CancellationToken cancellationToken)
+    private async Task<Decided<SignedDigest>> DecideWithinAsync(
+        Caller caller, SignRequest request, int count, CancellationToken cancellationToken)
     {
         if (request.Timeout is null)
-            return await DecideAsync(caller, request, cancellationToken);
+            return await DecideAsync(caller, request, count, cancellationToken);
         using var terms = CallTerms.Begin(CallTerms.Current.Lane, request.Timeout, time);
-        return await DecideAsync(caller, request, cancellationToken);
+        return await DecideAsync(caller, request, count, cancellationToken);
     }
 
     private async Task<Decided<SignedDigest>> DecideAsync(
-        Caller caller, SignRequest request, CancellationToken cancellationToken)
+        Caller caller, SignRequest request, int count, CancellationToken cancellationToken)
     {
         // A context is kept also of what is refused, unless it is beyond its bounds.
         var record = decisions.Draft(caller, Actions.KeysSign) with { Context = request.Context?.Fault is null ? request.Context : null };
@@ -98,9 +106,10 @@ public sealed partial class Signer(
             record = record with { Resource = key is null ? Decisions.Resource("key", request.Key) : null, KeyId = key?.Id, KeyName = key?.Name };
 
             // Authorise. An unknown key is decided after it, so that it cannot be told from a forbidden one.
-            var permit = AccessPolicy.Authorise(caller, Actions.KeysSign);
+            var facts = new AccessFacts { Key = key, Context = record.Context, Bytes = request.Payload.Bytes.Length, Count = count };
+            var permit = live.Current.Access.Authorise(decisions.Ask(caller, Actions.KeysSign, record.Resource, facts));
             if (key is null)
-                throw KeyLifecycle.Unknown(caller);
+                throw decisions.UnknownKey(caller);
             if (key.Purpose != KeyPurpose.Artifacts)
                 throw new SigningException(SigningFault.KeyNotUsable, $"{key.Name} is a tokens key: it signs tokens of a profile only.");
             request.Context?.Check();
@@ -128,7 +137,8 @@ public sealed partial class Signer(
         }
     }
 
-    private async Task<Decided<IssuedToken>> DecideAsync(Caller caller, TokenOrder order, CancellationToken cancellationToken)
+    private async Task<Decided<IssuedToken>> DecideAsync(
+        Caller caller, TokenOrder order, int count, CancellationToken cancellationToken)
     {
         var record = decisions.Draft(caller, Actions.TokensIssue, Decisions.Resource("profile", order.Profile));
         try
@@ -136,10 +146,12 @@ public sealed partial class Signer(
             // Resolve.
             var snapshot = live.Current;
             var profile = snapshot.Profiles.GetValueOrDefault(order.Profile);
+            var key = profile is not null && snapshot.Keys.TryGet(profile.KeyId, out var signing) ? signing : null;
 
             // Authorise.
-            var permit = AccessPolicy.Authorise(caller, Actions.TokensIssue);
-            if (profile is null || !snapshot.Keys.TryGet(profile.KeyId, out var key))
+            var facts = new AccessFacts { Key = key, Token = new TokenWish(order, profile, caller), Count = count };
+            var permit = snapshot.Access.Authorise(decisions.Ask(caller, Actions.TokensIssue, record.Resource, facts));
+            if (profile is null || key is null)
                 throw new SigningException(SigningFault.NotFound, "There is no such token profile.");
 
             var version = UsableVersion(key, number: null);
@@ -216,7 +228,7 @@ public sealed partial class Signer(
         }
     }
 
-    private async Task<T> AnswerAsync<T>(Decided<T> decided, CancellationToken cancellationToken)
+    private async Task<T> AnswerAsync<T>(Decided<T> decided, long started, CancellationToken cancellationToken)
         where T : class
     {
         if (decided.Refusal is { } refusal)
@@ -227,6 +239,8 @@ public sealed partial class Signer(
         }
 
         var auditId = await audit.AppendAsync(decided.Record, cancellationToken);
+        if (SigningMeters.MeasuresSignatures && live.Current.Keys.TryGet(decided.Record.KeyId!, out var key))
+            SigningMeters.Signed(key, decided.Record.Action, time.GetElapsedTime(started));
         return decided.Release!(auditId);
     }
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
@@ -20,6 +21,7 @@ namespace SignSvc.Signing;
 [JsonSerializable(typeof(Credential))]
 [JsonSerializable(typeof(TokenProfile))]
 [JsonSerializable(typeof(ImportTicket))]
+[JsonSerializable(typeof(StoredPolicy))]
 [JsonSerializable(typeof(KeyIntent))]
 [JsonSerializable(typeof(AuditRecord))]
 public sealed partial class SigningJson : JsonSerializerContext;

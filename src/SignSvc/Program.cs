@@ -7,6 +7,7 @@ using SignSvc.Http;
 using SignSvc.Keys;
 using SignSvc.Operations;
 using SignSvc.Signing;
+using SignSvc.Telemetry;
 using SignSvc.Tokens;
 using SignSvc.Tour;
 
@@ -19,14 +20,18 @@ try
         ContentRootPath = AppContext.BaseDirectory,
     });
     var settings = builder.AddSettings();
+    if (await MaintenanceCommands.RunAsync(args, builder, settings, CancellationToken.None) is { } exitCode)
+        return exitCode;
     if (RestoreCommand.Parse(args, settings) is { } restore)
         return await restore.RunAsync(CancellationToken.None);
     var fileToSign = TourGuide.FileToSign(args);
     builder.AddHttp(settings);
+    builder.AddTelemetry(settings.Telemetry);
+    builder.AddShutdown(settings.Shutdown);
 
     await using var node = await EmbeddedNode.OpenAsync(settings, TimeProvider.System, CancellationToken.None);
     builder.Services.AddNode(node);
-    builder.Services.AddAccess();
+    builder.Services.AddAccess(settings);
     builder.Services.AddTokens(settings);
     builder.Services.AddKeySchedule();
     builder.Services.AddKeyImport(node);
@@ -35,6 +40,8 @@ try
     builder.Services.AddGrpcCalls(settings);
 
     await using var app = builder.Build();
+    app.UseTelemetry();
+    app.UseDraining();
     app.UseProblems();
     app.UseRouting();
     app.UseGrpcFaults();
@@ -43,6 +50,7 @@ try
     app.UseDeadlines();
 
     app.MapSigning();
+    app.MapBundles();
     app.MapTokens();
     app.MapKeySets();
     app.MapProfiles();
@@ -52,8 +60,11 @@ try
     app.MapKeyImport();
     app.MapAliases();
     app.MapCredentials();
+    app.MapPolicies();
+    app.MapPolicyQuestions();
     app.MapAudit();
     app.MapOperations();
+    app.MapMetrics();
     app.MapBackups();
     app.MapGrpcCalls(settings);
 

@@ -2,10 +2,13 @@ using System.ComponentModel;
 using System.Globalization;
 using System.Reflection;
 using System.Text;
+using SignSvc.Access;
 using SignSvc.Backends.AwsKms;
 using SignSvc.Backends.Pkcs11;
 using SignSvc.Http;
+using SignSvc.Operations;
 using SignSvc.Signing.Keys;
+using SignSvc.Telemetry;
 
 namespace SignSvc;
 
@@ -50,6 +53,11 @@ public sealed record Settings
     public GrpcSettings Grpc { get; set; } = new();
 
     public KubernetesSettings Kubernetes { get; set; } = new();
+
+    public AccessSettings Access { get; set; } = new();
+    public TelemetrySettings Telemetry { get; set; } = new();
+
+    public ShutdownSettings Shutdown { get; set; } = new();
 
     /// <summary>Where state and audit are kept. All nodes on one PostgreSQL need the same root key.</summary>
     public sealed class StoreSettings
@@ -176,6 +184,9 @@ public sealed record Settings
         Require(Grpc.StreamParallelism is >= 1 and <= 1024, "Grpc:StreamParallelism is from 1 to 1024.");
         if (Kubernetes.Socket.Length > 0)
             CheckKubernetes();
+        faults.AddRange(Access.Faults());
+        faults.AddRange(Telemetry.Check());
+        faults.AddRange(Shutdown.Check());
         return faults;
 
         void CheckKubernetes()

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using SignSvc.Cli.Audit;
+using SignSvc.Cli.Backups;
 using SignSvc.Cli.Credentials;
 using SignSvc.Cli.Declared;
 using SignSvc.Cli.Hsm;
@@ -18,6 +19,7 @@ namespace SignSvc.Cli.Http;
 /// </summary>
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, UseStringEnumConverter = true)]
 [JsonSerializable(typeof(Problem))]
+[JsonSerializable(typeof(BackupResult))]
 [JsonSerializable(typeof(Health))]
 [JsonSerializable(typeof(StoredLogin))]
 [JsonSerializable(typeof(LoginAnswer))]
@@ -38,6 +40,9 @@ namespace SignSvc.Cli.Http;
 [JsonSerializable(typeof(SignAnswer))]
 [JsonSerializable(typeof(VerifyBody))]
 [JsonSerializable(typeof(VerifyAnswer))]
+[JsonSerializable(typeof(BundleBody))]
+[JsonSerializable(typeof(BundleAnswer))]
+[JsonSerializable(typeof(AttestationAnswer))]
 [JsonSerializable(typeof(TokenBody))]
 [JsonSerializable(typeof(TokenAnswer))]
 [JsonSerializable(typeof(IssuerMetadata))]

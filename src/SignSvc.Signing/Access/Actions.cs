@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace SignSvc.Signing.Access;
 
 /// <summary>What a caller may be allowed to do. The names are part of policies and audit records: rename nothing.</summary>
@@ -32,9 +34,28 @@ public static class Actions
     public const string CredentialsRead = "credentials:Read";
     public const string CredentialsRevoke = "credentials:Revoke";
     public const string AuditRead = "audit:Read";
+    public const string MetricsRead = "metrics:Read";
 
     /// <summary>Whoever has a backup and the root key has every software key: administrators only.</summary>
     public const string BackupCreate = "backup:Create";
+
+    /// <summary>Of a service policy (<c>policy/NAME</c>) or of a key's own (<c>key/NAME</c>). Who may read them is told why a request was refused.</summary>
+    public const string PoliciesRead = "policies:Read";
+    public const string PoliciesPut = "policies:Put";
+    public const string PoliciesDelete = "policies:Delete";
+
+    /// <summary>Asks what oneself may do; for others, and for the reasons, <see cref="PoliciesRead"/> is needed.</summary>
+    public const string PoliciesExplain = "policies:Explain";
+
+    public const string GrantsCreate = "grants:Create";
+    public const string GrantsRead = "grants:Read";
+    public const string GrantsRevoke = "grants:Revoke";
+
+    /// <summary>Gives a grant back; the grantee needs no policy for it.</summary>
+    public const string GrantsRetire = "grants:Retire";
+
+    /// <summary>Not an action to grant: what the audit calls the spending of a grant whose uses are counted.</summary>
+    public const string GrantsUse = "grants:Use";
 
     /// <summary>Not an action to grant: the service's own note that a remote backend is about to make a key, has made it, or that the note is closed.</summary>
     public const string KeysIntend = "keys:Intend";
@@ -44,4 +65,13 @@ public static class Actions
 
     /// <summary>Not an action to grant: what the audit calls a request whose sender nobody could name.</summary>
     public const string Authenticate = "callers:Authenticate";
+
+    /// <summary>All that a policy can speak of. An action that is missing here is allowed to nobody but the service itself.</summary>
+    public static ImmutableArray<string> All { get; } =
+    [
+        KeysCreate, KeysList, KeysRead, KeysUpdate, KeysEnable, KeysDisable, KeysRotate, KeysRetire, KeysRevoke, KeysImport, KeysRewrap,
+        KeysScheduleDeletion, KeysCancelDeletion, KeysDelete, AliasesPut, AliasesDelete, KeysSign, KeysVerify, TokensIssue,
+        TokensSignServiceAccount, ProfilesRead, ProfilesPut, CredentialsCreate, CredentialsRead, CredentialsRevoke, AuditRead,
+        MetricsRead, BackupCreate, PoliciesRead, PoliciesPut, PoliciesDelete, PoliciesExplain, GrantsCreate, GrantsRead, GrantsRevoke, GrantsRetire,
+    ];
 }

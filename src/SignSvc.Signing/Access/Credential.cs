@@ -77,6 +77,8 @@ public sealed record Credential
         Span<byte> own = stackalloc byte[SHA256.HashSizeInBytes];
         var isRight = Convert.TryFromBase64String(SecretHash, own, out _)
             && CryptographicOperations.FixedTimeEquals(own, secretHash);
-        return isRight && RevokedAt is null && (ExpiresAt is null || now < ExpiresAt);
+        return isRight && IsValidAt(now);
     }
+
+    public bool IsValidAt(DateTimeOffset now) => RevokedAt is null && (ExpiresAt is null || now < ExpiresAt);
 }

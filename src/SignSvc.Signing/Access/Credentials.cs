@@ -37,6 +37,8 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
             if (expiresAt <= now || expiresAt > now + MaxLifetime)
                 throw new SigningException(SigningFault.InvalidRequest, $"expiresAt lies within the next {MaxLifetime.Days} days.");
 
+            live.Current.Access.RefuseMoreThanHeld(caller, roles, now);
+
             var (credential, token) = Credential.Create(valid, [.. roles.Distinct()], now, expiresAt);
             var record = draft with { Detail = $"roles {string.Join(", ", credential.Roles)}", ExpiresAt = expiresAt };
             await live.ChangeAsync(permit, record, cancellationToken, Change.Of(credential, Snapshot.Empty));

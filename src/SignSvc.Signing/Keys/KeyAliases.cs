@@ -44,19 +44,14 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
             KeyName = known ? key!.Name : null,
         };
         return decisions.ReadAsync(
-            caller, draft, _ => known ? ValueTask.FromResult(key!) : throw Unknown(caller), cancellationToken);
+            caller, draft, _ => known ? ValueTask.FromResult(key!) : throw decisions.Unknown(caller, "There is no such alias."), cancellationToken);
     }
-
-    private static SigningException Unknown(Caller caller) =>
-        AccessPolicy.Allows(caller, Actions.KeysList)
-            ? new SigningException(SigningFault.NotFound, "There is no such alias.")
-            : AccessPolicy.Forbidden();
 
     private async ValueTask<Key> MoveAsync(
         Snapshot basis, Permit permit, AuditRecord draft, string name, string reference, CancellationToken cancellationToken)
     {
         if (!basis.Keys.TryGet(reference, out var key) || key.State == KeyState.Deleted)
-            throw KeyLifecycle.Unknown(permit.Caller);
+            throw decisions.UnknownKey(permit.Caller);
         if (key.State == KeyState.PendingDeletion)
             throw new SigningException(SigningFault.KeyNotUsable, $"{key.Name} is pending deletion: cancel that first.");
         var record = draft with { KeyId = key.Id, KeyName = key.Name };

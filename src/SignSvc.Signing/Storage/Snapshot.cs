@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Keys.Import;
@@ -27,6 +28,9 @@ public sealed record Snapshot
         Profiles = original.Profiles;
         Credentials = original.Credentials;
         Imports = original.Imports;
+        Policies = original.Policies;
+        KeyPolicies = original.KeyPolicies;
+        Access = original.Access;
         KeyIntents = original.KeyIntents;
         DocumentVersions = original.DocumentVersions;
         _tokenKeys = new Lazy<KeySet>(() => KeySet.OfTokens(Keys));
@@ -47,6 +51,16 @@ public sealed record Snapshot
     /// <summary>Import tickets that are outstanding, by slot.</summary>
     public ImmutableSortedDictionary<int, ImportTicket> Imports { get; init; } = ImmutableSortedDictionary<int, ImportTicket>.Empty;
 
+    /// <summary>Service policies by name.</summary>
+    public ImmutableSortedDictionary<string, StoredPolicy> Policies { get; init; } =
+        ImmutableSortedDictionary.Create<string, StoredPolicy>(StringComparer.Ordinal);
+
+    /// <summary>Keys' own policies, by key id.</summary>
+    public ImmutableDictionary<string, StoredPolicy> KeyPolicies { get; init; } =
+        ImmutableDictionary.Create<string, StoredPolicy>(StringComparer.Ordinal);
+
+    /// <summary>Who may do what, compiled from the policies.</summary>
+    public AccessPolicy Access { get; init; } = AccessPolicy.RolesAlone;
     /// <summary>Keys that remote backends have begun and that are not known to be recorded, by slot; see <see cref="StoredKeyIntents"/>.</summary>
     public ImmutableSortedDictionary<int, KeyIntent> KeyIntents { get; init; } = ImmutableSortedDictionary<int, KeyIntent>.Empty;
 
@@ -89,6 +103,8 @@ public sealed record Snapshot
                         ? Imports.Remove(slot)
                         : Imports.SetItem(slot, JsonSerializer.Deserialize(body, SigningJson.Default.ImportTicket)!),
                 };
+            case DocumentKind.Policy or DocumentKind.KeyPolicy:
+                return next.WithPolicy(document);
             case DocumentKind.KeyIntent:
                 var place = StoredKeyIntents.SlotOf(document.Id);
                 return next with
@@ -103,6 +119,29 @@ public sealed record Snapshot
                     $"The store holds a {document.Kind}, which this version of SignSvc does not know: it was written by a newer one.");
         }
     }
+
+    /// <summary>A policy that cannot be compiled may hold a denial: this version must not go on without it.</summary>
+    private Snapshot WithPolicy(Document document)
+    {
+        var scope = string.Equals(document.Kind, DocumentKind.Policy, StringComparison.Ordinal) ? PolicyScope.Service : PolicyScope.Key;
+        try
+        {
+            if (document.Body.IsEmpty)
+                return scope == PolicyScope.Service
+                    ? this with { Policies = Policies.Remove(document.Id), Access = Access.Without(scope, document.Id) }
+                    : this with { KeyPolicies = KeyPolicies.Remove(document.Id), Access = Access.Without(scope, document.Id) };
+            var policy = JsonSerializer.Deserialize(document.Body.Span, SigningJson.Default.StoredPolicy)!;
+            return scope == PolicyScope.Service
+                ? this with { Policies = Policies.SetItem(policy.Name, policy), Access = Access.With(policy) }
+                : this with { KeyPolicies = KeyPolicies.SetItem(policy.Name, policy), Access = Access.With(policy) };
+        }
+        catch (SigningException e) when (e.Fault == SigningFault.InvalidRequest)
+        {
+            throw new SigningException(
+                SigningFault.StoreFailed,
+                $"The store holds the {document.Kind} {document.Id}, which this version of SignSvc cannot read: {e.Message}", e);
+        }
+    }
 }
 
 /// <summary>Kinds of documents, as they are stored.</summary>
@@ -112,5 +151,7 @@ public static class DocumentKind
     public const string Profile = "profile";
     public const string Credential = "credential";
     public const string Import = "import";
+    public const string Policy = "policy";
+    public const string KeyPolicy = "key-policy";
     public const string KeyIntent = "key-intent";
 }

@@ -14,11 +14,12 @@ namespace SignSvc.Storage.Postgres;
 /// Every call is bounded by <see cref="PostgresOptions"/> and fails with <see cref="SigningFault.StoreUnavailable"/>
 /// while the server cannot be reached; the next call looks for it again. The state is read from the primary alone.
 /// </remarks>
-public sealed class PostgresStore : IStore, ICluster
+public sealed class PostgresStore : IStore, ICluster, IBackupStore
 {
     private readonly PostgresConnections _connections;
     private readonly PostgresCommits _commits;
     private readonly PostgresAuditReader _audit;
+    private readonly PostgresBackup _backup;
     private readonly TimeProvider _time;
 
     private PostgresStore(PostgresConnections connections, TimeProvider time)
@@ -26,6 +27,7 @@ public sealed class PostgresStore : IStore, ICluster
         _connections = connections;
         _commits = new PostgresCommits(connections);
         _audit = new PostgresAuditReader(connections);
+        _backup = new PostgresBackup(connections);
         _time = time;
     }
 
@@ -137,6 +139,11 @@ public sealed class PostgresStore : IStore, ICluster
 
     public IAsyncEnumerable<AuditSegment> ReadAuditChainAsync(string node, long fromSequence, CancellationToken cancellationToken) =>
         _audit.ReadChainAsync(node, fromSequence, cancellationToken);
+
+    public IAsyncEnumerable<BackupItem> ReadAllAsync(CancellationToken cancellationToken) => _backup.ReadAllAsync(cancellationToken);
+
+    public Task RestoreAsync(IAsyncEnumerable<BackupItem> items, CancellationToken cancellationToken) =>
+        _backup.RestoreAsync(items, cancellationToken);
 
     public Task HeartbeatAsync(NodeStatus status, CancellationToken cancellationToken) =>
         _connections.ServeAsync(connection => ClusterRows.HeartbeatAsync(connection, status, cancellationToken), cancellationToken);

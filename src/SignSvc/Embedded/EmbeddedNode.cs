@@ -2,6 +2,7 @@ using SignSvc.Keys;
 using SignSvc.Operations;
 using SignSvc.Signing;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends;
 using SignSvc.Signing.Backends.Software;
@@ -26,7 +27,7 @@ public sealed class EmbeddedNode : IAsyncDisposable
     {
         _folder = folder;
         _rootKey = rootKey;
-        _backends = ConfiguredBackends.Open(settings.Backends, rootKey, new StoredKeyIntents(live, new Decisions(audit, time)), time);
+        _backends = ConfiguredBackends.Open(settings.Backends, rootKey, new StoredKeyIntents(live, new Decisions(audit, live, time)), time);
         Settings = settings;
         Store = store.Store;
         Cluster = store.Cluster;
@@ -37,7 +38,7 @@ public sealed class EmbeddedNode : IAsyncDisposable
         Time = time;
         Freshness = new SnapshotFreshness(
             store.IsShared ? TimeSpan.FromSeconds(settings.Store.StaleAfterSeconds) : TimeSpan.MaxValue, time);
-        Backends = new BackendSet(_backends, backend => new FreshnessGuard(backend, Freshness));
+        Backends = new BackendSet(_backends, backend => new FreshnessGuard(new MeasuredBackend(backend, time), Freshness));
         Search = new AuditSearch(store.Store);
         Check = new AuditCheck(store.Store, chain);
     }
@@ -156,6 +157,8 @@ public static class EmbeddedNodeServices
         services.AddSingleton<KeyAliases>();
         services.AddSingleton<TokenProfiles>();
         services.AddSingleton<Credentials>();
+        services.AddSingleton<PolicyAdministration>();
+        services.AddSingleton<PolicyQuestions>();
         services.AddSingleton<Signer>();
     }
 

@@ -1,10 +1,13 @@
 using SignSvc.Grpc.Health;
+using SignSvc.Operations;
 using SignSvc.Signing.Audit;
+using SignSvc.Signing.Backends;
 
 namespace SignSvc.Grpc;
 
 /// <summary>Tells gRPC's health checks what <c>/healthz/ready</c> says: without the audit nothing is signed.</summary>
-public sealed class GrpcHealthService(GrpcHealth health, AuditLog audit, TimeProvider time) : BackgroundService
+public sealed class GrpcHealthService(
+    GrpcHealth health, AuditLog audit, SnapshotFreshness freshness, Draining draining, TimeProvider time) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
@@ -23,7 +26,7 @@ public sealed class GrpcHealthService(GrpcHealth health, AuditLog audit, TimePro
         do
         {
             foreach (var service in Services)
-                health.Set(service, serving: audit.Failure is null);
+                health.Set(service, serving: audit.Failure is null && !freshness.IsStale && !draining.HasBegun);
         }
         while (await timer.WaitForNextTickAsync(stoppingToken));
     }

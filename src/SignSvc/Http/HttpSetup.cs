@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends.Budgets;
 using SignSvc.Signing.Keys;
@@ -23,7 +24,6 @@ public static class HttpSetup
             kestrel.Limits.MaxRequestLineSize = 16 * 1024;
             kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
         });
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(10));
         builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         builder.Services.ConfigureHttpJsonOptions(json => Configure(json.SerializerOptions));
         builder.Services.AddOpenApi("v1");
@@ -61,6 +61,9 @@ public static class HttpSetup
         AddEnum<Protection>(options);
         AddEnum<SignatureEncoding>(options);
         AddEnum<Role>(options);
+        AddEnum<PolicyEffect>(options);
+        AddEnum<PolicyScope>(options);
+        AddEnum<PolicyFindingKind>(options);
         AddEnum<AuditOutcome>(options);
         AddEnum<BreakerState>(options);
         options.Converters.Add(new JsonStringEnumConverter<SignSvc.Signing.SigningFault>(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false));

@@ -73,6 +73,7 @@ public static class Problems
         SigningFault.Conflict => (409, "It was changed meanwhile."),
         SigningFault.KeyNotUsable => (409, "The key does not sign now."),
         SigningFault.StillInUse => (409, "It is still in use."),
+        SigningFault.LocksOut => (409, "Nobody could take it back."),
         SigningFault.Unsupported => (422, "The backend cannot do this."),
         SigningFault.Overloaded => (503, "Too much at once."),
         SigningFault.BackendUnavailable => (503, "The backend does not answer."),
@@ -138,6 +139,12 @@ public sealed partial class ProblemWriter(IOptions<JsonOptions> json, ILogger<Pr
             return;
         }
 
+        Activity.Current?.SetTag("error.type", problem.Type);
+        // What an operator has to see; what callers did wrong is in the audit, and here only where somebody looks for it.
+        if (problem.Status is >= 500 and not 503)
+            LogFailed(problem.Type, problem.Status, problem.AuditId);
+        else
+            LogRefused(problem.Type, problem.Status, problem.AuditId);
         http.Response.StatusCode = problem.Status;
         http.Response.Headers.CacheControl = "no-store";
         if (problem.Status is 429 or 503)
@@ -158,6 +165,12 @@ public sealed partial class ProblemWriter(IOptions<JsonOptions> json, ILogger<Pr
         return WriteAsync(http, Problems.Create(
             "internal", 500, "Something is wrong with the service.", "The log of the service says more under this trace id."));
     }
+
+    [LoggerMessage(1002, LogLevel.Warning, "Answered {Problem} ({Status}), audit record {AuditId}")]
+    private partial void LogFailed(string problem, int status, string? auditId);
+
+    [LoggerMessage(1003, LogLevel.Debug, "Answered {Problem} ({Status}), audit record {AuditId}")]
+    private partial void LogRefused(string problem, int status, string? auditId);
 
     [LoggerMessage(1001, LogLevel.Error, "Unexpected fault in {Method} {Path}")]
     private partial void LogUnexpected(Exception e, string method, PathString path);

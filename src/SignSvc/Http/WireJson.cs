@@ -5,6 +5,7 @@ using SignSvc.Audit;
 using SignSvc.Keys;
 using SignSvc.Operations;
 using SignSvc.Signing;
+using SignSvc.Signing.Access.Policies;
 using SignSvc.Tokens;
 
 namespace SignSvc.Http;
@@ -18,6 +19,9 @@ namespace SignSvc.Http;
 [JsonSerializable(typeof(SignBatchAnswer))]
 [JsonSerializable(typeof(VerifyBody))]
 [JsonSerializable(typeof(VerifyAnswer))]
+[JsonSerializable(typeof(BundleBody))]
+[JsonSerializable(typeof(BundleAnswer))]
+[JsonSerializable(typeof(AttestBatchBody))]
 [JsonSerializable(typeof(TokenBody))]
 [JsonSerializable(typeof(TokenAnswer))]
 [JsonSerializable(typeof(TokenBatchBody))]
@@ -40,6 +44,13 @@ namespace SignSvc.Http;
 [JsonSerializable(typeof(NewCredentialBody))]
 [JsonSerializable(typeof(CredentialAnswer))]
 [JsonSerializable(typeof(CredentialList))]
+[JsonSerializable(typeof(PolicyDocument))]
+[JsonSerializable(typeof(PolicyAnswer))]
+[JsonSerializable(typeof(PolicyList))]
+[JsonSerializable(typeof(KeyPolicyAnswer))]
+[JsonSerializable(typeof(ExplainBody))]
+[JsonSerializable(typeof(ExplainAnswer))]
+[JsonSerializable(typeof(LintAnswer))]
 [JsonSerializable(typeof(AuditPage))]
 [JsonSerializable(typeof(AuditCheckAnswer))]
 [JsonSerializable(typeof(IssuerMetadata))]

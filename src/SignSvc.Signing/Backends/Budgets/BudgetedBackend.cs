@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using SignSvc.Signing.Keys;
+using SignSvc.Signing.Telemetry;
 
 namespace SignSvc.Signing.Backends.Budgets;
 
@@ -145,6 +146,8 @@ public sealed class BudgetedBackend : IKeyBackend, IImportsKeys, IAdoptsKeys, ID
         bool isProbe;
         try
         {
+            using var waiting = SigningSpans.Start(SigningSpans.Budget);
+            waiting?.SetTag(Tags.Budget, budget.Name);
             isProbe = await budget.EnterAsync(CallTerms.Current.Lane, deadline.Left, isRetry, deadline.Token);
         }
         catch (SigningException refused)
@@ -169,6 +172,7 @@ public sealed class BudgetedBackend : IKeyBackend, IImportsKeys, IAdoptsKeys, ID
         {
             var value = await call(ending.Token);
             outcome = TryOutcome.Answered;
+            SigningMeters.BackendTried(budget.Name, isRetry, fault: null);
             return new Attempt<T>(value);
         }
         catch (SigningException e)
@@ -179,6 +183,7 @@ public sealed class BudgetedBackend : IKeyBackend, IImportsKeys, IAdoptsKeys, ID
                 SigningFault.BackendUnavailable => TryOutcome.Failed,
                 _ => TryOutcome.Answered,
             };
+            SigningMeters.BackendTried(budget.Name, isRetry, e.Fault);
             return new Attempt<T>(e, WasTried: true);
         }
         catch (OperationCanceledException e) when (!deadline.CallerLeft)
@@ -186,6 +191,7 @@ public sealed class BudgetedBackend : IKeyBackend, IImportsKeys, IAdoptsKeys, ID
             // A caller with hardly any patience shall not make the backend look down.
             outcome = _time.GetElapsedTime(from) >= tryTimeout / 2 ? TryOutcome.Failed : TryOutcome.Undecided;
             var fault = deadline.Left > TimeSpan.Zero ? SigningFault.BackendUnavailable : SigningFault.DeadlineExceeded;
+            SigningMeters.BackendTried(budget.Name, isRetry, fault);
             return new Attempt<T>(new SigningException(fault, $"{budget.Name} did not answer in time.", e), WasTried: true);
         }
         finally

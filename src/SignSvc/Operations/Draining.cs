@@ -1,0 +1,72 @@
+using Microsoft.Net.Http.Headers;
+
+namespace SignSvc.Operations;
+
+/// <summary>
+/// Between SIGTERM and the end: this node says that it is not ready, so that balancers look elsewhere, and ends each
+/// HTTP/1.1 connection after its answer, so that no client sends on one that is about to close. HTTP/2 has GOAWAY for that.
+/// </summary>
+public sealed class Draining(ShutdownSettings settings, TimeProvider time) : IHostedLifecycleService
+{
+    /// <summary>So long without a request means that nobody asks any more.</summary>
+    private static readonly TimeSpan Quiet = TimeSpan.FromMilliseconds(500);
+
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
+
+    private long _lastRequestAt = time.GetTimestamp();
+    private volatile bool _hasBegun;
+
+    public bool HasBegun => _hasBegun;
+
+    /// <summary>Before every request; while the service lives it costs one comparison.</summary>
+    public void Note(HttpContext http)
+    {
+        if (!_hasBegun)
+            return;
+        Volatile.Write(ref _lastRequestAt, time.GetTimestamp());
+        if (HttpProtocol.IsHttp11(http.Request.Protocol))
+            http.Response.Headers[HeaderNames.Connection] = "close";
+    }
+
+    /// <summary>Before Kestrel stops to listen.</summary>
+    public async Task StoppingAsync(CancellationToken cancellationToken)
+    {
+        _hasBegun = true;
+        var began = time.GetTimestamp();
+        Volatile.Write(ref _lastRequestAt, began);
+        while (time.GetElapsedTime(began).TotalSeconds < settings.DrainSeconds && time.GetElapsedTime(Volatile.Read(ref _lastRequestAt)) < Quiet)
+            await Task.Delay(Look, time, cancellationToken);
+    }
+
+    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StartedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+    public Task StoppedAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+}
+
+public static class DrainingSetup
+{
+    public static void AddShutdown(this WebApplicationBuilder builder, ShutdownSettings settings)
+    {
+        builder.Services.AddSingleton(provider => new Draining(settings, provider.GetRequiredService<TimeProvider>()));
+        builder.Services.AddHostedService(provider => provider.GetRequiredService<Draining>());
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(settings.DrainSeconds + settings.GraceSeconds));
+    }
+
+    public static void UseDraining(this WebApplication app)
+    {
+        var draining = app.Services.GetRequiredService<Draining>();
+        app.Use(next => http =>
+        {
+            draining.Note(http);
+            return draining.HasBegun && http.Request.Path.Equals("/healthz/ready", StringComparison.Ordinal)
+                ? TypedResults.Json(new Health("This node is shutting down."), statusCode: StatusCodes.Status503ServiceUnavailable).ExecuteAsync(http)
+                : next(http);
+        });
+    }
+}

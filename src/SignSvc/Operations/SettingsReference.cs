@@ -1,0 +1,123 @@
+using System.Collections;
+using System.Globalization;
+using System.Reflection;
+using System.Text;
+using System.Text.RegularExpressions;
+using System.Xml.Linq;
+
+namespace SignSvc.Operations;
+
+/// <summary>
+/// Every setting with its type, default and meaning, as Markdown: from the classes that are bound and from their XML
+/// documentation, which lies beside the program. It cannot name a setting that does not exist, nor leave one out.
+/// </summary>
+internal static partial class SettingsReference
+{
+    public static string Write()
+    {
+        var text = new StringBuilder();
+        text.Append(
+            """
+            # Configuration
+
+            Every setting of the section `SignSvc`: in `appsettings.json` beside the program, or as a variable (which wins), with `__`
+            between the parts: `SignSvc__Store__Postgres`. A number in a name counts the entries of a list from 0. What is not named here,
+            or is out of its bounds, stops the start, and every fault is named at once; `dotnet SignSvc.dll --check` only looks and ends
+            with 0 or 1. Settings are read at the start; files that a setting names are read when its text says so.
+
+            Beside them: `SIGNSVC_DATA` (the data folder), `ASPNETCORE_URLS` (addresses of HTTP), `Kestrel__Certificates__Default__Path`
+            and `__Password`, `Logging__LogLevel__…`.
+
+            This page is written by `dotnet run --project src/SignSvc -- --settings > docs/configuration.md`.
+
+            """);
+        AddSection(text, "", typeof(Settings), new Settings());
+        return text.ToString();
+    }
+
+    private static void AddSection(StringBuilder text, string path, Type type, object? defaults)
+    {
+        text.Append(CultureInfo.InvariantCulture, $"\n## {(path.Length == 0 ? "SignSvc" : path)}\n\n");
+        if (SummaryOf($"T:{NameOf(type)}", type) is { Length: > 0 } about && path.Length > 0)
+            text.Append(about).Append("\n\n");
+        text.Append("| setting | type | default | |\n|---|---|---|---|\n");
+        var sections = new List<(string Path, Type Type, object? Defaults)>();
+        foreach (var property in type.GetProperties(BindingFlags.Instance | BindingFlags.Public | BindingFlags.DeclaredOnly))
+        {
+            var name = path.Length == 0 ? property.Name : $"{path}__{property.Name}";
+            var kind = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
+            var item = ItemOf(kind);
+            if (!property.CanWrite && item is null)
+                continue;
+            if (item is not null && IsSection(item))
+                sections.Add((kind.IsAssignableTo(typeof(IDictionary)) || IsDictionary(kind) ? $"{name}__NAME" : $"{name}__0", item, Make(item)));
+            else if (IsSection(kind))
+                sections.Add((name, kind, defaults is null ? Make(kind) : property.GetValue(defaults) ?? Make(kind)));
+            else
+                AddSetting(text, item is null ? name : $"{name}__0", item ?? kind, property, defaults is null || item is not null ? null : property.GetValue(defaults));
+        }
+
+        foreach (var (sectionPath, section, value) in sections)
+            AddSection(text, sectionPath, section, value);
+    }
+
+    private static void AddSetting(StringBuilder text, string name, Type type, PropertyInfo property, object? value)
+    {
+        var meaning = SummaryOf($"P:{NameOf(property.DeclaringType!)}.{property.Name}", property.DeclaringType!);
+        text.Append(CultureInfo.InvariantCulture, $"| `{name}` | {TypeName(type)} | {DefaultText(value)} | {meaning} |\n");
+    }
+
+    private static string DefaultText(object? value) => value switch
+    {
+        null => "",
+        "" => "empty",
+        bool truth => truth ? "`true`" : "`false`",
+        _ => $"`{Convert.ToString(value, CultureInfo.InvariantCulture)}`",
+    };
+
+    private static string TypeName(Type type) => type switch
+    {
+        _ when type == typeof(string) => "text",
+        _ when type == typeof(bool) => "`true`, `false`",
+        _ when type == typeof(double) => "number",
+        _ when type == typeof(TimeSpan) => "`d.hh:mm:ss`",
+        { IsEnum: true } => string.Join(", ", Enum.GetNames(type).Select(n => $"`{n}`")),
+        _ => "whole number",
+    };
+
+    private static bool IsSection(Type type) => type.IsClass && type != typeof(string) && ItemOf(type) is null;
+
+    private static bool IsDictionary(Type type) => type.IsGenericType && type.GetGenericTypeDefinition().Name.Contains("Dictionary", StringComparison.Ordinal);
+
+    /// <summary>Of a list or dictionary what it holds; else null.</summary>
+    private static Type? ItemOf(Type type) => type.IsArray ? type.GetElementType()
+        : type.IsGenericType && type.IsAssignableTo(typeof(IEnumerable)) ? type.GetGenericArguments()[^1]
+        : null;
+
+    private static object? Make(Type type) => type.GetConstructor(Type.EmptyTypes) is null ? null : Activator.CreateInstance(type);
+
+    private static string NameOf(Type type) => type.FullName!.Replace('+', '.');
+
+    private static string SummaryOf(string member, Type type)
+    {
+        var file = Path.ChangeExtension(type.Assembly.Location, ".xml");
+        if (!File.Exists(file))
+            throw new StartException($"{file} is missing: the reference is written from it.");
+        var summary = XDocument.Load(file).Descendants("member")
+            .FirstOrDefault(m => string.Equals((string?)m.Attribute("name"), member, StringComparison.Ordinal))?.Element("summary");
+        return summary is null ? "" : Spaces().Replace(string.Concat(summary.Nodes().Select(TextOf)), " ").Trim().Replace("|", "\\|", StringComparison.Ordinal);
+    }
+
+    private static string TextOf(XNode node) => node switch
+    {
+        XText plain => plain.Value,
+        XElement { Name.LocalName: "c" } code => $"`{code.Value}`",
+        XElement { Name.LocalName: "see" } see => $"`{((string?)see.Attribute("cref") ?? "").Split('.')[^1]}`",
+        XElement { Name.LocalName: "paramref" } name => $"`{(string?)name.Attribute("name")}`",
+        XElement other => other.Value,
+        _ => "",
+    };
+
+    [GeneratedRegex(@"\s+", RegexOptions.CultureInvariant, 1000)]
+    private static partial Regex Spaces();
+}
