@@ -51,7 +51,7 @@ public abstract partial class StoreContract
         }
 
         // Places are used again: documents do not become more.
-        Assert.InRange((await Store.ReadStateAsync(0, Cancel)).Documents.Count(d => d.Kind == DocumentKind.KeyIntent), 1, 16);
+        Assert.InRange((await Store.ReadStateAsync(0, Cancel)).Documents.Count(d => string.Equals(d.Kind, DocumentKind.KeyIntent, StringComparison.Ordinal)), 1, 16);
     }
 
     [Fact]
@@ -78,7 +78,7 @@ public abstract partial class StoreContract
         {
             _audit = audit;
             _live = live;
-            _decisions = new Decisions(audit, TimeProvider.System);
+            _decisions = new Decisions(audit, live, TimeProvider.System);
             Intents = new StoredKeyIntents(live, _decisions);
         }
 
@@ -91,7 +91,7 @@ public abstract partial class StoreContract
             return new IntentNode(audit, await LiveSnapshot.OpenAsync(store, audit, new DocumentSeal(new byte[32]), Cancel));
         }
 
-        public Task RecordAsync(string keyId, string handle)
+        public async Task<string> RecordAsync(string keyId, string handle)
         {
             using var pair = ECDsa.Create(ECCurve.NamedCurves.nistP256);
             var version = new KeyVersion
@@ -119,7 +119,7 @@ public abstract partial class StoreContract
                 Versions = [version],
             };
             var record = _decisions.Draft(Caller.Service, Actions.KeysCreate);
-            return _decisions.ChangeAsync(Caller.Service, record, async permit =>
+            return await _decisions.ChangeAsync(Caller.Service, record, async permit =>
                 await _live.ChangeAsync(permit, record, Cancel, Change.Of(key, Snapshot.Empty)));
         }
 

@@ -44,13 +44,13 @@ public sealed class AwsKeyTests(AwsService aws) : IClassFixture<AwsService>
     {
         var name = RunningService.NewName("aws");
         var id = (await aws.MakeKeyAsync(name))["id"];
-        await AwsService.WithinAsync(Soon, async () => await AliasTargetAsync(name) == (await aws.KeyOfAsync(id, 1)).Arn);
+        await AwsService.WithinAsync(Soon, () => AliasIsAtAsync(name, id, version: 1));
         var rotated = await aws.Admin.MustPostAsync(200, $"/v1/keys/{name}/rotate");
         Assert.Equal(2, rotated.Json.GetProperty("versions").GetArrayLength());
-        Assert.NotEqual((await aws.KeyOfAsync(id, 1)).Arn, (await aws.KeyOfAsync(id, 2)).Arn);
+        Assert.NotEqual((await aws.KeyOfAsync(id, 1)).Arn, (await aws.KeyOfAsync(id, 2)).Arn, StringComparer.Ordinal);
         var signed = await aws.Admin.MustPostAsync(200, $"/v1/keys/{name}/sign", $$"""{"digest":"{{Expectations.Base64Digest("a")}}"}""");
         Assert.Equal("2", signed["version"]);
-        await AwsService.WithinAsync(Soon, async () => await AliasTargetAsync(name) == (await aws.KeyOfAsync(id, 2)).Arn);
+        await AwsService.WithinAsync(Soon, () => AliasIsAtAsync(name, id, version: 2));
     }
 
     [Fact]
@@ -86,7 +86,7 @@ public sealed class AwsKeyTests(AwsService aws) : IClassFixture<AwsService>
     {
         var name = RunningService.NewName("aws");
         var id = (await aws.MakeKeyAsync(name))["id"];
-        await AwsService.WithinAsync(Soon, async () => await AliasTargetAsync(name) == (await aws.KeyOfAsync(id, 1)).Arn);
+        await AwsService.WithinAsync(Soon, () => AliasIsAtAsync(name, id, version: 1));
         using var kms = aws.Kms;
         var arn = (await aws.KeyOfAsync(id, 1)).Arn;
         await kms.DisableKeyAsync(arn, Cancel);
@@ -201,7 +201,7 @@ public sealed class AwsKeyTests(AwsService aws) : IClassFixture<AwsService>
         var name = RunningService.NewName("aws");
         var id = (await aws.MakeKeyAsync(name))["id"];
         // The mirror's calls are done when its alias stands.
-        await AwsService.WithinAsync(Soon, async () => await AliasTargetAsync(name) == (await aws.KeyOfAsync(id, 1)).Arn);
+        await AwsService.WithinAsync(Soon, () => AliasIsAtAsync(name, id, version: 1));
         var stranger = aws.Process.As(token: null);
         var forger = aws.Process.As("nobody's");
         var signs = aws.Emulator.Calls["Sign"].Received;
@@ -216,6 +216,9 @@ public sealed class AwsKeyTests(AwsService aws) : IClassFixture<AwsService>
         Assert.Equal(signs, aws.Emulator.Calls["Sign"].Received);
         Assert.Equal(creations, aws.Emulator.Calls["CreateKey"].Received);
     }
+
+    private async Task<bool> AliasIsAtAsync(string name, string id, int version) =>
+        string.Equals(await AliasTargetAsync(name), (await aws.KeyOfAsync(id, version)).Arn, StringComparison.Ordinal);
 
     private async Task<string?> AliasTargetAsync(string name)
     {
