@@ -24,4 +24,6 @@ namespace SignSvc.Signing;
 [JsonSerializable(typeof(StoredPolicy))]
 [JsonSerializable(typeof(KeyIntent))]
 [JsonSerializable(typeof(AuditRecord))]
+[JsonSerializable(typeof(string[]))]
+[JsonSerializable(typeof(long))]
 public sealed partial class SigningJson : JsonSerializerContext;

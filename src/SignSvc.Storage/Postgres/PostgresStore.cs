@@ -14,7 +14,7 @@ namespace SignSvc.Storage.Postgres;
 /// Every call is bounded by <see cref="PostgresOptions"/> and fails with <see cref="SigningFault.StoreUnavailable"/>
 /// while the server cannot be reached; the next call looks for it again. The state is read from the primary alone.
 /// </remarks>
-public sealed class PostgresStore : IStore, ICluster, IBackupStore
+public sealed class PostgresStore : IStore, ICluster, IBackupStore, IUseOnce
 {
     private readonly PostgresConnections _connections;
     private readonly PostgresCommits _commits;
@@ -153,6 +153,15 @@ public sealed class PostgresStore : IStore, ICluster, IBackupStore
 
     public Task<long?> TryLeaseAsync(string name, string holder, TimeSpan length, CancellationToken cancellationToken) =>
         _connections.ServeAsync(connection => ClusterRows.TryLeaseAsync(connection, name, holder, length, cancellationToken), cancellationToken);
+
+    public Task<bool> TryUseAsync(string scope, string id, DateTimeOffset until, CancellationToken cancellationToken) =>
+        _connections.ServeAsync(connection => UsedOnceRows.TryUseAsync(connection, scope, id, until), cancellationToken);
+
+    public Task<bool> WasUsedAsync(string scope, string id, CancellationToken cancellationToken) =>
+        _connections.ServeAsync(connection => UsedOnceRows.WasUsedAsync(connection, scope, id, cancellationToken), cancellationToken);
+
+    public Task<int> ForgetAsync(DateTimeOffset before, CancellationToken cancellationToken) =>
+        _connections.ServeAsync(connection => UsedOnceRows.ForgetAsync(connection, before, cancellationToken), cancellationToken);
 
     /// <remarks>Survives lost connections; ends only with the token.</remarks>
     public async IAsyncEnumerable<long> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)
