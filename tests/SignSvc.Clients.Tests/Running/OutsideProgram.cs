@@ -18,14 +18,16 @@ internal static class OutsideProgram
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     /// <param name="home">The program's HOME and working folder, so that nothing of the machine's user is read or written.</param>
-    public static Task<Ended> RunAsync(
-        string program, IEnumerable<string> arguments, string home, string input = "", CancellationToken cancellationToken = default) =>
-        RunAsync(program, arguments, home, new Dictionary<string, string>(StringComparer.Ordinal), Encoding.UTF8.GetBytes(input), cancellationToken: cancellationToken);
-
     /// <param name="environment">Set over this process's own, and over HOME.</param>
-    public static async Task<Ended> RunAsync(
+    public static Task<Ended> RunAsync(
         string program, IEnumerable<string> arguments, string home, string input = "",
-        IReadOnlyDictionary<string, string>? environment = null, CancellationToken cancellationToken = default)
+        IReadOnlyDictionary<string, string>? environment = null, CancellationToken cancellationToken = default) =>
+        RunAsync(
+            program, arguments, home, environment ?? new Dictionary<string, string>(StringComparer.Ordinal), Encoding.UTF8.GetBytes(input),
+            limit: null, cancellationToken);
+
+    /// <inheritdoc cref="RunAsync(string, IEnumerable{string}, string, string, IReadOnlyDictionary{string, string}, CancellationToken)"/>
+    public static async Task<Ended> RunAsync(
         string program, IEnumerable<string> arguments, string home, IReadOnlyDictionary<string, string> environment, byte[]? input = null,
         TimeSpan? limit = null, CancellationToken cancellationToken = default)
     {
