@@ -47,6 +47,7 @@ try
     app.UseGrpcFaults();
     app.UseAliasesInPaths();
     app.UseCallers();
+    app.UseGrantTokens();
     app.UseDeadlines();
 
     app.MapSigning();
@@ -62,6 +63,7 @@ try
     app.MapCredentials();
     app.MapPolicies();
     app.MapPolicyQuestions();
+    app.MapGrants();
     app.MapAudit();
     app.MapOperations();
     app.MapMetrics();

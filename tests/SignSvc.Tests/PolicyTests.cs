@@ -278,4 +278,6 @@ internal static class PolicyExpectations
         refused.MustBeProblem(403, "forbidden");
         return refused;
     }
+
+    public static async Task MustBeProblemAsync(this Task<JsonAnswer> answer, int status, string code) => (await answer).MustBeProblem(status, code);
 }
