@@ -50,9 +50,12 @@ public sealed class Decisions(AuditLog audit, LiveSnapshot live, TimeProvider ti
 
     /// <inheritdoc cref="UnknownKey"/>
     public SigningException Unknown(Caller caller, string message) =>
-        live.Current.Access.Allows(Ask(caller, Actions.KeysList, resource: null, default))
+        Allows(caller, Actions.KeysList, resource: null)
             ? new SigningException(SigningFault.NotFound, message)
             : AccessPolicy.Forbidden();
+
+    /// <summary>For what depends on it beside the decision itself; it is not put on record.</summary>
+    public bool Allows(Caller caller, string action, string? resource) => live.Current.Access.Allows(Ask(caller, action, resource, default));
 
     /// <summary>The question to the policies, as of now.</summary>
     /// <param name="resource">Null: the key of <paramref name="facts"/>, or all of the action's kind where there is none.</param>

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using SignSvc.Http;
 using SignSvc.Signing.Access;
@@ -16,14 +15,14 @@ namespace SignSvc.Access;
 /// <param name="MaxUses">Signatures in all. Null: any number.</param>
 public sealed record NewGrantBody(
     string Grantee, ImmutableArray<string> Operations, string? Name = null,
-    [property: JsonConverter(typeof(PolicyConditionsConverter))] ImmutableArray<PolicyCondition> Constraints = default,
+    PolicyConditions? Constraints = null,
     DateTimeOffset? ExpiresAt = null, int? MaxUses = null);
 
 /// <param name="UsesLeft">Null: any number.</param>
 /// <param name="Token">Send it as <c>SignSvc-Grant-Token</c> to nodes that may not know the grant yet; only in the answer that made it.</param>
 public sealed record GrantAnswer(
     string Id, string KeyId, string? Name, string Grantee, ImmutableArray<string> Operations,
-    [property: JsonConverter(typeof(PolicyConditionsConverter))] ImmutableArray<PolicyCondition> Constraints,
+    PolicyConditions Constraints,
     DateTimeOffset CreatedAt, string CreatedBy, DateTimeOffset? ExpiresAt, int? MaxUses, int? UsesLeft, string? Token = null)
 {
     public static GrantAnswer Of(Grant g, string? token = null) => new(

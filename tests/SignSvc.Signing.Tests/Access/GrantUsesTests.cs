@@ -29,7 +29,7 @@ public sealed class GrantUsesTests
         var key = await one.Keys.CreateAsync(
             Administrator, NewKey.Parse("release", KeyPurpose.Artifacts, KeyTier.Assured, "software", "ECC_NIST_P256", algorithms: null), cancellation);
         await one.Grants.CreateAsync(
-            Administrator, key.Id, new NewGrant("nightly", Grantee.Principal, [Actions.KeysSign], [], ExpiresAt: null, MaxUses: 30), cancellation);
+            Administrator, key.Id, new NewGrant("nightly", Grantee.Principal, [Actions.KeysSign], Constraints: null, ExpiresAt: null, MaxUses: 30), cancellation);
         await two.Live.RefreshAsync(cancellation);
 
         var signed = await Task.WhenAll(Enumerable.Range(0, 80).Select(i => (i % 2 == 0 ? one : two).SignsAsync(cancellation)));

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Storage;
 
@@ -27,8 +26,7 @@ public sealed record Grant
     public required ImmutableArray<string> Operations { get; init; }
 
     /// <summary>Conditions as in a statement; all of them have to hold.</summary>
-    [JsonConverter(typeof(PolicyConditionsConverter))]
-    public ImmutableArray<PolicyCondition> Constraints { get; init; } = [];
+    public PolicyConditions Constraints { get; init; } = PolicyConditions.None;
 
     public required DateTimeOffset CreatedAt { get; init; }
 
@@ -47,7 +45,7 @@ public sealed record Grant
 
     internal bool GivesTheSameAs(Grant other) =>
         string.Equals(Grantee, other.Grantee, StringComparison.Ordinal) && Operations.SequenceEqual(other.Operations, StringComparer.Ordinal)
-        && Constraints.SequenceEqual(other.Constraints) && ExpiresAt == other.ExpiresAt && MaxUses == other.MaxUses;
+        && Constraints.All.SequenceEqual(other.Constraints.All) && ExpiresAt == other.ExpiresAt && MaxUses == other.MaxUses;
 
     internal Change Put(Snapshot basis) => new(
         DocumentKind.Grant, Id, basis.DocumentVersion(DocumentKind.Grant, Id) + 1,
@@ -74,7 +72,7 @@ internal sealed class CompiledGrant
     public ImmutableArray<Condition> Conditions { get; }
 
     /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>.</exception>
-    public static CompiledGrant Compile(Grant grant) => new(grant, [.. grant.Constraints.Select(c => Condition.Compile(c, "The grant"))]);
+    public static CompiledGrant Compile(Grant grant) => new(grant, [.. grant.Constraints.All.Select(c => Condition.Compile(c, "The grant"))]);
 
     /// <summary>Whether it is about this caller and action at all.</summary>
     public bool IsFor(in AccessRequest request) =>

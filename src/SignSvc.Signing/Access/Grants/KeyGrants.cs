@@ -8,7 +8,7 @@ namespace SignSvc.Signing.Access.Grants;
 
 /// <summary>A grant as it is asked for.</summary>
 public sealed record NewGrant(
-    string? Name, string Grantee, ImmutableArray<string> Operations, ImmutableArray<PolicyCondition> Constraints,
+    string? Name, string Grantee, ImmutableArray<string> Operations, PolicyConditions? Constraints,
     DateTimeOffset? ExpiresAt, int? MaxUses);
 
 /// <summary>Grants: given by who holds what they give, given back by the grantee, taken back by the key's side.</summary>
@@ -39,7 +39,7 @@ public sealed class KeyGrants(LiveSnapshot live, Decisions decisions, TimeProvid
             CompiledGrant.Compile(grant);
             foreach (var action in grant.Operations)
             {
-                if (!live.Current.Access.Holds(caller, action, new ResourcePattern("key", key.Name), key, grant.Constraints, now))
+                if (!live.Current.Access.Holds(caller, action, new ResourcePattern("key", key.Name), key, grant.Constraints.All, now))
                     throw new SigningException(SigningFault.Forbidden, $"You cannot give what you do not hold yourself: {action} on the key.");
             }
 
@@ -152,7 +152,7 @@ public sealed class KeyGrants(LiveSnapshot live, Decisions decisions, TimeProvid
             Name = request.Name is null ? null : KeyName.Parse(request.Name),
             Grantee = request.Grantee,
             Operations = [.. request.Operations.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)],
-            Constraints = request.Constraints.IsDefault ? [] : request.Constraints,
+            Constraints = request.Constraints ?? PolicyConditions.None,
             CreatedAt = now,
             CreatedBy = caller.Principal,
             ExpiresAt = request.ExpiresAt,
