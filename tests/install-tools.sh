@@ -30,7 +30,7 @@ readonly packages=(
   iproute2 prometheus slowhttptest strace
   # outside clients and verifiers
   awscli docker-registry osslsigncode
-  python3 python3-authlib python3-boto3 python3-grpcio python3-hvac
+  python3 python3-authlib python3-boto3 python3-cryptography python3-grpcio python3-hvac
   python3-jose python3-jwcrypto python3-jwt python3-protobuf
 )
 
@@ -51,7 +51,7 @@ readonly newer=(
 )
 
 # The Python modules that clients import, from Debian's packages alone.
-readonly python_modules=(authlib boto3 google.protobuf grpc hvac jose jwcrypto jwt)
+readonly python_modules=(authlib boto3 cryptography google.protobuf grpc hvac jose jwcrypto jwt)
 
 say() { printf '%s\n' "$*"; }
 fail() { printf 'install-tools: %s\n' "$*" >&2; exit 1; }

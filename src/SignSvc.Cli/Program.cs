@@ -1,6 +1,8 @@
 using System.CommandLine;
 using SignSvc.Cli;
 using SignSvc.Cli.Audit;
+using SignSvc.Cli.Backups;
+using SignSvc.Cli.Callers;
 using SignSvc.Cli.Completion;
 using SignSvc.Cli.Cosign;
 using SignSvc.Cli.Credentials;
@@ -26,6 +28,7 @@ static RootCommand Root(TimeProvider time) => new($"SignSvc at the command line.
     GlobalOptions.Url,
     GlobalOptions.Timeout,
     LoginCommand.Create(time),
+    WhoAmICommand.Create(),
     KeyCommands.Create(),
     AliasCommands.Create(),
     PlanCommand.Create(),
@@ -44,6 +47,7 @@ static RootCommand Root(TimeProvider time) => new($"SignSvc at the command line.
     CredentialCommands.Create(time),
     PolicyCommands.Create(),
     GrantCommands.Create(time),
+    BackupCommand.Create(),
     HsmCommands.Create(),
     CompletionCommand.Create(),
 };

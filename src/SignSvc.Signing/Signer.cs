@@ -144,6 +144,8 @@ public sealed partial class Signer(
         Caller caller, TokenOrder order, int count, CancellationToken cancellationToken)
     {
         var record = decisions.Draft(caller, Actions.TokensIssue, Decisions.Resource("profile", order.Profile));
+        if (order.Request.Grant is { } grant)
+            record = record with { Grant = grant.Type };
         try
         {
             // Resolve.

@@ -26,4 +26,6 @@ namespace SignSvc.Signing;
 [JsonSerializable(typeof(Grant))]
 [JsonSerializable(typeof(KeyIntent))]
 [JsonSerializable(typeof(AuditRecord))]
+[JsonSerializable(typeof(string[]))]
+[JsonSerializable(typeof(long))]
 public sealed partial class SigningJson : JsonSerializerContext;

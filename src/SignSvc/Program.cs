@@ -1,10 +1,13 @@
 using SignSvc;
 using SignSvc.Access;
 using SignSvc.Audit;
+using SignSvc.Compatibility.AwsKms;
+using SignSvc.Compatibility.Transit;
 using SignSvc.Embedded;
 using SignSvc.Grpc;
 using SignSvc.Http;
 using SignSvc.Keys;
+using SignSvc.OAuth;
 using SignSvc.Operations;
 using SignSvc.Signing;
 using SignSvc.Telemetry;
@@ -22,6 +25,8 @@ try
     var settings = builder.AddSettings();
     if (await MaintenanceCommands.RunAsync(args, builder, settings, CancellationToken.None) is { } exitCode)
         return exitCode;
+    if (!settings.AllowProcessDumps)
+        ProcessDumps.Forbid();
     if (RestoreCommand.Parse(args, settings) is { } restore)
         return await restore.RunAsync(CancellationToken.None);
     var fileToSign = TourGuide.FileToSign(args);
@@ -35,9 +40,13 @@ try
     builder.Services.AddTokens(settings);
     builder.Services.AddKeySchedule();
     builder.Services.AddKeyImport(node);
+    builder.Services.AddCertificateChains();
+    builder.Services.AddOAuth();
     builder.Services.AddBackups(node);
     builder.Services.AddRemoteKeys();
     builder.Services.AddGrpcCalls(settings);
+    builder.Services.AddAwsKmsCompatibility();
+    builder.Services.AddTransitCompatibility();
 
     await using var app = builder.Build();
     app.UseTelemetry();
@@ -46,6 +55,7 @@ try
     app.UseRouting();
     app.UseGrpcFaults();
     app.UseAliasesInPaths();
+    app.UseTransitAnswers();
     app.UseCallers();
     app.UseGrantTokens();
     app.UseDeadlines();
@@ -53,22 +63,31 @@ try
     app.MapSigning();
     app.MapBundles();
     app.MapTokens();
+    app.MapPayloads();
     app.MapKeySets();
+    app.MapIssuerMetadata();
+    app.MapOAuth();
     app.MapProfiles();
     app.MapKeys();
     app.MapKeyChanges();
     app.MapVersions();
+    app.MapCertificateChains();
     app.MapKeyImport();
     app.MapAliases();
     app.MapCredentials();
     app.MapPolicies();
     app.MapPolicyQuestions();
     app.MapGrants();
+    app.MapAccessKeys();
+    app.MapClientKeys();
+    app.MapWhoAmI();
     app.MapAudit();
     app.MapOperations();
     app.MapMetrics();
     app.MapBackups();
     app.MapGrpcCalls(settings);
+    app.MapAwsKms();
+    app.MapTransit();
 
     await app.StartServingAsync();
     app.Announce(node);

@@ -39,6 +39,9 @@ public sealed record Settings
     /// <summary>A file of public keys that must not be imported, the SHA-256 of each SubjectPublicKeyInfo in hex on a line of its own; added to those that are built in. Read at the start.</summary>
     public string? KnownBadKeysFile { get; set; }
 
+    /// <summary>Lets this user's debuggers attach, and the kernel write core files: both hold private keys. For looking into a fault, and no longer.</summary>
+    public bool AllowProcessDumps { get; set; }
+
     /// <summary>This node's name in the audit and among the nodes; default: the machine's name. Two live nodes of one name refuse each other.</summary>
     public string? Node { get; set; }
 

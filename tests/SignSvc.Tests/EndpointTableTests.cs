@@ -20,23 +20,24 @@ public sealed class EndpointTableTests(RunningService service)
     {
         ["POST /v1/keys"] = """{"name":"NEW","purpose":"artifacts","spec":"ECC_NIST_P256"}""",
         ["PATCH /v1/keys/{key}"] = """{"description":"x"}""",
-        ["POST /v1/keys/{key}/versions/{number}/revoke"] = """{"reason":"superseded"}""",
         ["POST /v1/keys/{key}/versions/{version}/revoke"] = """{"reason":"superseded"}""",
         ["POST /v1/keys/{key}/sign"] = """{"digest":"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}""",
         ["POST /v1/keys/{key}/sign-batch"] = """{"items":[{"digest":"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}]}""",
         ["POST /v1/keys/{key}/verify"] = """{"digest":"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=","signature":"AAAA"}""",
         ["POST /v1/keys/{key}/bundle"] = """{"digest":"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}""",
-        ["POST /v1/keys/{key}/import"] = """{"token":"x","algorithm":"RSA_AES_KEY_WRAP_SHA_256","wrappedMaterial":"AAAA","material":"AAAA"}""",
+        ["POST /v1/keys/{key}/attest-batch"] = """{"items":[{"digest":"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}],"predicateType":"https://example.com/p","predicate":{}}""",
+        ["POST /v1/keys/{key}/import"] = $$"""{"token":"x","algorithm":"RSA_AES_KEY_WRAP_SHA_256","wrappedKey":"{{Convert.ToBase64String(new byte[600])}}"}""",
+        ["PUT /v1/keys/{key}/versions/{version}/chain"] = """{"pem":"x"}""",
         ["PUT /v1/keys/{key}/policy"] = """{"statements":[]}""",
-        ["PUT /v1/keys/{key}/certificate-chain"] = """{"certificates":"x"}""",
         ["POST /v1/keys/{key}/grants"] = """{"grantee":"credential:ci","operations":["keys:Sign"]}""",
         ["PUT /v1/aliases/{alias}"] = """{"key":"release"}""",
         ["POST /v1/tokens"] = """{"profile":"default","audience":"a"}""",
         ["POST /v1/tokens/batch"] = """{"profile":"default","items":[{"audience":"a"}]}""",
         ["POST /v1/tokens/explain"] = """{"profile":"default","audience":"a"}""",
-        ["POST /v1/tokens/sign"] = """{"profile":"default","payload":"AAAA"}""",
+        ["POST /v1/tokens/jws"] = """{"profile":"default","payload":"AAAA"}""",
         ["PUT /v1/profiles/{profile}"] = """{"key":"tokens","audiences":["*"]}""",
         ["POST /v1/credentials"] = """{"name":"NEW","roles":["signer"]}""",
+        ["PUT /v1/credentials/{credential}/keys"] = """{"keys":[]}""",
         ["PUT /v1/policies/{policy}"] = """{"statements":[]}""",
         ["POST /v1/policy/explain"] = """{"action":"keys:Sign","resource":"key/release"}""",
         ["POST /v1/policy/lint"] = """{"statements":[]}""",
@@ -54,6 +55,7 @@ public sealed class EndpointTableTests(RunningService service)
         var rows = new StringBuilder("| | action | admin | operator | signer | auditor |\n|---|---|---|---|---|---|\n");
         using var stranger = service.Process.As(token: null);
         using var powerless = await service.AsAsync("serviceAccountSigner");
+        var unasked = new List<string>();
         foreach (var endpoint in await EndpointsAsync())
         {
             if (ForAnybodyKnown.TryGetValue(endpoint, out var why))
@@ -65,27 +67,35 @@ public sealed class EndpointTableTests(RunningService service)
 
             if ((await CallAsync(stranger, endpoint)).Code != 401)
             {
-                Assert.True(IsMeantForStrangers(endpoint), $"{endpoint} is open to strangers.");
+                if (!IsMeantForStrangers(endpoint))
+                    unasked.Add($"{endpoint} is open to strangers");
                 rows.Append($"| `{endpoint}` | open | ✓ | ✓ | ✓ | ✓ |\n");
                 continue;
             }
 
-            var action = await ActionAsync(endpoint, await CallAsync(powerless, endpoint));
+            var answer = await CallAsync(powerless, endpoint);
+            if (await ActionAsync(answer) is not { } action)
+            {
+                unasked.Add($"{endpoint} does not ask the policies, or needs a body that can be read (write one above): {answer}");
+                continue;
+            }
+
             var marks = await Task.WhenAll(Roles.Select(role => IsAllowedAsync(action, role)));
             rows.Append($"| `{endpoint}` | `{action}` | {string.Join(" | ", marks.Select(m => m ? "✓" : ""))} |\n");
             foreach (var role in Roles.Where((_, i) => !marks[i]))
             {
                 using var client = await service.AsAsync(role);
-                Assert.Equal(action, await ActionAsync(endpoint, await CallAsync(client, endpoint)));
+                Assert.Equal(action, await ActionAsync(await CallAsync(client, endpoint)));
             }
         }
 
+        Assert.True(unasked.Count == 0, string.Join('\n', unasked));
         await MustStandInDocumentationAsync(rows.ToString());
     }
 
     /// <summary>The meters are open to this machine alone, unless the settings say otherwise.</summary>
     private static bool IsMeantForStrangers(string endpoint) =>
-        endpoint is "GET /metrics" ||
+        endpoint is "GET /metrics" || endpoint.EndsWith("jwks.json", StringComparison.Ordinal) ||
         endpoint.Contains(" /.well-known/", StringComparison.Ordinal) || endpoint.Contains(" /healthz/", StringComparison.Ordinal)
         || endpoint.Contains(" /issuers/", StringComparison.Ordinal) || endpoint.Contains(" /oauth2/", StringComparison.Ordinal);
 
@@ -114,13 +124,14 @@ public sealed class EndpointTableTests(RunningService service)
         return client.CallAsync(new HttpMethod(method), path, body);
     }
 
-    /// <summary>The action that a refusal is on record for. A batch refuses item by item.</summary>
-    private async Task<string> ActionAsync(string endpoint, JsonAnswer answer)
+    /// <returns>The action that a refusal is on record for; null: it is none. A batch refuses item by item.</returns>
+    private async Task<string?> ActionAsync(JsonAnswer answer)
     {
+        if (!answer.Text.StartsWith('{'))
+            return null;
         var problem = answer.Code == 200 && answer.Json.TryGetProperty("results", out var results) ? results[0].GetProperty("problem") : answer.Json;
-        Assert.True(
-            problem.TryGetProperty("status", out var status) && status.GetInt32() == 403,
-            $"{endpoint} does not ask the policies, or needs a body to be read; write one above. It answers {answer}");
+        if (!problem.TryGetProperty("status", out var status) || status.GetInt32() != 403)
+            return null;
         var record = (await service.Admin.MustGetAsync($"/v1/audit?auditId={problem.GetProperty("auditId").GetString()}")).Json.GetProperty("records")[0];
         Assert.Equal("denied", record.GetProperty("outcome").GetString());
         return record.GetProperty("action").GetString()!;

@@ -1,6 +1,8 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using SignSvc.Cli.Audit;
+using SignSvc.Cli.Backups;
+using SignSvc.Cli.Callers;
 using SignSvc.Cli.Credentials;
 using SignSvc.Cli.Declared;
 using SignSvc.Cli.Hsm;
@@ -19,6 +21,7 @@ namespace SignSvc.Cli.Http;
 /// </summary>
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, UseStringEnumConverter = true)]
 [JsonSerializable(typeof(Problem))]
+[JsonSerializable(typeof(BackupResult))]
 [JsonSerializable(typeof(Health))]
 [JsonSerializable(typeof(StoredLogin))]
 [JsonSerializable(typeof(LoginAnswer))]
@@ -52,6 +55,7 @@ namespace SignSvc.Cli.Http;
 [JsonSerializable(typeof(AuditPage))]
 [JsonSerializable(typeof(AuditCheckAnswer))]
 [JsonSerializable(typeof(NewCredentialBody))]
+[JsonSerializable(typeof(RotateCredentialBody))]
 [JsonSerializable(typeof(CredentialAnswer))]
 [JsonSerializable(typeof(CredentialList))]
 [JsonSerializable(typeof(JsonElement))]
@@ -62,6 +66,7 @@ namespace SignSvc.Cli.Http;
 [JsonSerializable(typeof(PolicyTestReport))]
 [JsonSerializable(typeof(GrantAnswer))]
 [JsonSerializable(typeof(GrantList))]
+[JsonSerializable(typeof(WhoAmIAnswer))]
 [JsonSerializable(typeof(HsmSlots))]
 [JsonSerializable(typeof(HsmMechanisms))]
 [JsonSerializable(typeof(HsmKeys))]

@@ -27,12 +27,18 @@ public static class Actions
     public const string KeysSign = "keys:Sign";
     public const string KeysVerify = "keys:Verify";
     public const string TokensIssue = "tokens:Issue";
+    public const string TokensExplain = "tokens:Explain";
+    public const string TokensSignPayload = "tokens:SignPayload";
+    public const string TokensIntrospect = "tokens:Introspect";
+    public const string TokensRevoke = "tokens:Revoke";
     public const string TokensSignServiceAccount = "tokens:SignServiceAccount";
     public const string ProfilesRead = "profiles:Read";
     public const string ProfilesPut = "profiles:Put";
     public const string CredentialsCreate = "credentials:Create";
     public const string CredentialsRead = "credentials:Read";
+    public const string CredentialsRotate = "credentials:Rotate";
     public const string CredentialsRevoke = "credentials:Revoke";
+    public const string CredentialsUpdate = "credentials:Update";
     public const string AuditRead = "audit:Read";
     public const string MetricsRead = "metrics:Read";
 
@@ -71,7 +77,8 @@ public static class Actions
     [
         KeysCreate, KeysList, KeysRead, KeysUpdate, KeysEnable, KeysDisable, KeysRotate, KeysRetire, KeysRevoke, KeysImport, KeysRewrap,
         KeysScheduleDeletion, KeysCancelDeletion, KeysDelete, AliasesPut, AliasesDelete, KeysSign, KeysVerify, TokensIssue,
-        TokensSignServiceAccount, ProfilesRead, ProfilesPut, CredentialsCreate, CredentialsRead, CredentialsRevoke, AuditRead,
-        MetricsRead, BackupCreate, PoliciesRead, PoliciesPut, PoliciesDelete, PoliciesExplain, GrantsCreate, GrantsRead, GrantsRevoke, GrantsRetire,
+        TokensExplain, TokensSignPayload, TokensIntrospect, TokensRevoke, TokensSignServiceAccount, ProfilesRead, ProfilesPut,
+        CredentialsCreate, CredentialsRead, CredentialsRotate, CredentialsUpdate, CredentialsRevoke, AuditRead, MetricsRead, BackupCreate,
+        PoliciesRead, PoliciesPut, PoliciesDelete, PoliciesExplain, GrantsCreate, GrantsRead, GrantsRevoke, GrantsRetire,
     ];
 }

@@ -36,7 +36,8 @@ public static class Roles
             Actions.ProfilesRead, Actions.ProfilesPut, Actions.MetricsRead, Actions.PoliciesExplain),
         [Role.Signer] = new(
             "role:signer",
-            Actions.KeysRead, Actions.KeysSign, Actions.KeysVerify, Actions.TokensIssue, Actions.ProfilesRead, Actions.PoliciesExplain),
+            Actions.KeysRead, Actions.KeysSign, Actions.KeysVerify, Actions.TokensIssue, Actions.TokensExplain, Actions.TokensSignPayload,
+            Actions.TokensIntrospect, Actions.TokensRevoke, Actions.ProfilesRead, Actions.PoliciesExplain),
         [Role.Auditor] = new(
             "role:auditor",
             Actions.KeysList, Actions.KeysRead, Actions.KeysVerify, Actions.ProfilesRead, Actions.CredentialsRead, Actions.AuditRead,

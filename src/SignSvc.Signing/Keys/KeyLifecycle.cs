@@ -90,6 +90,9 @@ public sealed class KeyLifecycle(
     private bool MayRead(Caller caller, Key key) =>
         live.Current.Access.Allows(decisions.Ask(caller, Actions.KeysRead, resource: null, new AccessFacts { Key = key }));
 
+    /// <inheritdoc cref="Decisions.UnknownKey"/>
+    public SigningException Unknown(Caller caller) => decisions.UnknownKey(caller);
+
     private IKeyBackend FindBackend(NewKey request)
     {
         var backend = backends.Find(request.Tier, request.Backend);

@@ -18,9 +18,9 @@ public sealed record Snapshot
 {
     public static readonly Snapshot Empty = new();
 
-    private readonly Lazy<KeySet> _tokenKeys;
+    private readonly Lazy<KeySets> _keySets;
 
-    private Snapshot() => _tokenKeys = new Lazy<KeySet>(() => KeySet.OfTokens(Keys));
+    private Snapshot() => _keySets = new Lazy<KeySets>(() => new KeySets(Keys, Profiles));
 
     private Snapshot(Snapshot original)
     {
@@ -28,6 +28,7 @@ public sealed record Snapshot
         Keys = original.Keys;
         Profiles = original.Profiles;
         Credentials = original.Credentials;
+        CredentialIds = original.CredentialIds;
         Imports = original.Imports;
         Policies = original.Policies;
         KeyPolicies = original.KeyPolicies;
@@ -35,7 +36,7 @@ public sealed record Snapshot
         Access = original.Access;
         KeyIntents = original.KeyIntents;
         DocumentVersions = original.DocumentVersions;
-        _tokenKeys = new Lazy<KeySet>(() => KeySet.OfTokens(Keys));
+        _keySets = new Lazy<KeySets>(() => new KeySets(Keys, Profiles));
     }
 
     public long Revision { get; init; }
@@ -49,6 +50,10 @@ public sealed record Snapshot
     /// <summary>By id.</summary>
     public ImmutableDictionary<string, Credential> Credentials { get; init; } =
         ImmutableDictionary.Create<string, Credential>(StringComparer.Ordinal);
+
+    /// <summary>Ids of credentials, by their names.</summary>
+    private ImmutableDictionary<string, string> CredentialIds { get; init; } =
+        ImmutableDictionary.Create<string, string>(StringComparer.Ordinal);
 
     /// <summary>Import tickets that are outstanding, by slot.</summary>
     public ImmutableSortedDictionary<int, ImportTicket> Imports { get; init; } = ImmutableSortedDictionary<int, ImportTicket>.Empty;
@@ -66,17 +71,26 @@ public sealed record Snapshot
 
     /// <summary>Who may do what, compiled from policies and grants.</summary>
     public AccessPolicy Access { get; init; } = AccessPolicy.RolesAlone;
+
     /// <summary>Keys that remote backends have begun and that are not known to be recorded, by slot; see <see cref="StoredKeyIntents"/>.</summary>
     public ImmutableSortedDictionary<int, KeyIntent> KeyIntents { get; init; } = ImmutableSortedDictionary<int, KeyIntent>.Empty;
 
-    /// <summary>The public keys of all tokens keys; built when first asked for, once for a snapshot.</summary>
-    public KeySet TokenKeys => _tokenKeys.Value;
+    /// <summary>What verifiers are given; built when first asked for, once for a snapshot.</summary>
+    public KeySets KeySets => _keySets.Value;
+
+    /// <summary>The public keys of the service's own issuer.</summary>
+    public KeySet TokenKeys => KeySets.OfService;
 
     /// <summary>Version of each document, by kind and id: what an update has to follow.</summary>
     private ImmutableDictionary<(string Kind, string Id), int> DocumentVersions { get; init; } =
         ImmutableDictionary<(string, string), int>.Empty;
 
     public int DocumentVersion(string kind, string id) => DocumentVersions.GetValueOrDefault((kind, id));
+
+    /// <param name="reference">An id or a name; a name that reads like another credential's id is found as a name last.</param>
+    public Credential? Credential(string reference) =>
+        Credentials.GetValueOrDefault(reference)
+        ?? (CredentialIds.TryGetValue(reference, out var id) ? Credentials.GetValueOrDefault(id) : null);
 
     public Snapshot With(StateChanges changes)
     {
@@ -99,7 +113,11 @@ public sealed record Snapshot
                 return next with { Profiles = Profiles.SetItem(profile.Name, profile) };
             case DocumentKind.Credential:
                 var credential = JsonSerializer.Deserialize(body, SigningJson.Default.Credential)!;
-                return next with { Credentials = Credentials.SetItem(credential.Id, credential) };
+                return next with
+                {
+                    Credentials = Credentials.SetItem(credential.Id, credential),
+                    CredentialIds = CredentialIds.SetItem(credential.Name, credential.Id),
+                };
             case DocumentKind.Import:
                 var slot = ImportTicket.SlotOf(document.Id);
                 return next with

@@ -1,3 +1,4 @@
+using SignSvc.Access.Certificates;
 using SignSvc.Access.Issuers;
 
 namespace SignSvc.Access;
@@ -8,5 +9,7 @@ public sealed record AccessSettings
     /// <summary>Issuers whose bearer tokens are believed. Default: none.</summary>
     public IList<IssuerSettings> Issuers { get; } = [];
 
-    internal IEnumerable<string> Faults() => IssuerSettingsCheck.Faults(Issuers);
+    public ClientCertificateSettings ClientCertificates { get; set; } = new();
+
+    internal IEnumerable<string> Faults() => [.. IssuerSettingsCheck.Faults(Issuers), .. ClientCertificates.Faults()];
 }

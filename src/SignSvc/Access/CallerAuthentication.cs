@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Authorization;
+using SignSvc.Access.Certificates;
 using SignSvc.Access.Issuers;
 using SignSvc.Signing;
 using SignSvc.Signing.Access;
@@ -17,6 +18,9 @@ public static class CallerAuthentication
         services.AddSingleton(provider => new TrustedIssuers(
             settings.Access.Issuers, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<TrustedIssuers>>()));
         services.AddHostedService(provider => provider.GetRequiredService<TrustedIssuers>());
+        services.AddSingleton(provider => new ClientCertificates(
+            settings.Access.ClientCertificates, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<ClientCertificates>>()));
+        services.AddHostedService(provider => provider.GetRequiredService<ClientCertificates>());
         services.AddSingleton<CallerRecognition>();
     }
 
@@ -75,7 +79,7 @@ public static class CallerAuthentication
     {
         var refusal = new SigningException(
             SigningFault.Unauthenticated,
-            "Send the header 'Authorization: Bearer' with a credential that is neither expired nor revoked, or with a token of an issuer that is trusted here.");
+            "Send the header 'Authorization: Bearer' with a credential that is neither expired nor revoked, with a token of an issuer that is trusted here, or show a client certificate that is.");
         await strangers.RecordAsync(refusal, why, http.Connection.RemoteIpAddress?.ToString(), http.RequestAborted);
         throw refusal;
     }

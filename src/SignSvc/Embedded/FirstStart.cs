@@ -87,6 +87,6 @@ internal sealed class FirstStart(EmbeddedNode node, DataFolder folder)
             DefaultLifetimeSeconds = 300,
             MaxLifetimeSeconds = 3600,
         };
-        await new TokenProfiles(node.Live, decisions).PutAsync(Caller.Service, "tokens", profile, cancellationToken);
+        await new TokenProfiles(node.Live, decisions, node.Time).PutAsync(Caller.Service, "tokens", profile, cancellationToken);
     }
 }

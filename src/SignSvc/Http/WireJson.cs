@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Mvc;
 using SignSvc.Access;
 using SignSvc.Audit;
 using SignSvc.Keys;
+using SignSvc.OAuth;
 using SignSvc.Operations;
 using SignSvc.Signing;
 using SignSvc.Signing.Access.Policies;
@@ -42,6 +43,7 @@ namespace SignSvc.Http;
 [JsonSerializable(typeof(AliasAnswer))]
 [JsonSerializable(typeof(AliasList))]
 [JsonSerializable(typeof(NewCredentialBody))]
+[JsonSerializable(typeof(RotateCredentialBody))]
 [JsonSerializable(typeof(CredentialAnswer))]
 [JsonSerializable(typeof(CredentialList))]
 [JsonSerializable(typeof(PolicyDocument))]
@@ -54,8 +56,18 @@ namespace SignSvc.Http;
 [JsonSerializable(typeof(NewGrantBody))]
 [JsonSerializable(typeof(GrantAnswer))]
 [JsonSerializable(typeof(GrantList))]
+[JsonSerializable(typeof(AccessKeyAnswer))]
+[JsonSerializable(typeof(AccessKeyList))]
+[JsonSerializable(typeof(WhoAmIAnswer))]
 [JsonSerializable(typeof(AuditPage))]
 [JsonSerializable(typeof(AuditCheckAnswer))]
+[JsonSerializable(typeof(TokenExplanation))]
+[JsonSerializable(typeof(PayloadBody))]
+[JsonSerializable(typeof(PayloadAnswer))]
+[JsonSerializable(typeof(CertificateChainBody))]
+[JsonSerializable(typeof(ClientKeyList))]
+[JsonSerializable(typeof(GrantedToken))]
+[JsonSerializable(typeof(OAuthError))]
 [JsonSerializable(typeof(IssuerMetadata))]
 [JsonSerializable(typeof(Health))]
 public sealed partial class WireJson : JsonSerializerContext;

@@ -125,7 +125,7 @@ public sealed class PolicyAdministration(LiveSnapshot live, Decisions decisions,
         if (MayChange(basis.Access, caller, place) && !MayChange(after, caller, place))
             throw LocksOut("you could not change it any more");
         var administrators = basis.Credentials.Values
-            .Where(c => c.IsValidAt(time.GetUtcNow()))
+            .Where(c => c.IsLive(time.GetUtcNow()))
             .Select(c => new Caller(c.Principal, c.Roles))
             .Where(c => MayChange(basis.Access, c, place))
             .ToArray();

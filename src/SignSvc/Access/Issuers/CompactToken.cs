@@ -119,7 +119,8 @@ internal sealed class CompactToken
         if (part.ContainsAnyExcept(Base64UrlCharacters) || part.Length % 4 == 1)
             return null;
         var bytes = new byte[Base64Url.GetMaxDecodedLength(part.Length)];
-        if (!Base64Url.TryDecodeFromChars(part, bytes, out var written))
+        // The other overloads throw where an unused bit is set.
+        if (Base64Url.DecodeFromChars(part, bytes, out _, out var written) != OperationStatus.Done)
             return null;
         Array.Resize(ref bytes, written);
         return part.SequenceEqual(Base64Url.EncodeToString(bytes)) ? bytes : null;

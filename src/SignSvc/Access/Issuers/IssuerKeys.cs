@@ -124,7 +124,7 @@ internal sealed partial class IssuerKeys : IDisposable
                 LogKeys(_name, keys.Count);
             Volatile.Write(ref _failures, 0);
         }
-        catch (Exception e) when (e is HttpRequestException or IOException or UnauthorizedAccessException or OperationCanceledException)
+        catch (Exception e) when (e is HttpRequestException or IOException or InvalidDataException or UnauthorizedAccessException or OperationCanceledException)
         {
             // Every doubling is on the log, not every try.
             var failures = Interlocked.Increment(ref _failures);

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+using System.IO.Enumeration;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Keys;
 
@@ -65,6 +67,10 @@ public sealed record ClaimCondition
 
     /// <summary>Empty: any value.</summary>
     public IList<string> Values { get; } = [];
+
+    internal bool Holds(IReadOnlyDictionary<string, ImmutableArray<string>> claims) =>
+        claims.TryGetValue(Claim, out var values)
+        && (Values.Count == 0 || Values.Any(p => values.Any(v => FileSystemName.MatchesSimpleExpression(p, v, ignoreCase: false))));
 }
 
 /// <summary>A role for callers whose claims meet all conditions.</summary>

@@ -148,7 +148,11 @@ internal sealed class IssuerKey
         switch (Member(jwk, "kty"))
         {
             case "RSA":
-                using (var rsa = RSA.Create(new RSAParameters { Modulus = Bytes(jwk, "n"), Exponent = Bytes(jwk, "e") }))
+                var (n, e) = (Bytes(jwk, "n"), Bytes(jwk, "e"));
+                // The platform's import falls over empty numbers; which sizes and exponents are good is settled with the SPKI.
+                if (n.AsSpan().TrimStart((byte)0).IsEmpty || e.AsSpan().TrimStart((byte)0).IsEmpty)
+                    throw new FormatException("A number of the key is zero.");
+                using (var rsa = RSA.Create(new RSAParameters { Modulus = n, Exponent = e }))
                     return rsa.ExportSubjectPublicKeyInfo();
             case "EC":
                 var spec = KeySpec.All.FirstOrDefault(s => s.JwkCurve is { } curve && string.Equals(curve, Member(jwk, "crv"), StringComparison.Ordinal))

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.IO.Enumeration;
 using System.Text;
 using System.Text.Json;
 using Microsoft.IdentityModel.JsonWebTokens;
@@ -95,16 +94,12 @@ internal sealed class TrustedIssuer : IDisposable
             return TokenVerdict.Refused("its claims are too many, or two have one name");
         if (_required.FirstOrDefault(r => !claims.ContainsKey(r)) is { } missing)
             return TokenVerdict.Refused($"it lacks the claim {missing}");
-        if (_settings.Require.FirstOrDefault(c => !Holds(c)) is { } unmet)
+        if (_settings.Require.FirstOrDefault(c => !c.Holds(claims)) is { } unmet)
             return TokenVerdict.Refused($"its claim {unmet.Claim} is not as required");
 
-        var roles = _settings.Roles.Where(m => m.When.All(Holds)).Select(m => m.Role).Distinct().ToImmutableArray();
+        var roles = _settings.Roles.Where(m => m.When.All(c => c.Holds(claims))).Select(m => m.Role).Distinct().ToImmutableArray();
         return TokenVerdict.Good(new VerifiedToken(
             Name, Url, subject, claims, Encoding.UTF8.GetString(token.Payload.Span), expires, string.IsNullOrEmpty(read.Id) ? null : read.Id, roles));
-
-        bool Holds(ClaimCondition condition) =>
-            claims.TryGetValue(condition.Claim, out var values)
-            && (condition.Values.Count == 0 || condition.Values.Any(p => values.Any(v => FileSystemName.MatchesSimpleExpression(p, v, ignoreCase: false))));
     }
 
     private bool IsInTime(DateTime? notBefore, DateTime? expires)
