@@ -86,7 +86,7 @@ public sealed partial class AccessPolicy
     private static bool MayDenyHimAlone(CompiledStatement denial, AccessRequest asked) =>
         denial.IsFor(asked.Caller.Principal)
         && denial.Conditions.All(c => !IsSettled(c, asked) || c.Holds(asked, PolicyEffect.Deny))
-        && !(denial.Statement.Principals.Contains("*") && !denial.Conditions.Any(c => c.Fact.IsOfCaller));
+        && !(denial.Statement.Principals.Contains("*", StringComparer.Ordinal) && !denial.Conditions.Any(c => c.Fact.IsOfCaller));
 
     /// <summary>Known now and for good: who the caller is and which key it is.</summary>
     private static bool IsSettled(Condition condition, in AccessRequest asked) =>

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Access.Grants;
 using SignSvc.Signing.Audit;

@@ -69,7 +69,7 @@ public sealed class KeyGrants(LiveSnapshot live, Decisions decisions, TimeProvid
     public Task RetireAsync(Caller caller, string reference, string grantId, CancellationToken cancellationToken) =>
         EndAsync(caller, Actions.GrantsRetire, reference, grantId, "retired", cancellationToken);
 
-    private Task EndAsync(
+    private Task<string> EndAsync(
         Caller caller, string action, string reference, string grantId, string how, CancellationToken cancellationToken)
     {
         var (key, draft) = DraftOf(caller, action, reference);
