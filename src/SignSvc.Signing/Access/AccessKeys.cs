@@ -30,6 +30,7 @@ public sealed class AccessKeys(LiveSnapshot live, Decisions decisions, IWrapsKey
             basis.Access.RefuseMoreThanHeld(caller, owner, basis.Keys, time.GetUtcNow());
             if (!owner.IsLive(time.GetUtcNow()))
                 throw new SigningException(SigningFault.InvalidRequest, $"The credential {owner.Name} has expired or was revoked.");
+            decisions.RefuseTakingOver(caller, owner.Principal, owner.Roles);
             var present = owner.AccessKeys ?? [];
             if (present.Length >= MaxPerCredential)
                 throw new SigningException(SigningFault.InvalidRequest, $"A credential has at most {MaxPerCredential} access keys: delete one first.");

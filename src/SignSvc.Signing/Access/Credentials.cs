@@ -58,7 +58,7 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
             if (addresses.Count > MaxAddresses || !addresses.All(IsNetwork))
                 throw new SigningException(SigningFault.InvalidRequest, $"addresses are at most {MaxAddresses} networks such as 10.0.0.0/8 or 2001:db8::/32, with no bits behind the prefix.");
 
-            live.Current.Access.RefuseMoreThanHeld(caller, roles, now);
+            decisions.RefuseTakingOver(caller, $"credential:{valid}", roles);
 
             var (made, token) = Credential.Create(valid, [.. roles.Distinct()], now, expiresAt);
             var credential = made with { Addresses = [.. addresses] };
@@ -107,6 +107,7 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
             if (!string.Equals(caller.Principal, credential.Principal, StringComparison.Ordinal))
                 basis.Access.RefuseMoreThanHeld(caller, credential.Roles, now);
 
+            decisions.RefuseTakingOver(caller, credential.Principal, credential.Roles);
             var (rotated, token) = credential.Rotate(now, overlap, expiresAt ?? credential.ExpiresAt);
             var record = draft with { Detail = $"overlap {(int)overlap.TotalSeconds} s", ExpiresAt = rotated.ExpiresAt };
             await live.ChangeAsync(permit, record, cancellationToken, Change.Of(rotated, basis));

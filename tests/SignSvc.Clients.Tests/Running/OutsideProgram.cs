@@ -15,21 +15,19 @@ internal sealed record Ended(string Command, int ExitCode, string Output, string
 /// <summary>Runs a program to its end, within a minute.</summary>
 internal static class OutsideProgram
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+    public static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     /// <param name="home">The program's HOME and working folder, so that nothing of the machine's user is read or written.</param>
     /// <param name="environment">Set over this process's own, and over HOME.</param>
     public static Task<Ended> RunAsync(
         string program, IEnumerable<string> arguments, string home, string input = "",
         IReadOnlyDictionary<string, string>? environment = null, CancellationToken cancellationToken = default) =>
-        RunAsync(
-            program, arguments, home, environment ?? new Dictionary<string, string>(StringComparer.Ordinal), Encoding.UTF8.GetBytes(input),
-            limit: null, cancellationToken);
+        RunAsync(program, arguments, home, environment, Encoding.UTF8.GetBytes(input), Limit, cancellationToken);
 
     /// <inheritdoc cref="RunAsync(string, IEnumerable{string}, string, string, IReadOnlyDictionary{string, string}, CancellationToken)"/>
     public static async Task<Ended> RunAsync(
-        string program, IEnumerable<string> arguments, string home, IReadOnlyDictionary<string, string> environment, byte[]? input = null,
-        TimeSpan? limit = null, CancellationToken cancellationToken = default)
+        string program, IEnumerable<string> arguments, string home, IReadOnlyDictionary<string, string>? environment, byte[] input,
+        TimeSpan limit, CancellationToken cancellationToken)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
@@ -40,16 +38,16 @@ internal static class OutsideProgram
             RedirectStandardError = true,
             Environment = { ["HOME"] = home },
         };
-        foreach (var (name, value) in environment)
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>(StringComparer.Ordinal))
             start.Environment[name] = value;
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        ending.CancelAfter(limit ?? Limit);
+        ending.CancelAfter(limit);
         using var process = Process.Start(start)!;
         try
         {
             var output = process.StandardOutput.ReadToEndAsync(ending.Token);
             var errors = process.StandardError.ReadToEndAsync(ending.Token);
-            await WriteAsync(process.StandardInput.BaseStream, input ?? [], ending.Token);
+            await WriteAsync(process.StandardInput.BaseStream, input, ending.Token);
             await process.WaitForExitAsync(ending.Token);
             return new Ended($"{program} {string.Join(' ', start.ArgumentList)}", process.ExitCode, await output, await errors);
         }

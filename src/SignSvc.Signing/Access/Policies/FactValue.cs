@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Net;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using SignSvc.Signing.Artifacts;
 using SignSvc.Signing.Keys;
@@ -207,6 +208,7 @@ internal static class Moments
 }
 
 /// <summary>An IPv4 or IPv6 network. An IPv4 address in IPv6 clothes (<c>::ffff:192.0.2.1</c>) is that IPv4 address.</summary>
+[StructLayout(LayoutKind.Auto)]
 internal readonly record struct Network(UInt128 Address, UInt128 Mask)
 {
     public bool Contains(UInt128 address) => (address & Mask) == Address;
