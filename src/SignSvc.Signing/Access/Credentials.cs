@@ -104,9 +104,6 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
             if (credential.RevokedAt is not null || (expiresAt ?? credential.ExpiresAt) <= now)
                 throw new SigningException(SigningFault.Conflict, "A credential that is revoked, or that has expired and gets no new expiresAt, is not rotated.");
             // Whoever gets the new secret speaks as the credential.
-            if (!string.Equals(caller.Principal, credential.Principal, StringComparison.Ordinal))
-                basis.Access.RefuseMoreThanHeld(caller, credential.Roles, now);
-
             decisions.RefuseTakingOver(caller, credential.Principal, credential.Roles);
             var (rotated, token) = credential.Rotate(now, overlap, expiresAt ?? credential.ExpiresAt);
             var record = draft with { Detail = $"overlap {(int)overlap.TotalSeconds} s", ExpiresAt = rotated.ExpiresAt };

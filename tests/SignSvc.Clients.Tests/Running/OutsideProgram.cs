@@ -15,19 +15,17 @@ internal sealed record Ended(string Command, int ExitCode, string Output, string
 /// <summary>Runs a program to its end, within a minute.</summary>
 internal static class OutsideProgram
 {
-    public static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
     /// <param name="home">The program's HOME and working folder, so that nothing of the machine's user is read or written.</param>
-    /// <param name="environment">Set over this process's own, and over HOME.</param>
     public static Task<Ended> RunAsync(
-        string program, IEnumerable<string> arguments, string home, string input = "",
-        IReadOnlyDictionary<string, string>? environment = null, CancellationToken cancellationToken = default) =>
-        RunAsync(program, arguments, home, environment, Encoding.UTF8.GetBytes(input), Limit, cancellationToken);
+        string program, IEnumerable<string> arguments, string home, string input = "", CancellationToken cancellationToken = default) =>
+        RunAsync(program, arguments, home, new Dictionary<string, string>(StringComparer.Ordinal), Encoding.UTF8.GetBytes(input), cancellationToken: cancellationToken);
 
-    /// <inheritdoc cref="RunAsync(string, IEnumerable{string}, string, string, IReadOnlyDictionary{string, string}, CancellationToken)"/>
+    /// <param name="environment">Set over this process's own, and over HOME.</param>
     public static async Task<Ended> RunAsync(
-        string program, IEnumerable<string> arguments, string home, IReadOnlyDictionary<string, string>? environment, byte[] input,
-        TimeSpan limit, CancellationToken cancellationToken)
+        string program, IEnumerable<string> arguments, string home, IReadOnlyDictionary<string, string> environment, byte[]? input = null,
+        TimeSpan? limit = null, CancellationToken cancellationToken = default)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
@@ -38,16 +36,16 @@ internal static class OutsideProgram
             RedirectStandardError = true,
             Environment = { ["HOME"] = home },
         };
-        foreach (var (name, value) in environment ?? new Dictionary<string, string>(StringComparer.Ordinal))
+        foreach (var (name, value) in environment)
             start.Environment[name] = value;
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        ending.CancelAfter(limit);
+        ending.CancelAfter(limit ?? Limit);
         using var process = Process.Start(start)!;
         try
         {
             var output = process.StandardOutput.ReadToEndAsync(ending.Token);
             var errors = process.StandardError.ReadToEndAsync(ending.Token);
-            await WriteAsync(process.StandardInput.BaseStream, input, ending.Token);
+            await WriteAsync(process.StandardInput.BaseStream, input ?? [], ending.Token);
             await process.WaitForExitAsync(ending.Token);
             return new Ended($"{program} {string.Join(' ', start.ArgumentList)}", process.ExitCode, await output, await errors);
         }
