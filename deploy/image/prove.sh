@@ -12,7 +12,9 @@ base=localhost/signsvc-proof-base:$$ image=localhost/signsvc-proof:$$ container=
 readonly published root dotnet work base image
 export BUILDAH_ISOLATION=chroot
 
+served=
 cleanup() {
+  [[ -z $served ]] || kill -KILL "$served" 2> /dev/null || true
   [[ -z $container ]] || buildah rm "$container" > /dev/null || true
   buildah rmi -f "$image" "$base" > /dev/null 2>&1 || true
   rm -rf "$work"
@@ -62,17 +64,18 @@ tree=$(buildah mount "$container")
 # As its user: settings are good, it serves, it says so, it ends on SIGTERM.
 inside() { buildah run --user 1654:1654 "$@"; }
 inside "$container" -- dotnet /app/SignSvc.dll --check > "$work/check.log" 2>&1 || { cat "$work/check.log" >&2; fail "--check"; }
-inside --env ASPNETCORE_URLS=http://127.0.0.1:18089 --env SignSvc__Grpc__Url= "$container" -- dotnet /app/SignSvc.dll > "$work/run.log" 2>&1 &
+inside --env ASPNETCORE_URLS=http://127.0.0.1:0 --env SignSvc__Grpc__Url= "$container" -- dotnet /app/SignSvc.dll > "$work/run.log" 2>&1 &
 runner=$!
 for _ in $(seq 300); do grep -q '^SignSvc serves' "$work/run.log" && break; kill -0 $runner 2> /dev/null || break; sleep 0.1; done
-grep -q '^SignSvc serves' "$work/run.log" || { cat "$work/run.log" >&2; fail "it does not serve"; }
-inside --env ASPNETCORE_URLS=http://127.0.0.1:18089 "$container" -- dotnet /app/SignSvc.dll --healthcheck > /dev/null || fail "--healthcheck"
-grep -q ssv1_ "$work/run.log" && fail "the administrator's token is in the log"
+url=$(sed -n 's/^SignSvc serves \([^ ;]*\).*/\1/p' "$work/run.log")
+[[ -n $url ]] || { cut -c1-300 "$work/run.log" >&2; fail "it does not serve"; }
+served=$runner
+while child=$(pgrep -P "$served"); do served=$child; done
+inside --env ASPNETCORE_URLS="$url" "$container" -- dotnet /app/SignSvc.dll --healthcheck > /dev/null || fail "--healthcheck"
+! grep -q ssv1_ "$work/run.log" || fail "the administrator's token is in the log"
 written=$(find "$tree" -xdev -newer "$work/check.log" -type f ! -path "$tree/data/*" ! -path "$tree/proc/*" ! -path "$tree/dev/*" | head -n 3)
 [[ -z $written ]] || fail "it writes outside of /data: $written"
-served=$(pgrep -u 1654 -f '^dotnet /app/SignSvc.dll$' | head -n 1)
 kill -TERM "$served"
-for _ in $(seq 200); do kill -0 "$served" 2> /dev/null || break; sleep 0.1; done
-kill -0 "$served" 2> /dev/null && fail "it does not end on SIGTERM"
 wait $runner || fail "it ended with exit code $?"
+served=
 echo "proved: user, signal, health check, labels, no shell, /data alone is written, SIGTERM ends it with 0"
