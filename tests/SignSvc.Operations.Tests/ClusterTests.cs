@@ -24,7 +24,7 @@ public sealed class ClusterTests
         Assert.Equal("false", Text(pod, "automountServiceAccountToken"));
         // Drain and grace are 15 s by default.
         Assert.InRange(int.Parse(Text(pod, "terminationGracePeriodSeconds"), System.Globalization.CultureInfo.InvariantCulture), 16, 120);
-        Assert.Equal(2, ((YamlSequenceNode)At(pod, "topologySpreadConstraints")).Children.Count + (overlay == "aws" ? 1 : 0));
+        Assert.Equal(2, ((YamlSequenceNode)At(pod, "topologySpreadConstraints")).Children.Count);
 
         var container = Assert.Single(((YamlSequenceNode)At(pod, "containers")).Children);
         Assert.Equal("false", Text(container, "securityContext", "allowPrivilegeEscalation"));
