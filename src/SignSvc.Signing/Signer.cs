@@ -205,7 +205,7 @@ public sealed partial class Signer(
 
         var auditId = await audit.AppendAsync(decided.Record, cancellationToken);
         if (SigningMeters.MeasuresSignatures && live.Current.Keys.TryGet(decided.Record.KeyId!, out var key))
-            SigningMeters.Signed(key, decided.Record.Action, time.GetElapsedTime(started));
+            SigningMeters.Delivered(key, decided.Record.Action, time.GetElapsedTime(started));
         return decided.Release!(auditId);
     }
 
