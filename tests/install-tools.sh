@@ -32,7 +32,7 @@ readonly packages=(
   awscli docker-registry osslsigncode
   # the image, built without an engine
   buildah
-  python3 python3-authlib python3-boto3 python3-grpcio python3-hvac
+  python3 python3-authlib python3-boto3 python3-cryptography python3-grpcio python3-hvac
   python3-jose python3-jwcrypto python3-jwt python3-protobuf
 )
 
@@ -54,7 +54,7 @@ readonly newer=(
 )
 
 # The Python modules that clients import, from Debian's packages alone.
-readonly python_modules=(authlib boto3 google.protobuf grpc hvac jose jwcrypto jwt)
+readonly python_modules=(authlib boto3 cryptography google.protobuf grpc hvac jose jwcrypto jwt)
 
 say() { printf '%s\n' "$*"; }
 fail() { printf 'install-tools: %s\n' "$*" >&2; exit 1; }

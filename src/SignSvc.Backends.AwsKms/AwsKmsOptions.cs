@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Text.RegularExpressions;
 using SignSvc.Signing.Backends.Budgets;
 
@@ -6,6 +7,8 @@ namespace SignSvc.Backends.AwsKms;
 /// <summary>How to reach keys in one account of AWS KMS. Several accounts are several backends, each with a name.</summary>
 public sealed partial class AwsKmsOptions
 {
+    private static readonly FrozenSet<string> Families = new AwsKmsOptions().QuotaPerSecond.Keys.ToFrozenSet(StringComparer.Ordinal);
+
     /// <summary>Where keys are made, <c>eu-central-1</c>. Wrong, and every key lives in another jurisdiction than meant.</summary>
     public string Region { get; set; } = "";
 
@@ -93,6 +96,10 @@ public sealed partial class AwsKmsOptions
         ["KEY_PAIR_ECC_NIST_P521"] = 100,
     };
 
+    /// <summary>What an instance of this name in the settings is called as a backend.</summary>
+    public static string BackendName(string instance) =>
+        string.Equals(instance, "default", StringComparison.Ordinal) ? "aws-kms" : $"aws-kms:{instance}";
+
     /// <summary>The budgets that go with these options.</summary>
     public BudgetOptions ToBudgets() => new()
     {
@@ -140,6 +147,9 @@ public sealed partial class AwsKmsOptions
         Check(UnrecordedKeysLimit is >= 1 and <= 1_000, $"{nameof(UnrecordedKeysLimit)} must be 1 to 1,000.");
         Check(CallTimeoutMilliseconds is >= 100 and <= 120_000, $"{nameof(CallTimeoutMilliseconds)} must be 100 to 120,000.");
         Check(ConnectionLimit is >= 1 and <= 10_000, $"{nameof(ConnectionLimit)} must be 1 to 10,000.");
+        Check(
+            QuotaPerSecond.Keys.All(Families.Contains),
+            $"{nameof(QuotaPerSecond)} knows {string.Join(", ", Families.Order(StringComparer.Ordinal))}.");
         faults.AddRange(ToBudgets().Validate().Select(fault => $"{nameof(QuotaPerSecond)}: {fault}"));
         return faults;
     }

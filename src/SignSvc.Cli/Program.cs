@@ -1,7 +1,10 @@
 using System.CommandLine;
 using SignSvc.Cli;
 using SignSvc.Cli.Audit;
+using SignSvc.Cli.Backups;
+using SignSvc.Cli.Callers;
 using SignSvc.Cli.Completion;
+using SignSvc.Cli.Cosign;
 using SignSvc.Cli.Credentials;
 using SignSvc.Cli.Declared;
 using SignSvc.Cli.Hsm;
@@ -9,16 +12,22 @@ using SignSvc.Cli.Keys;
 using SignSvc.Cli.Login;
 using SignSvc.Cli.Profiles;
 using SignSvc.Cli.Signing;
+using SignSvc.Cli.Sigstore;
 using SignSvc.Cli.Tokens;
 
 // A table of contents: one command, or one noun of commands, for each folder.
 var time = TimeProvider.System;
-var root = new RootCommand($"SignSvc at the command line.\n\n{ExitCode.Description}")
+if (PluginEntry.IsCall(args))
+    return await PluginEntry.RunAsync(args, time);
+return await CommandLineEdge.RunAsync(Root(time), args);
+
+static RootCommand Root(TimeProvider time) => new($"SignSvc at the command line.\n\n{ExitCode.Description}")
 {
     GlobalOptions.Output,
     GlobalOptions.Url,
     GlobalOptions.Timeout,
     LoginCommand.Create(time),
+    WhoAmICommand.Create(),
     KeyCommands.Create(),
     AliasCommands.Create(),
     PlanCommand.Create(),
@@ -27,11 +36,15 @@ var root = new RootCommand($"SignSvc at the command line.\n\n{ExitCode.Descripti
     SchemaCommand.Create(),
     SignCommand.Create(),
     VerifyCommand.Create(),
+    SignBlobCommand.Create(),
+    AttestCommand.Create(),
+    VerifyBlobCommand.Create(),
+    VerifyAttestationCommand.Create(),
     TokenCommands.Create(),
     ProfileCommands.Create(),
     AuditCommands.Create(time),
     CredentialCommands.Create(time),
+    BackupCommand.Create(),
     HsmCommands.Create(),
     CompletionCommand.Create(),
 };
-return await CommandLineEdge.RunAsync(root, args);

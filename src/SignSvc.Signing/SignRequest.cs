@@ -20,6 +20,9 @@ public sealed record SignRequest
     public required Payload Payload { get; init; }
 
     public SigningContext? Context { get; init; }
+
+    /// <summary>How long its signature is of use; null: as long as the call that asks for it.</summary>
+    public TimeSpan? Timeout { get; init; }
 }
 
 /// <summary>A digest, or a message that SignSvc hashes with the algorithm's hash.</summary>

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends;
+using SignSvc.Signing.Backends.Budgets;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
 using SignSvc.Signing.Telemetry;
@@ -29,26 +30,26 @@ public sealed partial class Signer(
     public async Task<SignedDigest> SignAsync(Caller caller, SignRequest request, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
-        return await AnswerAsync(await DecideAsync(caller, request, cancellationToken), started, cancellationToken);
+        return await AnswerAsync(await DecideWithinAsync(caller, request, count: 1, cancellationToken), started, cancellationToken);
     }
 
     /// <summary>Every item has its own decision and record; the records become durable together.</summary>
     /// <returns>In the order of the items.</returns>
     public Task<Outcome<SignedDigest>[]> SignBatchAsync(
         Caller caller, IReadOnlyList<SignRequest> requests, CancellationToken cancellationToken) =>
-        AnswerAllAsync(requests, r => DecideAsync(caller, r, cancellationToken), cancellationToken);
+        AnswerAllAsync(requests, r => DecideWithinAsync(caller, r, requests.Count, cancellationToken), cancellationToken);
 
     /// <exception cref="SigningException">The refusal, with the id of its audit record.</exception>
     public async Task<IssuedToken> IssueAsync(Caller caller, TokenOrder order, CancellationToken cancellationToken)
     {
         var started = time.GetTimestamp();
-        return await AnswerAsync(await DecideAsync(caller, order, cancellationToken), started, cancellationToken);
+        return await AnswerAsync(await DecideAsync(caller, order, count: 1, cancellationToken), started, cancellationToken);
     }
 
     /// <inheritdoc cref="SignBatchAsync"/>
     public Task<Outcome<IssuedToken>[]> IssueBatchAsync(
         Caller caller, IReadOnlyList<TokenOrder> orders, CancellationToken cancellationToken) =>
-        AnswerAllAsync(orders, o => DecideAsync(caller, o, cancellationToken), cancellationToken);
+        AnswerAllAsync(orders, o => DecideAsync(caller, o, orders.Count, cancellationToken), cancellationToken);
 
     /// <summary>Verifies locally, whatever the state of the key; a version that is no longer published verifies nothing.</summary>
     /// <param name="request">Without a version, all published ones are tried.</param>
@@ -68,7 +69,7 @@ public sealed partial class Signer(
             _ =>
             {
                 if (key is null)
-                    throw KeyLifecycle.Unknown(caller);
+                    throw decisions.UnknownKey(caller);
                 var algorithm = Choose(key, request.Algorithm);
                 var digest = request.Payload.DigestFor(algorithm);
                 var candidates = request.Version is { } number
@@ -83,8 +84,18 @@ public sealed partial class Signer(
             cancellationToken);
     }
 
+    /// <summary>Where the request names a time of its own, it ends by that, if the call does not end before.</summary>
+    private async Task<Decided<SignedDigest>> DecideWithinAsync(
+        Caller caller, SignRequest request, int count, CancellationToken cancellationToken)
+    {
+        if (request.Timeout is null)
+            return await DecideAsync(caller, request, count, cancellationToken);
+        using var terms = CallTerms.Begin(CallTerms.Current.Lane, request.Timeout, time);
+        return await DecideAsync(caller, request, count, cancellationToken);
+    }
+
     private async Task<Decided<SignedDigest>> DecideAsync(
-        Caller caller, SignRequest request, CancellationToken cancellationToken)
+        Caller caller, SignRequest request, int count, CancellationToken cancellationToken)
     {
         // A context is kept also of what is refused, unless it is beyond its bounds.
         var record = decisions.Draft(caller, Actions.KeysSign) with { Context = request.Context?.Fault is null ? request.Context : null };
@@ -95,9 +106,10 @@ public sealed partial class Signer(
             record = record with { Resource = key is null ? Decisions.Resource("key", request.Key) : null, KeyId = key?.Id, KeyName = key?.Name };
 
             // Authorise. An unknown key is decided after it, so that it cannot be told from a forbidden one.
-            var permit = AccessPolicy.Authorise(caller, Actions.KeysSign);
+            var facts = new AccessFacts { Key = key, Context = record.Context, Bytes = request.Payload.Bytes.Length, Count = count };
+            var permit = live.Current.Access.Authorise(decisions.Ask(caller, Actions.KeysSign, record.Resource, facts));
             if (key is null)
-                throw KeyLifecycle.Unknown(caller);
+                throw decisions.UnknownKey(caller);
             if (key.Purpose != KeyPurpose.Artifacts)
                 throw new SigningException(SigningFault.KeyNotUsable, $"{key.Name} is a tokens key: it signs tokens of a profile only.");
             request.Context?.Check();
@@ -125,18 +137,23 @@ public sealed partial class Signer(
         }
     }
 
-    private async Task<Decided<IssuedToken>> DecideAsync(Caller caller, TokenOrder order, CancellationToken cancellationToken)
+    private async Task<Decided<IssuedToken>> DecideAsync(
+        Caller caller, TokenOrder order, int count, CancellationToken cancellationToken)
     {
         var record = decisions.Draft(caller, Actions.TokensIssue, Decisions.Resource("profile", order.Profile));
+        if (order.Request.Grant is { } grant)
+            record = record with { Grant = grant.Type };
         try
         {
             // Resolve.
             var snapshot = live.Current;
             var profile = snapshot.Profiles.GetValueOrDefault(order.Profile);
+            var key = profile is not null && snapshot.Keys.TryGet(profile.KeyId, out var signing) ? signing : null;
 
             // Authorise.
-            var permit = AccessPolicy.Authorise(caller, Actions.TokensIssue);
-            if (profile is null || !snapshot.Keys.TryGet(profile.KeyId, out var key))
+            var facts = new AccessFacts { Key = key, Token = new TokenWish(order, profile, caller), Count = count };
+            var permit = snapshot.Access.Authorise(decisions.Ask(caller, Actions.TokensIssue, record.Resource, facts));
+            if (profile is null || key is null)
                 throw new SigningException(SigningFault.NotFound, "There is no such token profile.");
 
             var version = UsableVersion(key, number: null);
@@ -178,7 +195,10 @@ public sealed partial class Signer(
         if (rules.RequireHardware && key.Tier == KeyTier.Assured && version.Protection == Protection.Software)
             throw new SigningException(SigningFault.HardwareRequired, $"{key.Name} lives in software, and this service demands hardware.");
 
-        var signature = await backends.SigningFor(key).SignAsync(version, algorithm, digest, cancellationToken);
+        CallTerms.Current.ThrowIfLate(time);
+        var signature = key.Tier == KeyTier.Assured
+            ? await AskAsync(backends.SigningFor(key), version, algorithm, digest, cancellationToken)
+            : await backends.SigningFor(key).SignAsync(version, algorithm, digest, cancellationToken);
         var mustVerify = alwaysVerify
             || key.Tier == KeyTier.Assured
             || Interlocked.Increment(ref _volumeSignatures) % VolumeSample == 0
@@ -186,11 +206,28 @@ public sealed partial class Signer(
         if (mustVerify)
         {
             if (!version.PublicKey.Verify(algorithm, digest.Span, signature.Value))
-                throw new SigningException(SigningFault.BackendFailed, $"The backend {key.Backend} returned a signature that does not verify.");
+                throw new SigningException(SigningFault.BackendFailed, $"The backend {key.Backend} returned a signature that does not verify.") { BackendRequestId = signature.RequestId };
             _verifiedKids.TryAdd(version.Kid, true);
         }
 
         return signature;
+    }
+
+    /// <summary>With the backend's names of all its calls, those that failed on the way too.</summary>
+    private static async ValueTask<BackendSignature> AskAsync(
+        IKeyBackend backend, KeyVersion version, SigningAlgorithm algorithm, ReadOnlyMemory<byte> digest, CancellationToken cancellationToken)
+    {
+        using var trail = CallTrail.Begin();
+        try
+        {
+            var signature = await backend.SignAsync(version, algorithm, digest, cancellationToken);
+            return trail.RequestIds is { } ids ? signature with { RequestId = ids } : signature;
+        }
+        catch (SigningException e)
+        {
+            e.BackendRequestId = trail.RequestIds;
+            throw;
+        }
     }
 
     private async Task<T> AnswerAsync<T>(Decided<T> decided, long started, CancellationToken cancellationToken)
@@ -213,6 +250,7 @@ public sealed partial class Signer(
         IReadOnlyList<TItem> items, Func<TItem, Task<Decided<T>>> decide, CancellationToken cancellationToken)
         where T : class
     {
+        using var terms = CallTerms.Begin(Lane.Bulk, patience: null, time);
         var decided = new Decided<T>[items.Count];
         await Parallel.ForAsync(
             0, items.Count,

@@ -14,6 +14,12 @@ public sealed class SigningException : Exception
     /// <summary>When it is worth trying again, where that is known; null leaves the choice to the edge.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
+    /// <summary>More words for the audit alone: what the caller is not to know.</summary>
+    public string? Reason { get; init; }
+
     /// <summary>The audit record of this refusal, once one is durable.</summary>
     public string? AuditId { get; set; }
+
+    /// <summary>The backend's own names of the calls that led to it, for the audit record.</summary>
+    public string? BackendRequestId { get; set; }
 }

@@ -27,6 +27,7 @@ public enum SigningFault
     KeyNotUsable,
     Unsupported,
     StillInUse,
+    LocksOut,
 
     // Nothing is wrong with the request: try again later.
     Overloaded,

@@ -1,7 +1,9 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Audit;
+using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Keys.Import;
 using SignSvc.Signing.Tokens;
@@ -19,5 +21,9 @@ namespace SignSvc.Signing;
 [JsonSerializable(typeof(Credential))]
 [JsonSerializable(typeof(TokenProfile))]
 [JsonSerializable(typeof(ImportTicket))]
+[JsonSerializable(typeof(StoredPolicy))]
+[JsonSerializable(typeof(KeyIntent))]
 [JsonSerializable(typeof(AuditRecord))]
+[JsonSerializable(typeof(string[]))]
+[JsonSerializable(typeof(long))]
 public sealed partial class SigningJson : JsonSerializerContext;

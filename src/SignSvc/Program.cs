@@ -1,10 +1,13 @@
 using SignSvc;
 using SignSvc.Access;
 using SignSvc.Audit;
+using SignSvc.Compatibility.AwsKms;
+using SignSvc.Compatibility.Transit;
 using SignSvc.Embedded;
 using SignSvc.Grpc;
 using SignSvc.Http;
 using SignSvc.Keys;
+using SignSvc.OAuth;
 using SignSvc.Operations;
 using SignSvc.Signing;
 using SignSvc.Telemetry;
@@ -22,6 +25,8 @@ try
     var settings = builder.AddSettings();
     if (await MaintenanceCommands.RunAsync(args, builder, settings, CancellationToken.None) is { } exitCode)
         return exitCode;
+    if (!settings.AllowProcessDumps)
+        ProcessDumps.Forbid();
     if (RestoreCommand.Parse(args, settings) is { } restore)
         return await restore.RunAsync(CancellationToken.None);
     var fileToSign = TourGuide.FileToSign(args);
@@ -31,12 +36,17 @@ try
 
     await using var node = await EmbeddedNode.OpenAsync(settings, TimeProvider.System, CancellationToken.None);
     builder.Services.AddNode(node);
-    builder.Services.AddAccess();
+    builder.Services.AddAccess(settings);
     builder.Services.AddTokens(settings);
     builder.Services.AddKeySchedule();
     builder.Services.AddKeyImport(node);
+    builder.Services.AddCertificateChains();
+    builder.Services.AddOAuth();
     builder.Services.AddBackups(node);
+    builder.Services.AddRemoteKeys();
     builder.Services.AddGrpcCalls(settings);
+    builder.Services.AddAwsKmsCompatibility();
+    builder.Services.AddTransitCompatibility();
 
     await using var app = builder.Build();
     app.UseTelemetry();
@@ -45,23 +55,37 @@ try
     app.UseRouting();
     app.UseGrpcFaults();
     app.UseAliasesInPaths();
+    app.UseTransitAnswers();
     app.UseCallers();
+    app.UseDeadlines();
 
     app.MapSigning();
+    app.MapBundles();
     app.MapTokens();
+    app.MapPayloads();
     app.MapKeySets();
+    app.MapIssuerMetadata();
+    app.MapOAuth();
     app.MapProfiles();
     app.MapKeys();
     app.MapKeyChanges();
     app.MapVersions();
+    app.MapCertificateChains();
     app.MapKeyImport();
     app.MapAliases();
     app.MapCredentials();
+    app.MapPolicies();
+    app.MapPolicyQuestions();
+    app.MapAccessKeys();
+    app.MapClientKeys();
+    app.MapWhoAmI();
     app.MapAudit();
     app.MapOperations();
     app.MapMetrics();
     app.MapBackups();
     app.MapGrpcCalls(settings);
+    app.MapAwsKms();
+    app.MapTransit();
 
     await app.StartServingAsync();
     app.Announce(node);

@@ -2,6 +2,8 @@ using System.ComponentModel;
 using System.Globalization;
 using System.Reflection;
 using System.Text;
+using SignSvc.Access;
+using SignSvc.Backends.AwsKms;
 using SignSvc.Backends.Pkcs11;
 using SignSvc.Http;
 using SignSvc.Operations;
@@ -37,6 +39,9 @@ public sealed record Settings
     /// <summary>A file of public keys that must not be imported, the SHA-256 of each SubjectPublicKeyInfo in hex on a line of its own; added to those that are built in. Read at the start.</summary>
     public string? KnownBadKeysFile { get; set; }
 
+    /// <summary>Lets this user's debuggers attach, and the kernel write core files: both hold private keys. For looking into a fault, and no longer.</summary>
+    public bool AllowProcessDumps { get; set; }
+
     /// <summary>This node's name in the audit and among the nodes; default: the machine's name. Two live nodes of one name refuse each other.</summary>
     public string? Node { get; set; }
 
@@ -52,6 +57,7 @@ public sealed record Settings
 
     public KubernetesSettings Kubernetes { get; set; } = new();
 
+    public AccessSettings Access { get; set; } = new();
     public TelemetrySettings Telemetry { get; set; } = new();
 
     public ShutdownSettings Shutdown { get; set; } = new();
@@ -73,6 +79,9 @@ public sealed record Settings
     public sealed class BackendSettings
     {
         public Pkcs11Options? Pkcs11 { get; set; }
+
+        /// <summary>Accounts and Regions of AWS KMS by name. The one named <c>default</c> is the backend <c>aws-kms</c>, any other <c>aws-kms:name</c>.</summary>
+        public IDictionary<string, AwsKmsOptions> AwsKms { get; } = new Dictionary<string, AwsKmsOptions>(StringComparer.Ordinal);
     }
 
     public sealed record AuditSettings
@@ -167,11 +176,18 @@ public sealed record Settings
         Require(Limits.Connections is >= 10 and <= 1_000_000, "Limits:Connections is from 10 to 1000000.");
         if (Backends.Pkcs11 is { } pkcs11)
             faults.AddRange(pkcs11.Validate().Select(f => $"Backends:Pkcs11: {f}"));
+        foreach (var (instance, aws) in Backends.AwsKms)
+        {
+            Require(KeyName.IsValid(instance), $"Backends:AwsKms: the name {instance} must match [a-z0-9][a-z0-9._-]{{0,62}}.");
+            faults.AddRange(aws.Validate().Select(f => $"Backends:AwsKms:{instance}: {f}"));
+        }
+
         Require(Grpc.Url.Length == 0 || Listeners.CanParse(Grpc.Url), "Grpc:Url is an http or https address, http://unix:/path, or empty.");
         Require(Grpc.MessageBytes is >= 64 * 1024 and <= 64 * 1024 * 1024, "Grpc:MessageBytes is from 65536 to 67108864.");
         Require(Grpc.StreamParallelism is >= 1 and <= 1024, "Grpc:StreamParallelism is from 1 to 1024.");
         if (Kubernetes.Socket.Length > 0)
             CheckKubernetes();
+        faults.AddRange(Access.Faults());
         faults.AddRange(Telemetry.Check());
         faults.AddRange(Shutdown.Check());
         return faults;
@@ -240,8 +256,10 @@ public static class SettingsReader
     {
         if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IList<>))
             return setting.GetChildren().SelectMany(item => WrongValue(item, type.GetGenericArguments()[0]));
-        if (type.IsClass && type != typeof(string))
-            return Wrong(setting, type);
+        if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IDictionary<,>))
+            return setting.GetChildren().SelectMany(item => WrongValue(item, type.GetGenericArguments()[1]));
+        if (type.IsClass && !TypeDescriptor.GetConverter(type).CanConvertFrom(typeof(string)))
+            return string.IsNullOrEmpty(setting.Value) ? Wrong(setting, type) : [(setting.Path, "is a section, not a value.")];
         if (setting.GetChildren().FirstOrDefault() is { } beneath)
             return [(beneath.Path, "is not a setting.")];
         return setting.Value is { } value && !TypeDescriptor.GetConverter(type).IsValid(value)

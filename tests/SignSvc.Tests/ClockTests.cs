@@ -58,7 +58,7 @@ public sealed class ClockTests
             Caller.Service, NewKey.Parse(name, purpose, tier: null, backend: null, "ECC_NIST_P256", algorithms: null), TestContext.Current.CancellationToken);
         var ended = made with { Versions = [made.Versions[0] with { SignsUntil = end }] };
         await node.Live.ChangeAsync(
-            AccessPolicy.Authorise(Caller.Service, Actions.KeysCreate), node.Decisions.Draft(Caller.Service, Actions.KeysCreate),
+            node.Live.Current.Access.Authorise(node.Decisions.Ask(Caller.Service, Actions.KeysCreate, resource: null, default)), node.Decisions.Draft(Caller.Service, Actions.KeysCreate),
             TestContext.Current.CancellationToken, Change.Of(ended, node.Live.Current));
         return ended;
     }

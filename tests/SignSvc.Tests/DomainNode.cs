@@ -30,9 +30,9 @@ internal sealed class DomainNode : IAsyncDisposable
         Clock = clock;
         var backends = new BackendSet([_software]);
         var rules = new KeyRules(RequireHardware: false);
-        Decisions = new Decisions(audit, clock);
+        Decisions = new Decisions(audit, live, clock);
         Keys = new KeyLifecycle(live, Decisions, backends, rules, clock);
-        Profiles = new TokenProfiles(live, Decisions);
+        Profiles = new TokenProfiles(live, Decisions, clock);
         Signer = new SignSvc.Signing.Signer(live, backends, audit, Decisions, rules, new TokenIssuing("https://issuer.example"), clock);
     }
 

@@ -1,5 +1,7 @@
 using Amazon.KeyManagementService;
+using Amazon.Runtime;
 using SignSvc.Signing;
+using SignSvc.Signing.Backends;
 
 namespace SignSvc.Backends.AwsKms.Calls;
 
@@ -24,10 +26,13 @@ internal sealed class KmsCalls(IReadOnlyDictionary<string, IAmazonKeyManagementS
         cancellationToken.ThrowIfCancellationRequested();
         try
         {
-            return await call(Client(region), cancellationToken);
+            var answer = await call(Client(region), cancellationToken);
+            CallTrail.Add(Operation<T>(), (answer as AmazonWebServiceResponse)?.ResponseMetadata?.RequestId);
+            return answer;
         }
         catch (Exception e) when (KmsFaults.IsFault(e, cancellationToken))
         {
+            CallTrail.Add(Operation<T>(), (e as AmazonServiceException)?.RequestId);
             throw KmsFaults.From(e, region, isYoung, isReplica);
         }
         catch (Exception e) when (cancellationToken.IsCancellationRequested && e is not OperationCanceledException)
@@ -90,6 +95,10 @@ internal sealed class KmsCalls(IReadOnlyDictionary<string, IAmazonKeyManagementS
             }
         }
     }
+
+    /// <summary>As AWS names it: the SDK names answers after operations.</summary>
+    private static string Operation<T>() =>
+        typeof(T).Name.EndsWith("Response", StringComparison.Ordinal) ? typeof(T).Name[..^"Response".Length] : typeof(T).Name;
 
     private IAmazonKeyManagementService Client(string region) =>
         clients.TryGetValue(region, out var client)

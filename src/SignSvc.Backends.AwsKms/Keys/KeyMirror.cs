@@ -22,7 +22,7 @@ internal sealed class KeyMirror(AwsKmsOptions options, KmsCalls calls, TimeProvi
             {
                 var found = await DescribeAsync(handle, region, isWanted: isKept, key, version, cancellationToken);
                 if (found is not null)
-                    await SetStateAsync(handle.ArnIn(region), region, found, WishFor(key, version), cancellationToken);
+                    await SetStateAsync(handle.ArnIn(region), region, found, WishFor(key, version), version.IsPublished, cancellationToken);
                 if (found is not null && isKept)
                     await TagAsync(handle.ArnIn(region), region, key, version, cancellationToken);
             }
@@ -66,7 +66,7 @@ internal sealed class KeyMirror(AwsKmsOptions options, KmsCalls calls, TimeProvi
 
     private (KmsState State, int Days) WishFor(Key key, KeyVersion version)
     {
-        if (key.State == DomainState.PendingDeletion)
+        if (key.State == DomainState.PendingDeletion && version.Origin != KeyOrigin.Adopted)
         {
             var days = (int)Math.Ceiling(((key.DeletesAt ?? time.GetUtcNow()) - time.GetUtcNow()).TotalDays);
             return days > 30 ? (KmsState.Disabled, 0) : (KmsState.PendingDeletion, Math.Max(7, days));
@@ -97,10 +97,12 @@ internal sealed class KeyMirror(AwsKmsOptions options, KmsCalls calls, TimeProvi
         }
     }
 
-    private async Task SetStateAsync(string arn, string region, KmsState state, (KmsState State, int Days) wish, CancellationToken cancellationToken)
+    /// <param name="isNeeded">A version that is not published any more is on its way out: what was scheduled for it stays, whoever came first.</param>
+    private async Task SetStateAsync(
+        string arn, string region, KmsState state, (KmsState State, int Days) wish, bool isNeeded, CancellationToken cancellationToken)
     {
         var isPending = state == KmsState.PendingDeletion || state == KmsState.PendingReplicaDeletion;
-        if (state == wish.State || (isPending && wish.State == KmsState.PendingDeletion))
+        if (state == wish.State || (isPending && (wish.State == KmsState.PendingDeletion || !isNeeded)))
             return;
         if (isPending)
         {

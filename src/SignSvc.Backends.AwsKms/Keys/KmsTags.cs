@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Amazon.KeyManagementService.Model;
+using SignSvc.Signing.Backends;
 
 namespace SignSvc.Backends.AwsKms.Keys;
 

@@ -44,7 +44,7 @@ internal sealed class UnrecordedKeys(string name, AwsKmsOptions options, KmsCall
 
     public async Task<KeyIntent> MadeAsync(KeyIntent intent, string arn, CancellationToken cancellationToken)
     {
-        var made = intent with { Arn = arn };
+        var made = intent with { Reference = arn };
         await intents.PutAsync(made, cancellationToken);
         return made;
     }
@@ -56,7 +56,7 @@ internal sealed class UnrecordedKeys(string name, AwsKmsOptions options, KmsCall
     {
         foreach (var intent in await intents.ListAsync(name, cancellationToken))
         {
-            if (string.Equals(intent.Arn, arn, StringComparison.Ordinal))
+            if (string.Equals(intent.Reference, arn, StringComparison.Ordinal))
                 await intents.RemoveAsync(intent.Id, cancellationToken);
         }
     }
@@ -73,14 +73,14 @@ internal sealed class UnrecordedKeys(string name, AwsKmsOptions options, KmsCall
         var open = await intents.ListAsync(name, cancellationToken);
         var unrecorded = await ForgetRecordedAsync(open, cancellationToken);
         var old = unrecorded.Where(i => time.GetUtcNow() - i.BegunAt >= olderThan).ToList();
-        var tagged = old.Exists(i => i.Arn is null)
-            ? await FindTaggedAsync(old.Where(i => i.Arn is null).Select(i => i.Id).ToHashSet(StringComparer.Ordinal), cancellationToken)
+        var tagged = old.Exists(i => i.Reference is null)
+            ? await FindTaggedAsync(old.Where(i => i.Reference is null).Select(i => i.Id).ToHashSet(StringComparer.Ordinal), cancellationToken)
             : [];
 
         var (recorded, neverMade, finished, ended) = (open.Count - unrecorded.Count, 0, 0, new List<string>());
         foreach (var intent in old)
         {
-            string[] arns = intent.Arn is { } known ? [known] : [.. tagged.Where(t => string.Equals(t.IntentId, intent.Id, StringComparison.Ordinal)).Select(t => t.Arn)];
+            string[] arns = intent.Reference is { } known ? [known] : [.. tagged.Where(t => string.Equals(t.IntentId, intent.Id, StringComparison.Ordinal)).Select(t => t.Arn)];
             if (arns.Length == 0)
                 neverMade++;
             foreach (var arn in arns)
@@ -114,7 +114,7 @@ internal sealed class UnrecordedKeys(string name, AwsKmsOptions options, KmsCall
         var unrecorded = new List<KeyIntent>();
         foreach (var intent in open)
         {
-            if (intent.Arn is { } arn && await intents.IsRecordedAsync(intent, arn, cancellationToken))
+            if (intent.Reference is { } arn && await intents.IsRecordedAsync(intent, arn, cancellationToken))
                 await intents.RemoveAsync(intent.Id, cancellationToken);
             else
                 unrecorded.Add(intent);

@@ -1,6 +1,8 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using SignSvc.Cli.Audit;
+using SignSvc.Cli.Backups;
+using SignSvc.Cli.Callers;
 using SignSvc.Cli.Credentials;
 using SignSvc.Cli.Declared;
 using SignSvc.Cli.Hsm;
@@ -18,6 +20,7 @@ namespace SignSvc.Cli.Http;
 /// </summary>
 [JsonSourceGenerationOptions(JsonSerializerDefaults.Web, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, UseStringEnumConverter = true)]
 [JsonSerializable(typeof(Problem))]
+[JsonSerializable(typeof(BackupResult))]
 [JsonSerializable(typeof(Health))]
 [JsonSerializable(typeof(StoredLogin))]
 [JsonSerializable(typeof(LoginAnswer))]
@@ -38,6 +41,9 @@ namespace SignSvc.Cli.Http;
 [JsonSerializable(typeof(SignAnswer))]
 [JsonSerializable(typeof(VerifyBody))]
 [JsonSerializable(typeof(VerifyAnswer))]
+[JsonSerializable(typeof(BundleBody))]
+[JsonSerializable(typeof(BundleAnswer))]
+[JsonSerializable(typeof(AttestationAnswer))]
 [JsonSerializable(typeof(TokenBody))]
 [JsonSerializable(typeof(TokenAnswer))]
 [JsonSerializable(typeof(IssuerMetadata))]
@@ -48,8 +54,10 @@ namespace SignSvc.Cli.Http;
 [JsonSerializable(typeof(AuditPage))]
 [JsonSerializable(typeof(AuditCheckAnswer))]
 [JsonSerializable(typeof(NewCredentialBody))]
+[JsonSerializable(typeof(RotateCredentialBody))]
 [JsonSerializable(typeof(CredentialAnswer))]
 [JsonSerializable(typeof(CredentialList))]
+[JsonSerializable(typeof(WhoAmIAnswer))]
 [JsonSerializable(typeof(HsmSlots))]
 [JsonSerializable(typeof(HsmMechanisms))]
 [JsonSerializable(typeof(HsmKeys))]

@@ -51,6 +51,24 @@ internal sealed class ServiceClient : IDisposable
     public Task<Answer> PatchAsync<T>(string path, T body, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
         SendAsCallerAsync(HttpMethod.Patch, path, body, type, cancellationToken);
 
+    /// <summary>For an answer of any size. The time-out bounds the wait for its beginning; what comes then may take as long as the service lets it.</summary>
+    /// <returns>The bytes written.</returns>
+    public async Task<long> PostAsync(string path, Func<Stream, CancellationToken, Task<long>> write, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, At(path));
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _connection.RequireToken());
+        return await AskAsync(
+            request,
+            async () =>
+            {
+                using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+                if (!response.IsSuccessStatusCode)
+                    throw Refusals.Of(request.RequestUri!, response, await response.Content.ReadAsByteArrayAsync(cancellationToken), _connection);
+                await using var body = await response.Content.ReadAsStreamAsync(cancellationToken);
+                return await write(body, cancellationToken);
+            });
+    }
+
     /// <summary>Reads what is open to everybody, at any address, without the credential.</summary>
     public async Task<Answer> GetOpenAsync(Uri address, CancellationToken cancellationToken)
     {
@@ -76,15 +94,26 @@ internal sealed class ServiceClient : IDisposable
         return await SendAsync(request, cancellationToken);
     }
 
-    private async Task<Answer> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
-    {
-        try
+    private Task<Answer> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) => AskAsync(
+        request,
+        async () =>
         {
             using var response = await _http.SendAsync(request, cancellationToken);
             var body = await response.Content.ReadAsByteArrayAsync(cancellationToken);
             return response.IsSuccessStatusCode
                 ? new Answer(body)
                 : throw Refusals.Of(request.RequestUri!, response, body, _connection);
+        });
+
+    private async Task<T> AskAsync<T>(HttpRequestMessage request, Func<Task<T>> ask)
+    {
+        try
+        {
+            return await ask();
+        }
+        catch (HttpIOException e)
+        {
+            throw new CommandException(ExitCode.Unavailable, $"{Origin(request)} broke off its answer: {e.Message.TrimEnd('.')}.", "Try again.", e);
         }
         catch (HttpRequestException e)
         {

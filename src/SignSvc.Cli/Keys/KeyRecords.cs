@@ -1,8 +1,8 @@
 namespace SignSvc.Cli.Keys;
 
 internal sealed record NewKeyBody(
-    string Name, string Purpose, string Spec, string? Tier, string? Backend, string[]? Algorithms, string? Description,
-    string? Owner, Dictionary<string, string>? Tags, RotationPolicy? Rotation = null, bool? DeletionProtection = null, string? Adopt = null);
+    string Name, string Purpose, string Spec, string? Tier = null, string? Backend = null, string[]? Algorithms = null, string? Description = null,
+    string? Owner = null, Dictionary<string, string>? Tags = null, RotationPolicy? Rotation = null, bool? DeletionProtection = null, string? Adopt = null);
 
 /// <summary>What is null stays as it is; tags and rotation are replaced whole.</summary>
 internal sealed record KeyUpdateBody(

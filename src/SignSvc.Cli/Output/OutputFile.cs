@@ -43,6 +43,15 @@ internal sealed class OutputFile : IDisposable
         _isWritten = true;
     }
 
+    /// <returns>How many bytes there were.</returns>
+    public async Task<long> CopyFromAsync(Stream source, CancellationToken cancellationToken)
+    {
+        await source.CopyToAsync(_file, cancellationToken);
+        await _file.FlushAsync(cancellationToken);
+        _isWritten = true;
+        return _file.Position;
+    }
+
     public void Dispose()
     {
         _file.Dispose();

@@ -11,21 +11,14 @@ internal static class SignCommand
     private static readonly Option<string> SignatureEncoding = ArtifactDigest.EncodingOption();
     private static readonly Option<string?> SignatureFile = Parameters.Text("--output-signature", "file", "Writes the signature there instead of to standard output.");
     private static readonly Option<string?> Format = Parameters.OneOf("--format", "The signature as base64 (default) or as its bytes.", "base64", "raw");
-    private static readonly Option<string?> ArtifactType = Parameters.Text("--artifact-type", "type", "For policy and audit: what it is. Default: blob.");
-    private static readonly Option<string?> ArtifactName = Parameters.Text("--artifact-name", "name", "For policy and audit: its name. Default: the file's.");
-    private static readonly Option<string?> ArtifactUri = Parameters.Text("--artifact-uri", "URI", "For policy and audit: where it lives.");
-    private static readonly Option<string?> Repository = Parameters.Text("--repository", "name", "For policy and audit: the source it was made from.");
-    private static readonly Option<string?> Commit = Parameters.Text("--commit", "id", "For policy and audit.");
-    private static readonly Option<string?> Ref = Parameters.Text("--ref", "ref", "For policy and audit: branch or tag.");
-    private static readonly Option<string?> Run = Parameters.Text("--run", "id", "For policy and audit: the pipeline run.");
 
     public static Command Create()
     {
         var command = new Command("sign", "Signs a file: hashes it here and has its digest signed.")
         {
             ArtifactDigest.File, Key, ArtifactDigest.Algorithm, SignatureEncoding, SignatureFile, Format,
-            ArtifactType, ArtifactName, ArtifactUri, Repository, Commit, Ref, Run,
         };
+        ContextOptions.AddTo(command);
         command.SetAction(RunAsync);
         return command;
     }
@@ -44,7 +37,7 @@ internal static class SignCommand
         using var service = ServiceClient.Connect(parsed);
         var algorithm = await ArtifactDigest.ChooseAsync(parsed.GetValue(ArtifactDigest.Algorithm), key, service, cancellationToken);
         var digest = await ArtifactDigest.ComputeAsync(artifact, algorithm, cancellationToken);
-        var body = new SignBody(digest, algorithm.Name, parsed.GetRequiredValue(SignatureEncoding), ContextOf(parsed, path));
+        var body = new SignBody(digest, algorithm.Name, parsed.GetRequiredValue(SignatureEncoding), ContextOptions.Of(parsed, path));
         var answer = await service.PostAsync($"{ApiPath.Key(key)}/sign", body, CliJson.Default.SignBody, cancellationToken);
         var signed = answer.Read(CliJson.Default.SignAnswer);
 
@@ -65,18 +58,4 @@ internal static class SignCommand
             Remarks.Warn(warning);
         return ExitCode.Ok;
     }
-
-    private static SigningContext ContextOf(ParseResult parsed, string path)
-    {
-        var name = parsed.GetValue(ArtifactName) ?? NameOf(path);
-        return new SigningContext(
-            new ArtifactFacts(parsed.GetValue(ArtifactType) ?? "blob", name, parsed.GetValue(ArtifactUri)),
-            parsed.GetValue(Repository), parsed.GetValue(Commit), parsed.GetValue(Ref), parsed.GetValue(Run));
-    }
-
-    /// <summary>The file's name, unless it is one that no context takes.</summary>
-    private static string? NameOf(string path) =>
-        Path.GetFileName(path) is { Length: > 0 } name && !string.Equals(path, InputFile.StandardInput, StringComparison.Ordinal) && !name.Any(char.IsControl)
-            ? name
-            : null;
 }

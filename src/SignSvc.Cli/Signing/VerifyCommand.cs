@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Security.Cryptography;
 using System.Text.Json;
 using SignSvc.Cli.Http;
 using SignSvc.Cli.Output;
@@ -10,23 +9,21 @@ namespace SignSvc.Cli.Signing;
 /// <summary><c>signsvc verify</c>: by the service, which knows what was revoked, or with a public key and no service.</summary>
 internal static class VerifyCommand
 {
-    private const int MaxPemBytes = 64 * 1024;
-
     private static readonly Option<string> Signature = new("--signature") { HelpName = "file", Required = true, Description = "The file with the signature: base64 or its bytes." };
     private static readonly Option<string?> Format = Parameters.OneOf("--format", "What that file holds. Default: what it looks like.", "base64", "raw");
     private static readonly Option<string> Key = Parameters.KeyOption();
-    private static readonly Option<string?> PublicKeyFile = Parameters.Text("--public-key", "file", "Verifies here with this public key (PEM), and asks nobody.");
+    private static readonly Option<string?> PublicKeyPath = Parameters.Text("--public-key", "file", "Verifies here with this public key (PEM), and asks nobody.");
     private static readonly Option<string> SignatureEncoding = ArtifactDigest.EncodingOption();
 
     public static Command Create()
     {
         var command = new Command("verify", "Verifies a file's signature; exit code 1 where it is not valid.")
         {
-            ArtifactDigest.File, Signature, Format, Key, PublicKeyFile, ArtifactDigest.Algorithm, SignatureEncoding,
+            ArtifactDigest.File, Signature, Format, Key, PublicKeyPath, ArtifactDigest.Algorithm, SignatureEncoding,
         };
         command.Validators.Add(result =>
         {
-            if (result.GetResult(PublicKeyFile) is not null && result.GetResult(Key) is { Implicit: false })
+            if (result.GetResult(PublicKeyPath) is not null && result.GetResult(Key) is { Implicit: false })
                 result.AddError("Give either --key or --public-key.");
         });
         command.SetAction(RunAsync);
@@ -38,7 +35,7 @@ internal static class VerifyCommand
         var path = parsed.GetRequiredValue(ArtifactDigest.File);
         var signature = await SignatureText.ReadAsync(parsed.GetRequiredValue(Signature), parsed.GetValue(Format), cancellationToken);
         await using var artifact = InputFile.Open(path);
-        var verified = parsed.GetValue(PublicKeyFile) is { } publicKeyFile
+        var verified = parsed.GetValue(PublicKeyPath) is { } publicKeyFile
             ? await VerifyHereAsync(parsed, publicKeyFile, artifact, signature, cancellationToken)
             : await VerifyThereAsync(parsed, artifact, signature, cancellationToken);
 
@@ -71,7 +68,7 @@ internal static class VerifyCommand
     private static async Task<Answer> VerifyHereAsync(
         ParseResult parsed, string publicKeyFile, Stream artifact, byte[] signature, CancellationToken cancellationToken)
     {
-        var key = ParsePem(publicKeyFile, await InputFile.ReadTextAsync(publicKeyFile, MaxPemBytes, cancellationToken));
+        var key = await PublicKeyFile.ReadAsync(publicKeyFile, cancellationToken);
         var algorithm = parsed.GetValue(ArtifactDigest.Algorithm) is { } named ? SigningAlgorithm.Parse(named) : key.Spec.Algorithms[0];
         if (!key.Spec.CanSignWith(algorithm))
             throw CommandException.Usage($"{publicKeyFile} is a {key.Spec} key: it does not sign with {algorithm}.");
@@ -81,12 +78,5 @@ internal static class VerifyCommand
             signature = EcdsaEncoding.TryFromDer(signature, key.Spec.FieldLength, out var p1363) ? p1363 : [];
         var answer = new VerifyAnswer(key.Verify(algorithm, digest, signature), Kid: key.Kid);
         return new Answer(JsonSerializer.SerializeToUtf8Bytes(answer, CliJson.Default.VerifyAnswer));
-    }
-
-    private static PublicKey ParsePem(string path, string text)
-    {
-        if (!PemEncoding.TryFind(text, out var fields) || text[fields.Label] is not "PUBLIC KEY")
-            throw CommandException.Usage($"{path} is no public key in PEM (-----BEGIN PUBLIC KEY-----).", "'signsvc keys public-key' writes one.");
-        return PublicKey.FromSpki(Convert.FromBase64String(text[fields.Base64Data]));
     }
 }

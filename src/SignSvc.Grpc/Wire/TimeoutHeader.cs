@@ -1,7 +1,7 @@
 namespace SignSvc.Grpc.Wire;
 
 /// <summary><c>grpc-timeout</c>: one to eight digits and a unit (PROTOCOL-HTTP2.md, Timeout). Nothing else is taken.</summary>
-internal static class TimeoutHeader
+public static class TimeoutHeader
 {
     /// <summary>Timers reach no further; a longer timeout is cut to this.</summary>
     public static readonly TimeSpan Longest = TimeSpan.FromDays(24);

@@ -1,3 +1,6 @@
+using System.Collections.Frozen;
+using System.Collections.Immutable;
+using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Telemetry;
 
 namespace SignSvc.Signing.Access;
@@ -8,39 +11,138 @@ namespace SignSvc.Signing.Access;
 /// </summary>
 public sealed class Permit
 {
-    internal Permit(Caller caller, string action)
+    internal Permit(Caller caller, string action, Ruling ruling)
     {
         Caller = caller;
         Action = action;
+        By = ruling.By;
     }
 
     public Caller Caller { get; }
 
     public string Action { get; }
+
+    /// <summary>What allowed it: <c>role:admin</c>, <c>policy/team-a#main-only</c>, <c>key/release#ci</c>, <c>grant/ID</c>.</summary>
+    public string By { get; }
 }
 
-/// <summary>Decides. Nothing is allowed but what a role names.</summary>
-public static class AccessPolicy
+/// <summary>
+/// Decides, from all that one snapshot says of access. A denial anywhere wins; otherwise something has to allow: a role
+/// of the caller, the key's policy, a service policy, a grant. Immutable; compiled when the snapshot is made.
+/// </summary>
+/// <remarks>The service itself (<see cref="Caller.Service"/>) is bound by no policy: its scheduled work keeps the promises made to verifiers.</remarks>
+public sealed partial class AccessPolicy
 {
-    public static bool Allows(Caller caller, string action)
-    {
-        foreach (var role in caller.Roles)
-        {
-            if (role.Allows(action))
-                return true;
-        }
+    /// <summary>Nothing is allowed but what a role names.</summary>
+    public static readonly AccessPolicy RolesAlone = new(
+        ImmutableSortedDictionary.Create<string, CompiledPolicy>(StringComparer.Ordinal),
+        ImmutableDictionary.Create<string, CompiledPolicy>(StringComparer.Ordinal));
 
-        return false;
+    private readonly ImmutableSortedDictionary<string, CompiledPolicy> _service;
+    private readonly ImmutableDictionary<string, CompiledPolicy> _keys;
+    private readonly Lazy<FrozenDictionary<string, ActionStatements>> _byAction;
+
+    private AccessPolicy(
+        ImmutableSortedDictionary<string, CompiledPolicy> service, ImmutableDictionary<string, CompiledPolicy> keys,
+        Lazy<FrozenDictionary<string, ActionStatements>>? byAction = null)
+    {
+        _service = service;
+        _keys = keys;
+        _byAction = byAction ?? new Lazy<FrozenDictionary<string, ActionStatements>>(() => Access.Actions.All.ToFrozenDictionary(
+            action => action, action => ActionStatements.Of(action, service.Values), StringComparer.Ordinal));
     }
 
-    /// <exception cref="SigningException"><see cref="SigningFault.Forbidden"/>; the words are the same whatever the reason.</exception>
-    public static Permit Authorise(Caller caller, string action)
+    /// <exception cref="SigningException">
+    /// <see cref="SigningFault.Forbidden"/>; the words are the same whatever the reason, but for who may read policies.
+    /// </exception>
+    public Permit Authorise(in AccessRequest request)
     {
         using var span = SigningSpans.Start(SigningSpans.Policy);
-        span?.SetTag(Tags.Action, action);
-        return Allows(caller, action) ? new Permit(caller, action) : throw Forbidden();
+        span?.SetTag(Tags.Action, request.Action);
+        var ruling = Decide(request);
+        return ruling.IsAllowed ? new Permit(request.Caller, request.Action, ruling) : throw Refusal(request);
     }
 
-    public static SigningException Forbidden() =>
-        new(SigningFault.Forbidden, "You are not allowed to do this, or it does not exist.");
+    public bool Allows(in AccessRequest request) => Decide(request).IsAllowed;
+
+    public static SigningException Forbidden(string? reason = null, bool isShown = false) =>
+        new(SigningFault.Forbidden, $"You are not allowed to do this, or it does not exist.{(isShown && reason is not null ? $" {reason}" : "")}")
+        {
+            Reason = isShown ? null : reason,
+        };
+
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>, naming the statement.</exception>
+    internal AccessPolicy With(StoredPolicy policy)
+    {
+        var compiled = CompiledPolicy.Compile(policy.Source, policy.Document, policy.Scope);
+        return policy.Scope == PolicyScope.Service
+            ? new AccessPolicy(_service.SetItem(policy.Name, compiled), _keys)
+            : new AccessPolicy(_service, _keys.SetItem(policy.Name, compiled), _byAction);
+    }
+
+    internal AccessPolicy Without(PolicyScope scope, string name) => scope == PolicyScope.Service
+        ? new AccessPolicy(_service.Remove(name), _keys)
+        : new AccessPolicy(_service, _keys.Remove(name), _byAction);
+
+    internal Ruling Decide(in AccessRequest request)
+    {
+        if (ReferenceEquals(request.Caller, Caller.Service))
+            return Ruling.Allowed("service");
+        var service = _byAction.Value.GetValueOrDefault(request.Action, ActionStatements.None);
+        var key = request.Facts.Key is { } subject ? _keys.GetValueOrDefault(subject.Id) : null;
+
+        if ((First(service.Denials, request) ?? First(key?.Denials, request)) is { } denial)
+            return Ruling.Denied(denial.Name);
+        foreach (var role in request.Caller.Roles)
+        {
+            if (role.Allows(request.Action))
+                return Ruling.Allowed(role.PolicyName());
+        }
+
+        return (First(key?.Allowances, request) ?? First(service.Allowances, request)) is { } allowance
+            ? Ruling.Allowed(allowance.Name)
+            : Ruling.Silence;
+    }
+
+    private static CompiledStatement? First(CompiledStatement[]? statements, in AccessRequest request)
+    {
+        if (statements is null)
+            return null;
+        foreach (var statement in statements)
+        {
+            if (statement.Actions.Contains(request.Action) && statement.Matches(request))
+                return statement;
+        }
+
+        return null;
+    }
+
+    private SigningException Refusal(in AccessRequest request)
+    {
+        var asked = request with { Action = Actions.PoliciesRead };
+        return Forbidden(Explain(request).Reason, isShown: Allows(asked));
+    }
+
+    /// <summary>The service policies' statements that speak of one action.</summary>
+    private sealed record ActionStatements(CompiledStatement[] Denials, CompiledStatement[] Allowances)
+    {
+        public static readonly ActionStatements None = new([], []);
+
+        public static ActionStatements Of(string action, IEnumerable<CompiledPolicy> policies)
+        {
+            var statements = policies.SelectMany(p => p.Statements).Where(s => s.Actions.Contains(action)).ToArray();
+            return new ActionStatements(
+                [.. statements.Where(s => s.Effect == PolicyEffect.Deny)], [.. statements.Where(s => s.Effect == PolicyEffect.Allow)]);
+        }
+    }
+}
+
+/// <param name="By">The statement that decided; empty where none did.</param>
+internal readonly record struct Ruling(bool IsAllowed, string By)
+{
+    public static readonly Ruling Silence = new(IsAllowed: false, "");
+
+    public static Ruling Allowed(string by) => new(IsAllowed: true, by);
+
+    public static Ruling Denied(string by) => new(IsAllowed: false, by);
 }

@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using System.Collections.Immutable;
+using System.Net;
 using System.Security.Cryptography;
 
 namespace SignSvc.Signing.Access;
@@ -34,26 +35,66 @@ public sealed record Credential
 
     public DateTimeOffset? RevokedAt { get; init; }
 
+    /// <summary>For clients that sign their requests; null: none.</summary>
+    public ImmutableArray<AccessKey>? AccessKeys { get; init; }
+
+    /// <summary>With them the credential proves itself by signed assertions (RFC 7523), beside its secret.</summary>
+    public ImmutableArray<ClientKey> ClientKeys { get; init => field = value.IsDefault ? [] : value; } = [];
+
+    /// <summary>When the secret was made that is current; null: with the credential.</summary>
+    public DateTimeOffset? RotatedAt { get; init; }
+
+    /// <summary>The secret before, good until <see cref="PreviousUntil"/> so that its users have time to change over.</summary>
+    public string? PreviousSecretHash { get; init; }
+
+    public DateTimeOffset? PreviousUntil { get; init; }
+
+    /// <summary>Networks in CIDR notation that it may be used from; none: from anywhere.</summary>
+    public ImmutableArray<string> Addresses
+    {
+        get => field.IsDefault ? [] : field;
+        init
+        {
+            field = value;
+            _networks = [.. (value.IsDefault ? [] : value).Select(n => IPNetwork.Parse(n))];
+        }
+    }
+
+    private readonly ImmutableArray<IPNetwork> _networks;
+
     public string Principal => $"credential:{Name}";
 
     /// <summary>Makes a credential and its bearer token, which is shown once and kept nowhere.</summary>
     public static (Credential Credential, string Token) Create(
         string name, ImmutableArray<Role> roles, DateTimeOffset now, DateTimeOffset? expiresAt)
     {
-        var secret = RandomNumberGenerator.GetBytes(SecretLength);
         var id = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(IdLength / 2));
+        var (hash, token) = NewSecret(id);
         var credential = new Credential
         {
             Id = id,
             Name = name,
             Roles = roles,
-            SecretHash = Convert.ToBase64String(SHA256.HashData(secret)),
+            SecretHash = hash,
             CreatedAt = now,
             ExpiresAt = expiresAt,
         };
-        var token = $"{Prefix}{id}_{Base64Url.EncodeToString(secret)}";
-        CryptographicOperations.ZeroMemory(secret);
         return (credential, token);
+    }
+
+    /// <summary>The same credential with a new secret; the one that is current now stays good for the overlap. One before that does not.</summary>
+    public (Credential Credential, string Token) Rotate(DateTimeOffset now, TimeSpan overlap, DateTimeOffset? expiresAt)
+    {
+        var (hash, token) = NewSecret(Id);
+        var rotated = this with
+        {
+            SecretHash = hash,
+            RotatedAt = now,
+            PreviousSecretHash = overlap > TimeSpan.Zero ? SecretHash : null,
+            PreviousUntil = overlap > TimeSpan.Zero ? now + overlap : null,
+            ExpiresAt = expiresAt,
+        };
+        return (rotated, token);
     }
 
     /// <summary>Splits a bearer token; false where it does not have the form of one of ours.</summary>
@@ -71,12 +112,59 @@ public sealed record Credential
         return true;
     }
 
-    /// <summary>Compares in constant time, whatever the state of the credential.</summary>
-    public bool Accepts(ReadOnlySpan<byte> secretHash, DateTimeOffset now)
+    /// <summary>Reads a client's secret: a whole bearer token, or the part of it behind the id.</summary>
+    public static bool TryReadSecret(ReadOnlySpan<char> text, Span<byte> secretHash)
+    {
+        if (TryReadToken(text, out _, secretHash))
+            return true;
+        Span<byte> secret = stackalloc byte[SecretLength + 4];
+        if (text.Length != TokenLength - Prefix.Length - IdLength - 1 || !Base64Url.TryDecodeFromChars(text, secret, out var written) || written != SecretLength)
+            return false;
+        SHA256.HashData(secret[..SecretLength], secretHash);
+        CryptographicOperations.ZeroMemory(secret);
+        return true;
+    }
+
+    /// <summary>Compares with both secrets in constant time, whatever the state of the credential.</summary>
+    /// <param name="from">Where the caller is; null on a Unix socket, which no network holds.</param>
+    public bool Accepts(ReadOnlySpan<byte> secretHash, DateTimeOffset now, IPAddress? from)
+    {
+        var isCurrent = IsHash(SecretHash, secretHash);
+        var isPrevious = IsHash(PreviousSecretHash, secretHash) && now < PreviousUntil;
+        return (isCurrent || isPrevious) && IsUsable(now, from);
+    }
+
+    /// <summary>Neither revoked nor expired, and used from where it may be; for callers that prove themselves in another way than by the secret.</summary>
+    public bool IsUsable(DateTimeOffset now, IPAddress? from) => IsLive(now) && MayComeFrom(from);
+
+    /// <summary>Neither revoked nor expired.</summary>
+    public bool IsLive(DateTimeOffset now) => RevokedAt is null && (ExpiresAt is null || now < ExpiresAt);
+
+    private bool MayComeFrom(IPAddress? from)
+    {
+        if (_networks.IsDefaultOrEmpty)
+            return true;
+        var address = from is { IsIPv4MappedToIPv6: true } ? from.MapToIPv4() : from;
+        foreach (var network in _networks)
+        {
+            if (address is not null && network.Contains(address))
+                return true;
+        }
+
+        return false;
+    }
+
+    private static bool IsHash(string? base64, ReadOnlySpan<byte> hash)
     {
         Span<byte> own = stackalloc byte[SHA256.HashSizeInBytes];
-        var isRight = Convert.TryFromBase64String(SecretHash, own, out _)
-            && CryptographicOperations.FixedTimeEquals(own, secretHash);
-        return isRight && RevokedAt is null && (ExpiresAt is null || now < ExpiresAt);
+        return base64 is not null && Convert.TryFromBase64String(base64, own, out var written) && CryptographicOperations.FixedTimeEquals(own[..written], hash);
+    }
+
+    private static (string Hash, string Token) NewSecret(string id)
+    {
+        var secret = RandomNumberGenerator.GetBytes(SecretLength);
+        var made = (Convert.ToBase64String(SHA256.HashData(secret)), $"{Prefix}{id}_{Base64Url.EncodeToString(secret)}");
+        CryptographicOperations.ZeroMemory(secret);
+        return made;
     }
 }

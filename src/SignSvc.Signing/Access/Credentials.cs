@@ -1,4 +1,6 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
+using System.Net;
 using System.Security.Cryptography;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
@@ -8,24 +10,39 @@ namespace SignSvc.Signing.Access;
 /// <summary>Service credentials: made, listed, revoked, and recognised.</summary>
 public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProvider time)
 {
+    public const int MaxAddresses = 64;
+
     public static readonly TimeSpan MaxLifetime = TimeSpan.FromDays(366);
 
+    /// <summary>How long an old secret may stay good beside the new one.</summary>
+    public static readonly TimeSpan MaxOverlap = TimeSpan.FromDays(30);
+
+    private readonly ConcurrentDictionary<string, long> _lastUses = new(StringComparer.Ordinal);
+
     /// <summary>Names a caller by its bearer token. No I/O, and the same work for a wrong secret as for a right one.</summary>
-    /// <returns>Null where the token is none of ours, wrong, expired or revoked: the caller learns no more.</returns>
-    public Credential? Recognise(ReadOnlySpan<char> token)
+    /// <param name="from">The peer's address; null on a Unix socket.</param>
+    /// <returns>Null where the token is none of ours, wrong, expired, revoked, or used from where it must not: the caller learns no more.</returns>
+    public Credential? Recognise(ReadOnlySpan<char> token, IPAddress? from)
     {
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
-        return Credential.TryReadToken(token, out var id, hash)
-            && live.Current.Credentials.TryGetValue(id, out var credential)
-            && credential.Accepts(hash, time.GetUtcNow())
-                ? credential
-                : null;
+        var now = time.GetUtcNow();
+        if (!Credential.TryReadToken(token, out var id, hash)
+            || !live.Current.Credentials.TryGetValue(id, out var credential)
+            || !credential.Accepts(hash, now, from))
+            return null;
+        NoteUse(credential.Id, now.ToUnixTimeSeconds());
+        return credential;
     }
+
+    /// <summary>When this node last recognised it, to the second; null: not since the node started. The audit holds the whole truth.</summary>
+    public DateTimeOffset? LastUse(Credential credential) =>
+        _lastUses.TryGetValue(credential.Id, out var second) ? DateTimeOffset.FromUnixTimeSeconds(second) : null;
 
     /// <returns>The credential and its bearer token, which is never shown again.</returns>
     /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>, <see cref="SigningFault.NameTaken"/>, <see cref="SigningFault.Forbidden"/>.</exception>
     public Task<(Credential Credential, string Token)> CreateAsync(
-        Caller caller, string? name, IReadOnlyCollection<Role> roles, DateTimeOffset? expiresAt, CancellationToken cancellationToken)
+        Caller caller, string? name, IReadOnlyCollection<Role> roles, DateTimeOffset? expiresAt, IReadOnlyCollection<string> addresses,
+        CancellationToken cancellationToken)
     {
         var draft = decisions.Draft(caller, Actions.CredentialsCreate, KeyName.IsValid(name) ? $"credential/{name}" : null);
         return decisions.ChangeAsync(caller, draft, async permit =>
@@ -34,10 +51,14 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
             var valid = KeyName.Parse(name);
             if (roles.Count == 0)
                 throw new SigningException(SigningFault.InvalidRequest, "A credential has at least one role.");
-            if (expiresAt <= now || expiresAt > now + MaxLifetime)
-                throw new SigningException(SigningFault.InvalidRequest, $"expiresAt lies within the next {MaxLifetime.Days} days.");
+            RequireExpiry(expiresAt, now);
+            if (addresses.Count > MaxAddresses || !addresses.All(IsNetwork))
+                throw new SigningException(SigningFault.InvalidRequest, $"addresses are at most {MaxAddresses} networks such as 10.0.0.0/8 or 2001:db8::/32, with no bits behind the prefix.");
 
-            var (credential, token) = Credential.Create(valid, [.. roles.Distinct()], now, expiresAt);
+            live.Current.Access.RefuseMoreThanHeld(caller, roles, now);
+
+            var (made, token) = Credential.Create(valid, [.. roles.Distinct()], now, expiresAt);
+            var credential = made with { Addresses = [.. addresses] };
             var record = draft with { Detail = $"roles {string.Join(", ", credential.Roles)}", ExpiresAt = expiresAt };
             await live.ChangeAsync(permit, record, cancellationToken, Change.Of(credential, Snapshot.Empty));
             return (credential, token);
@@ -51,6 +72,42 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
             _ => ValueTask.FromResult(live.Current.Credentials.Values.OrderBy(c => c.Name, StringComparer.Ordinal).ToImmutableArray()),
             cancellationToken);
 
+    /// <param name="reference">An id or a name.</param>
+    /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>, <see cref="SigningFault.Forbidden"/>.</exception>
+    public Task<Credential> ReadAsync(Caller caller, string reference, CancellationToken cancellationToken) =>
+        decisions.ReadAsync(
+            caller,
+            decisions.Draft(caller, Actions.CredentialsRead, Decisions.Resource("credential", reference)),
+            _ => ValueTask.FromResult(Find(live.Current, reference)),
+            cancellationToken);
+
+    /// <summary>Gives a new secret; the old one stays good for the overlap, and is refused at once where that is zero.</summary>
+    /// <param name="reference">An id or a name.</param>
+    /// <param name="expiresAt">Null: as it was.</param>
+    /// <returns>The credential and its new bearer token, which is never shown again.</returns>
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>, <see cref="SigningFault.NotFound"/>, <see cref="SigningFault.Conflict"/>: revoked or expired; <see cref="SigningFault.Forbidden"/>.</exception>
+    public Task<(Credential Credential, string Token)> RotateAsync(
+        Caller caller, string reference, TimeSpan overlap, DateTimeOffset? expiresAt, CancellationToken cancellationToken)
+    {
+        var draft = decisions.Draft(caller, Actions.CredentialsRotate, Decisions.Resource("credential", reference));
+        return decisions.ChangeAsync(caller, draft, async permit =>
+        {
+            var now = time.GetUtcNow();
+            if (overlap < TimeSpan.Zero || overlap > MaxOverlap)
+                throw new SigningException(SigningFault.InvalidRequest, $"overlapSeconds is from 0 to {(int)MaxOverlap.TotalSeconds}.");
+            RequireExpiry(expiresAt, now);
+            var basis = live.Current;
+            var credential = Find(basis, reference);
+            if (credential.RevokedAt is not null || (expiresAt ?? credential.ExpiresAt) <= now)
+                throw new SigningException(SigningFault.Conflict, "A credential that is revoked, or that has expired and gets no new expiresAt, is not rotated.");
+
+            var (rotated, token) = credential.Rotate(now, overlap, expiresAt ?? credential.ExpiresAt);
+            var record = draft with { Detail = $"overlap {(int)overlap.TotalSeconds} s", ExpiresAt = rotated.ExpiresAt };
+            await live.ChangeAsync(permit, record, cancellationToken, Change.Of(rotated, basis));
+            return (rotated, token);
+        });
+    }
+
     /// <summary>From the moment this returns the credential is refused. Doing it twice is no fault.</summary>
     /// <param name="reference">An id or a name.</param>
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>, <see cref="SigningFault.Forbidden"/>.</exception>
@@ -60,13 +117,34 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
         return decisions.ChangeAsync(caller, draft, async permit =>
         {
             var basis = live.Current;
-            var credential = basis.Credentials.Values.FirstOrDefault(c =>
-                    string.Equals(c.Id, reference, StringComparison.Ordinal)
-                    || string.Equals(c.Name, reference, StringComparison.Ordinal))
-                ?? throw new SigningException(SigningFault.NotFound, "There is no such credential.");
+            var credential = Find(basis, reference);
             var revoked = credential with { RevokedAt = credential.RevokedAt ?? time.GetUtcNow() };
             await live.ChangeAsync(permit, draft, cancellationToken, Change.Of(revoked, basis));
             return revoked;
         });
+    }
+
+    private static Credential Find(Snapshot snapshot, string reference) =>
+        snapshot.Credentials.Values.FirstOrDefault(c =>
+            string.Equals(c.Id, reference, StringComparison.Ordinal) || string.Equals(c.Name, reference, StringComparison.Ordinal))
+        ?? throw new SigningException(SigningFault.NotFound, "There is no such credential.");
+
+    /// <summary>The platform quietly drops bits behind the prefix; whoever writes 10.1.2.3/8 means something else than 10.0.0.0/8.</summary>
+    private static bool IsNetwork(string text) =>
+        IPNetwork.TryParse(text, out var network)
+        && IPAddress.TryParse(text.AsSpan(0, text.IndexOf('/', StringComparison.Ordinal)), out var written)
+        && network.BaseAddress.Equals(written);
+
+    private static void RequireExpiry(DateTimeOffset? expiresAt, DateTimeOffset now)
+    {
+        if (expiresAt <= now || expiresAt > now + MaxLifetime)
+            throw new SigningException(SigningFault.InvalidRequest, $"expiresAt lies within the next {MaxLifetime.Days} days.");
+    }
+
+    /// <summary>Writes once a second at the most: a busy credential costs a look. Bounded by the credentials that there are.</summary>
+    private void NoteUse(string id, long second)
+    {
+        if (!_lastUses.TryGetValue(id, out var last) || last != second)
+            _lastUses[id] = second;
     }
 }

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Text.Json.Serialization;
 
 namespace SignSvc.Signing.Artifacts;
@@ -10,7 +11,17 @@ public sealed record SigningContext
 {
     public const int MaxTextLength = 1024;
 
+    /// <summary>Of <see cref="Subjects"/>.</summary>
+    public const int MaxSubjects = 1000;
+
+    /// <summary>The one artifact; of several, only what is true of all of them (their names are in <see cref="Subjects"/>).</summary>
     public ArtifactFacts? Artifact { get; init; }
+
+    /// <summary>What an in-toto statement is about, when that is what is signed.</summary>
+    public ImmutableArray<ArtifactFacts>? Subjects { get; init; }
+
+    /// <summary>What an in-toto statement says of its subjects: a URI.</summary>
+    public string? PredicateType { get; init; }
 
     public string? Repository { get; init; }
 
@@ -24,9 +35,9 @@ public sealed record SigningContext
     /// <summary>What is wrong, in words: a text is longer than <see cref="MaxTextLength"/> or holds control characters. Null where all is well.</summary>
     [JsonIgnore]
     public string? Fault =>
-        FaultOf("context.artifact.type", Artifact?.Type)
-        ?? FaultOf("context.artifact.name", Artifact?.Name)
-        ?? FaultOf("context.artifact.uri", Artifact?.Uri)
+        FaultOf("context.artifact", Artifact)
+        ?? FaultOfSubjects()
+        ?? FaultOf("context.predicateType", PredicateType)
         ?? FaultOf("context.repository", Repository)
         ?? FaultOf("context.commit", Commit)
         ?? FaultOf("context.ref", Ref)
@@ -39,6 +50,23 @@ public sealed record SigningContext
             throw new SigningException(SigningFault.InvalidRequest, fault);
     }
 
+    private string? FaultOfSubjects()
+    {
+        if (Subjects is not { } subjects)
+            return null;
+        if (subjects.IsDefault || subjects.Length > MaxSubjects || subjects.Any(s => s is null))
+            return $"context.subjects holds at most {MaxSubjects} objects.";
+        return subjects.Select(s => FaultOf("context.subjects", s)).FirstOrDefault(f => f is not null);
+    }
+
+    private static string? FaultOf(string name, ArtifactFacts? artifact) =>
+        artifact is null
+            ? null
+            : FaultOf($"{name}.type", artifact.Type)
+              ?? FaultOf($"{name}.name", artifact.Name)
+              ?? FaultOf($"{name}.uri", artifact.Uri)
+              ?? FaultOf($"{name}.digest", artifact.Digest);
+
     private static string? FaultOf(string name, string? text) =>
         text is not null && (text.Length > MaxTextLength || text.Any(char.IsControl))
             ? $"{name} must have at most {MaxTextLength} characters and no control characters."
@@ -46,4 +74,5 @@ public sealed record SigningContext
 }
 
 /// <param name="Type"><c>blob</c>, <c>container</c>, <c>attestation</c>, or the caller's own word.</param>
-public sealed record ArtifactFacts(string? Type = null, string? Name = null, string? Uri = null);
+/// <param name="Digest"><c>sha256:</c> and lower-case hex.</param>
+public sealed record ArtifactFacts(string? Type = null, string? Name = null, string? Uri = null, string? Digest = null);

@@ -58,6 +58,9 @@ public sealed record AuditRecord
 
     public string? TokenId { get; init; }
 
+    /// <summary>The OAuth 2 grant type that a token was asked for by; the caller is the client.</summary>
+    public string? Grant { get; init; }
+
     public string? Subject { get; init; }
 
     public string? Audience { get; init; }
@@ -77,5 +80,5 @@ public sealed record AuditRecord
     /// <summary>A signature was made and released; it counts as a use of its version.</summary>
     [JsonIgnore]
     public bool IsSignature =>
-        Outcome == AuditOutcome.Allowed && Action is (Access.Actions.KeysSign or Access.Actions.TokensIssue or Access.Actions.TokensSignServiceAccount);
+        Outcome == AuditOutcome.Allowed && Action is (Access.Actions.KeysSign or Access.Actions.TokensIssue or Access.Actions.TokensSignPayload or Access.Actions.TokensSignServiceAccount);
 }

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using SignSvc.Signing.Backends.Budgets;
 using SignSvc.Signing.Backends.Software;
 using SignSvc.Signing.Keys;
 
@@ -13,6 +14,9 @@ public sealed class BackendSet : IDisposable
     private readonly FrozenDictionary<string, IKeyBackend> _assured;
     private readonly FrozenDictionary<string, IKeyBackend> _signing;
     private readonly FrozenDictionary<string, IPreparesKeys> _volume;
+
+    /// <summary>What the last preparation kept open, by handle. One preparation runs at a time.</summary>
+    private Dictionary<string, (IPreparesKeys Engine, KeyVersion Version)> _open = new(StringComparer.Ordinal);
 
     /// <param name="backends">Owned by the caller. One that <see cref="IPreparesKeys"/> serves both tiers; one that <see cref="IWrapsKeys"/> wraps for a volume tier of its name.</param>
     /// <param name="guard">What every assured signature passes before it reaches its backend; null: nothing.</param>
@@ -29,6 +33,10 @@ public sealed class BackendSet : IDisposable
     public IEnumerable<string> Names => _assured.Keys.Order(StringComparer.Ordinal);
 
     public IReadOnlyCollection<IKeyBackend> All => _assured.Values;
+
+    /// <summary>The budgets of all backends that have any, in order of their names, as they stand now.</summary>
+    public IEnumerable<BudgetState> Budgets =>
+        _assured.Values.OfType<BudgetedBackend>().SelectMany(b => b.Budgets).OrderBy(b => b.Name, StringComparer.Ordinal);
 
     /// <exception cref="SigningException"><see cref="SigningFault.BackendUnavailable"/>: the key's backend is not configured on this node.</exception>
     public IKeyBackend For(Key key) =>
@@ -52,6 +60,7 @@ public sealed class BackendSet : IDisposable
         KeyRing keys, CancellationToken cancellationToken)
     {
         var faults = new List<(Key, SigningException)>();
+        var open = new Dictionary<string, (IPreparesKeys, KeyVersion)>(StringComparer.Ordinal);
         foreach (var key in keys.All.Where(k => k.Tier == KeyTier.Volume))
         {
             if (!_volume.TryGetValue(key.Backend, out var engine))
@@ -60,10 +69,15 @@ public sealed class BackendSet : IDisposable
             {
                 foreach (var version in key.Versions)
                 {
-                    if (version is { State: VersionState.Announced or VersionState.Active, Handle: not null })
+                    if (version is { State: VersionState.Announced or VersionState.Active, Handle: { } handle })
+                    {
+                        open[handle] = (engine, version);
                         await engine.PrepareAsync(version, cancellationToken);
+                    }
                     else
+                    {
                         engine.Forget(version);
+                    }
                 }
             }
             catch (SigningException e)
@@ -72,6 +86,10 @@ public sealed class BackendSet : IDisposable
             }
         }
 
+        // Handles that gave way to others: wrapped anew, or ended.
+        foreach (var (engine, version) in _open.Where(o => !open.ContainsKey(o.Key)).Select(o => o.Value))
+            engine.Forget(version);
+        _open = open;
         return faults;
     }
 

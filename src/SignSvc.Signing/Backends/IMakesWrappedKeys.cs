@@ -12,5 +12,13 @@ public interface IMakesWrappedKeys
     Task<byte[]> RewrapAsync(ReadOnlyMemory<byte> wrapped, WrappingContext context, CancellationToken cancellationToken);
 }
 
+/// <summary>Ability: keeps private keys wrapped in their handles, and wraps them anew.</summary>
+public interface IRewrapsKeys
+{
+    /// <summary>Under the wrapping key's newest material.</summary>
+    /// <returns>The version's new handle, which was opened once; the old one is good until the new one is recorded.</returns>
+    Task<string> RewrapAsync(KeyVersion version, CancellationToken cancellationToken);
+}
+
 /// <param name="Wrapped">Unwraps, in the request's <see cref="WrappingContext"/>, to DER PKCS#8.</param>
 public sealed record WrappedKeyPair(PublicKey PublicKey, byte[] Wrapped);

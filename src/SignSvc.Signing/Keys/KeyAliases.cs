@@ -4,6 +4,14 @@ using SignSvc.Signing.Storage;
 
 namespace SignSvc.Signing.Keys;
 
+/// <summary>What there has to be of an alias before it is put.</summary>
+public enum AliasBefore
+{
+    Any,
+    Absent,
+    Present,
+}
+
 /// <summary>Names that may move from key to key, atomically: at no moment does an alias stand for none or for two.</summary>
 public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits edits, AuditLog audit)
 {
@@ -11,13 +19,14 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
     public const int MaxPerKey = 50;
 
     /// <exception cref="SigningException"><see cref="SigningFault.NameTaken"/>: a key has this name; <see cref="SigningFault.NotFound"/>; <see cref="SigningFault.KeyNotUsable"/>: the key is pending deletion.</exception>
-    public Task<Key> PutAsync(Caller caller, string alias, string reference, CancellationToken cancellationToken)
+    public Task<Key> PutAsync(
+        Caller caller, string alias, string reference, CancellationToken cancellationToken, AliasBefore before = AliasBefore.Any)
     {
         var draft = decisions.Draft(caller, Actions.AliasesPut, $"alias/{alias}");
         return decisions.ChangeAsync(caller, draft, permit =>
         {
             var name = AliasName.Parse(alias);
-            return edits.RepeatAsync(basis => MoveAsync(basis, permit, draft, name, reference, cancellationToken), cancellationToken);
+            return edits.RepeatAsync(basis => MoveAsync(basis, permit, draft, name, reference, before, cancellationToken), cancellationToken);
         });
     }
 
@@ -44,29 +53,29 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
             KeyName = known ? key!.Name : null,
         };
         return decisions.ReadAsync(
-            caller, draft, _ => known ? ValueTask.FromResult(key!) : throw Unknown(caller), cancellationToken);
+            caller, draft, _ => known ? ValueTask.FromResult(key!) : throw decisions.Unknown(caller, "There is no such alias."), cancellationToken);
     }
 
-    private static SigningException Unknown(Caller caller) =>
-        AccessPolicy.Allows(caller, Actions.KeysList)
-            ? new SigningException(SigningFault.NotFound, "There is no such alias.")
-            : AccessPolicy.Forbidden();
-
     private async ValueTask<Key> MoveAsync(
-        Snapshot basis, Permit permit, AuditRecord draft, string name, string reference, CancellationToken cancellationToken)
+        Snapshot basis, Permit permit, AuditRecord draft, string name, string reference, AliasBefore before, CancellationToken cancellationToken)
     {
         if (!basis.Keys.TryGet(reference, out var key) || key.State == KeyState.Deleted)
-            throw KeyLifecycle.Unknown(permit.Caller);
+            throw decisions.UnknownKey(permit.Caller);
         if (key.State == KeyState.PendingDeletion)
             throw new SigningException(SigningFault.KeyNotUsable, $"{key.Name} is pending deletion: cancel that first.");
         var record = draft with { KeyId = key.Id, KeyName = key.Name };
+        var isTaken = basis.Keys.TryGet(name, out var holder);
+        if (before == AliasBefore.Absent && isTaken)
+            throw new SigningException(SigningFault.NameTaken, $"There is an alias or a key {name} already.");
+        if (before == AliasBefore.Present && !(isTaken && holder!.Aliases.Contains(name)))
+            throw new SigningException(SigningFault.NotFound, "There is no such alias.");
         if (key.Aliases.Contains(name))
         {
             await audit.AppendAsync(record with { Detail = "it was so already" }, cancellationToken);
             return key;
         }
 
-        if (basis.Keys.TryGet(name, out var holder) && string.Equals(holder.Name, name, StringComparison.Ordinal))
+        if (holder is not null && string.Equals(holder.Name, name, StringComparison.Ordinal))
             throw new SigningException(SigningFault.NameTaken, $"A key has the name {name}.");
         if (key.Aliases.Count >= MaxPerKey)
             throw new SigningException(SigningFault.InvalidRequest, $"A key has at most {MaxPerKey} aliases.");

@@ -36,7 +36,7 @@ public sealed class KeyEdits(LiveSnapshot live, Decisions decisions, AuditLog au
             async basis =>
             {
                 if (!basis.Keys.TryGet(reference, out var key) || key.State == KeyState.Deleted)
-                    throw KeyLifecycle.Unknown(caller);
+                    throw decisions.UnknownKey(caller);
                 var edited = await edit(key);
                 if (ReferenceEquals(edited, key))
                     await audit.AppendAsync(draft with { Detail = $"{detail}: it was so already" }, cancellationToken);

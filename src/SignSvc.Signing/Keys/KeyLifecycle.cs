@@ -22,6 +22,7 @@ public sealed class KeyLifecycle(
     public Task<Key> CreateAsync(Caller caller, NewKey request, CancellationToken cancellationToken)
     {
         var draft = decisions.Draft(caller, Actions.KeysCreate) with { KeyName = request.Name };
+        var wished = new AccessFacts { Key = WithoutVersions(request, keyId: "", draft.At) };
         return decisions.ChangeAsync(caller, draft, async permit =>
         {
             var backend = FindBackend(request);
@@ -60,17 +61,17 @@ public sealed class KeyLifecycle(
             }
 
             return key;
-        });
+        }, wished);
     }
 
-    /// <summary>One page in order of names.</summary>
+    /// <summary>One page in order of names, of the keys that the caller may read.</summary>
     /// <param name="after">The last name of the page before; null: from the first.</param>
     public Task<ImmutableArray<Key>> ListAsync(
         Caller caller, KeyFilter filter, int limit, string? after, CancellationToken cancellationToken) =>
         decisions.ReadAsync(
             caller,
             decisions.Draft(caller, Actions.KeysList),
-            _ => ValueTask.FromResult(live.Current.Keys.After(after).Where(filter.Matches).Take(limit).ToImmutableArray()),
+            _ => ValueTask.FromResult(live.Current.Keys.After(after).Where(filter.Matches).Where(k => MayRead(caller, k)).Take(limit).ToImmutableArray()),
             cancellationToken);
 
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>; <see cref="SigningFault.Forbidden"/>, also for an unknown key where the caller may not list keys.</exception>
@@ -83,14 +84,14 @@ public sealed class KeyLifecycle(
             KeyName = key?.Name,
         };
         return decisions.ReadAsync(
-            caller, draft, _ => key is not null ? ValueTask.FromResult(key) : throw Unknown(caller), cancellationToken);
+            caller, draft, _ => key is not null ? ValueTask.FromResult(key) : throw decisions.UnknownKey(caller), cancellationToken);
     }
 
-    /// <summary>Invariant 6: to a caller who may not list keys, an unknown key looks like a forbidden one.</summary>
-    public static SigningException Unknown(Caller caller) =>
-        AccessPolicy.Allows(caller, Actions.KeysList)
-            ? new SigningException(SigningFault.NotFound, "There is no such key.")
-            : AccessPolicy.Forbidden();
+    private bool MayRead(Caller caller, Key key) =>
+        live.Current.Access.Allows(decisions.Ask(caller, Actions.KeysRead, resource: null, new AccessFacts { Key = key }));
+
+    /// <inheritdoc cref="Decisions.UnknownKey"/>
+    public SigningException Unknown(Caller caller) => decisions.UnknownKey(caller);
 
     private IKeyBackend FindBackend(NewKey request)
     {

@@ -127,6 +127,21 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
             },
             cancellationToken);
 
+    /// <summary>Wraps the private keys of all versions anew, under the newest material of the wrapping key. What signs does not change.</summary>
+    /// <exception cref="SigningException"><see cref="SigningFault.Unsupported"/>: the private keys are not kept wrapped, but in the backend.</exception>
+    public Task<Key> RewrapAsync(Caller caller, string reference, CancellationToken cancellationToken) =>
+        edits.ApplyAsync(
+            caller, Actions.KeysRewrap, reference, "private keys wrapped anew",
+            async current =>
+            {
+                if (backends.For(current) is not IRewrapsKeys backend)
+                    throw new SigningException(SigningFault.Unsupported, $"The private keys of {current.Name} are not kept wrapped, but in the backend {current.Backend}.");
+                foreach (var version in current.Versions.Where(v => v.Handle is not null))
+                    current = current.With(version with { Handle = await backend.RewrapAsync(version, cancellationToken) });
+                return current;
+            },
+            cancellationToken);
+
     private async Task<Key> SucceedAsync(Key key, SuccessorPair pair, TimeSpan lead, CancellationToken cancellationToken)
     {
         var next = key.Versions.FirstOrDefault(v => v.State == VersionState.Announced);

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+
 namespace SignSvc.Signing.Keys;
 
 /// <summary>One piece of key material under a key. Immutable; a change makes a new record in a new snapshot.</summary>
@@ -45,6 +47,9 @@ public sealed record KeyVersion
     public RevocationReason? RevocationReason { get; init; }
 
     public KeyOrigin Origin { get; init; }
+
+    /// <summary>Certificates for <c>x5c</c>, leaf first, each as base64 of its DER; see <see cref="CertificateChains"/>.</summary>
+    public ImmutableArray<string> CertificateChain { get; init => field = value.IsDefault ? [] : value; } = [];
 
     public string Kid => PublicKey.Kid;
 

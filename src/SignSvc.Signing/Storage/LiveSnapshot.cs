@@ -1,6 +1,7 @@
 using System.Text.Json;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Audit;
+using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Tokens;
 
@@ -66,7 +67,7 @@ public sealed class LiveSnapshot : IDisposable
             new DocumentChange(_seal.Seal(c.Kind, c.Id, c.Version, c.Body), [.. c.Names])).ToArray();
         // It is durable when it is served: what the caller does meanwhile must not keep this node from serving it.
         var (auditId, _) = await _audit.ChangeAsync(
-            record, sealedChanges, () => RefreshAsync(CancellationToken.None), cancellationToken);
+            record with { BackendRequestId = record.BackendRequestId ?? CallTrail.Current }, sealedChanges, () => RefreshAsync(CancellationToken.None), cancellationToken);
         return auditId;
     }
 

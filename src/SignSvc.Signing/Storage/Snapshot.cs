@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Policies;
+using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Keys.Import;
 using SignSvc.Signing.Tokens;
@@ -15,9 +17,9 @@ public sealed record Snapshot
 {
     public static readonly Snapshot Empty = new();
 
-    private readonly Lazy<KeySet> _tokenKeys;
+    private readonly Lazy<KeySets> _keySets;
 
-    private Snapshot() => _tokenKeys = new Lazy<KeySet>(() => KeySet.OfTokens(Keys));
+    private Snapshot() => _keySets = new Lazy<KeySets>(() => new KeySets(Keys, Profiles));
 
     private Snapshot(Snapshot original)
     {
@@ -25,9 +27,14 @@ public sealed record Snapshot
         Keys = original.Keys;
         Profiles = original.Profiles;
         Credentials = original.Credentials;
+        CredentialIds = original.CredentialIds;
         Imports = original.Imports;
+        Policies = original.Policies;
+        KeyPolicies = original.KeyPolicies;
+        Access = original.Access;
+        KeyIntents = original.KeyIntents;
         DocumentVersions = original.DocumentVersions;
-        _tokenKeys = new Lazy<KeySet>(() => KeySet.OfTokens(Keys));
+        _keySets = new Lazy<KeySets>(() => new KeySets(Keys, Profiles));
     }
 
     public long Revision { get; init; }
@@ -42,17 +49,43 @@ public sealed record Snapshot
     public ImmutableDictionary<string, Credential> Credentials { get; init; } =
         ImmutableDictionary.Create<string, Credential>(StringComparer.Ordinal);
 
+    /// <summary>Ids of credentials, by their names.</summary>
+    private ImmutableDictionary<string, string> CredentialIds { get; init; } =
+        ImmutableDictionary.Create<string, string>(StringComparer.Ordinal);
+
     /// <summary>Import tickets that are outstanding, by slot.</summary>
     public ImmutableSortedDictionary<int, ImportTicket> Imports { get; init; } = ImmutableSortedDictionary<int, ImportTicket>.Empty;
 
-    /// <summary>The public keys of all tokens keys; built when first asked for, once for a snapshot.</summary>
-    public KeySet TokenKeys => _tokenKeys.Value;
+    /// <summary>Service policies by name.</summary>
+    public ImmutableSortedDictionary<string, StoredPolicy> Policies { get; init; } =
+        ImmutableSortedDictionary.Create<string, StoredPolicy>(StringComparer.Ordinal);
+
+    /// <summary>Keys' own policies, by key id.</summary>
+    public ImmutableDictionary<string, StoredPolicy> KeyPolicies { get; init; } =
+        ImmutableDictionary.Create<string, StoredPolicy>(StringComparer.Ordinal);
+
+    /// <summary>Who may do what, compiled from the policies.</summary>
+    public AccessPolicy Access { get; init; } = AccessPolicy.RolesAlone;
+
+    /// <summary>Keys that remote backends have begun and that are not known to be recorded, by slot; see <see cref="StoredKeyIntents"/>.</summary>
+    public ImmutableSortedDictionary<int, KeyIntent> KeyIntents { get; init; } = ImmutableSortedDictionary<int, KeyIntent>.Empty;
+
+    /// <summary>What verifiers are given; built when first asked for, once for a snapshot.</summary>
+    public KeySets KeySets => _keySets.Value;
+
+    /// <summary>The public keys of the service's own issuer.</summary>
+    public KeySet TokenKeys => KeySets.OfService;
 
     /// <summary>Version of each document, by kind and id: what an update has to follow.</summary>
     private ImmutableDictionary<(string Kind, string Id), int> DocumentVersions { get; init; } =
         ImmutableDictionary<(string, string), int>.Empty;
 
     public int DocumentVersion(string kind, string id) => DocumentVersions.GetValueOrDefault((kind, id));
+
+    /// <param name="reference">An id or a name; a name that reads like another credential's id is found as a name last.</param>
+    public Credential? Credential(string reference) =>
+        Credentials.GetValueOrDefault(reference)
+        ?? (CredentialIds.TryGetValue(reference, out var id) ? Credentials.GetValueOrDefault(id) : null);
 
     public Snapshot With(StateChanges changes)
     {
@@ -75,7 +108,11 @@ public sealed record Snapshot
                 return next with { Profiles = Profiles.SetItem(profile.Name, profile) };
             case DocumentKind.Credential:
                 var credential = JsonSerializer.Deserialize(body, SigningJson.Default.Credential)!;
-                return next with { Credentials = Credentials.SetItem(credential.Id, credential) };
+                return next with
+                {
+                    Credentials = Credentials.SetItem(credential.Id, credential),
+                    CredentialIds = CredentialIds.SetItem(credential.Name, credential.Id),
+                };
             case DocumentKind.Import:
                 var slot = ImportTicket.SlotOf(document.Id);
                 return next with
@@ -84,10 +121,43 @@ public sealed record Snapshot
                         ? Imports.Remove(slot)
                         : Imports.SetItem(slot, JsonSerializer.Deserialize(body, SigningJson.Default.ImportTicket)!),
                 };
+            case DocumentKind.Policy or DocumentKind.KeyPolicy:
+                return next.WithPolicy(document);
+            case DocumentKind.KeyIntent:
+                var place = StoredKeyIntents.SlotOf(document.Id);
+                return next with
+                {
+                    KeyIntents = body.IsEmpty
+                        ? KeyIntents.Remove(place)
+                        : KeyIntents.SetItem(place, JsonSerializer.Deserialize(body, SigningJson.Default.KeyIntent)!),
+                };
             default:
                 throw new SigningException(
                     SigningFault.StoreFailed,
                     $"The store holds a {document.Kind}, which this version of SignSvc does not know: it was written by a newer one.");
+        }
+    }
+
+    /// <summary>A policy that cannot be compiled may hold a denial: this version must not go on without it.</summary>
+    private Snapshot WithPolicy(Document document)
+    {
+        var scope = string.Equals(document.Kind, DocumentKind.Policy, StringComparison.Ordinal) ? PolicyScope.Service : PolicyScope.Key;
+        try
+        {
+            if (document.Body.IsEmpty)
+                return scope == PolicyScope.Service
+                    ? this with { Policies = Policies.Remove(document.Id), Access = Access.Without(scope, document.Id) }
+                    : this with { KeyPolicies = KeyPolicies.Remove(document.Id), Access = Access.Without(scope, document.Id) };
+            var policy = JsonSerializer.Deserialize(document.Body.Span, SigningJson.Default.StoredPolicy)!;
+            return scope == PolicyScope.Service
+                ? this with { Policies = Policies.SetItem(policy.Name, policy), Access = Access.With(policy) }
+                : this with { KeyPolicies = KeyPolicies.SetItem(policy.Name, policy), Access = Access.With(policy) };
+        }
+        catch (SigningException e) when (e.Fault == SigningFault.InvalidRequest)
+        {
+            throw new SigningException(
+                SigningFault.StoreFailed,
+                $"The store holds the {document.Kind} {document.Id}, which this version of SignSvc cannot read: {e.Message}", e);
         }
     }
 }
@@ -99,4 +169,7 @@ public static class DocumentKind
     public const string Profile = "profile";
     public const string Credential = "credential";
     public const string Import = "import";
+    public const string Policy = "policy";
+    public const string KeyPolicy = "key-policy";
+    public const string KeyIntent = "key-intent";
 }

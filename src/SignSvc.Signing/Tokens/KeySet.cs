@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Text;
+using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text.Json;
 using SignSvc.Signing.Keys;
@@ -9,10 +10,27 @@ namespace SignSvc.Signing.Tokens;
 /// <summary>A JWK set (RFC 7517 section 5) as the bytes that are served, with their strong ETag. Immutable.</summary>
 public sealed class KeySet
 {
-    private KeySet(byte[] json)
+    /// <summary>
+    /// What verifiers take without complaint. A set that certificate chains would make larger is served without them:
+    /// a chain is of use to few, a key to all.
+    /// </summary>
+    public const int MaxBytesWithChains = 128 * 1024;
+
+    /// <summary>How long a verifier may keep a key set at the most: part of the time that a new key waits before it signs.</summary>
+    public const int MaxAgeSeconds = 300;
+
+    private const int MinAgeSeconds = 15;
+
+    private readonly Lazy<byte[]> _gzip;
+
+    private KeySet(byte[] json, int maxAgeSeconds)
     {
         Json = json;
-        ETag = $"\"{Base64Url.EncodeToString(SHA256.HashData(json).AsSpan(0, 18))}\"";
+        MaxAge = maxAgeSeconds;
+        var hash = Base64Url.EncodeToString(SHA256.HashData(json).AsSpan(0, 18));
+        ETag = $"\"{hash}\"";
+        GzipETag = $"\"{hash}.gz\"";
+        _gzip = new Lazy<byte[]>(() => Compress(json));
     }
 
     public ReadOnlyMemory<byte> Json { get; }
@@ -20,32 +38,35 @@ public sealed class KeySet
     /// <summary>Quoted, as it stands in the header.</summary>
     public string ETag { get; }
 
-    /// <summary>Every published version of every tokens key, in order of key names and version numbers, so that equal keys give equal bytes.</summary>
-    public static KeySet OfTokens(KeyRing keys) =>
-        Of(keys.All.Where(k => k.Purpose == KeyPurpose.Tokens && k.State != KeyState.Deleted));
+    /// <summary>Of the compressed bytes: a strong ETag names bytes, not what they mean (RFC 9110 section 8.8.3.3).</summary>
+    public string GzipETag { get; }
 
+    /// <summary>The same set, compressed; made when first asked for.</summary>
+    public ReadOnlyMemory<byte> Gzip => _gzip.Value;
+
+    /// <summary>
+    /// Seconds for <c>max-age</c>: a third of the shortest lead among its keys, from 15 to 300, so that a verifier has
+    /// looked again well before a new key signs. A lead of 0 is its operator's choice and counts for nothing here.
+    /// </summary>
+    public int MaxAge { get; }
+
+    /// <summary>Every published version of these keys, in order of key names and version numbers, so that equal keys give equal bytes.</summary>
     public static KeySet Of(IEnumerable<Key> keys)
     {
-        var buffer = new ArrayBufferWriter<byte>(4096);
-        using (var writer = new Utf8JsonWriter(buffer))
-        {
-            writer.WriteStartObject();
-            writer.WriteStartArray("keys");
-            foreach (var key in keys)
-            {
-                foreach (var version in key.Versions.Where(v => v.IsPublished))
-                    WriteJwk(writer, key, version);
-            }
-
-            writer.WriteEndArray();
-            writer.WriteEndObject();
-        }
-
-        return new KeySet(buffer.WrittenSpan.ToArray());
+        var all = keys.ToArray();
+        var json = Write(all, withChains: true);
+        if (json.Length > MaxBytesWithChains)
+            json = Write(all, withChains: false);
+        var shortest = all
+            .Select(k => SigningPeriod.LeadOf(k))
+            .Where(lead => lead > TimeSpan.Zero)
+            .DefaultIfEmpty(TimeSpan.MaxValue)
+            .Min();
+        return new KeySet(json, (int)Math.Clamp(shortest.TotalSeconds / 3, MinAgeSeconds, MaxAgeSeconds));
     }
 
-    /// <summary>One public JWK with <c>kid</c> and <c>use</c>; <c>alg</c> where the key has exactly one algorithm.</summary>
-    public static void WriteJwk(Utf8JsonWriter writer, Key key, KeyVersion version)
+    /// <summary>One public JWK with <c>kid</c> and <c>use</c>; <c>alg</c> where the key has exactly one algorithm; <c>x5c</c> where it has a chain.</summary>
+    public static void WriteJwk(Utf8JsonWriter writer, Key key, KeyVersion version, bool withChain = true)
     {
         writer.WriteStartObject();
         version.PublicKey.WriteJwkMembers(writer);
@@ -53,6 +74,43 @@ public sealed class KeySet
         writer.WriteString("use", "sig");
         if (key.Algorithms.Length == 1)
             writer.WriteString("alg", key.Algorithms[0].Name);
+        if (withChain && !version.CertificateChain.IsEmpty)
+        {
+            // RFC 7517 section 4.7: DER in standard base64.
+            writer.WriteStartArray("x5c");
+            foreach (var certificate in version.CertificateChain)
+                writer.WriteStringValue(certificate);
+            writer.WriteEndArray();
+        }
+
         writer.WriteEndObject();
+    }
+
+    private static byte[] Write(Key[] keys, bool withChains)
+    {
+        var buffer = new ArrayBufferWriter<byte>(4096);
+        using (var writer = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        {
+            writer.WriteStartObject();
+            writer.WriteStartArray("keys");
+            foreach (var key in keys)
+            {
+                foreach (var version in key.Versions.Where(v => v.IsPublished))
+                    WriteJwk(writer, key, version, withChains);
+            }
+
+            writer.WriteEndArray();
+            writer.WriteEndObject();
+        }
+
+        return buffer.WrittenSpan.ToArray();
+    }
+
+    private static byte[] Compress(byte[] json)
+    {
+        var stream = new MemoryStream();
+        using (var gzip = new GZipStream(stream, CompressionLevel.SmallestSize, leaveOpen: true))
+            gzip.Write(json);
+        return stream.ToArray();
     }
 }

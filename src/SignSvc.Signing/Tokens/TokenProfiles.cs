@@ -6,12 +6,15 @@ using SignSvc.Signing.Storage;
 namespace SignSvc.Signing.Tokens;
 
 /// <summary>Token profiles: put, listed, read.</summary>
-public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions)
+public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions, TimeProvider time)
 {
     /// <summary>Makes a profile or changes it.</summary>
     /// <param name="key">Id or name of a tokens key.</param>
     /// <param name="draft">The profile, with any key id: it is settled here.</param>
-    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>, <see cref="SigningFault.Conflict"/>.</exception>
+    /// <exception cref="SigningException">
+    /// <see cref="SigningFault.InvalidRequest"/>: no tokens key, or one that may not sign for this profile.
+    /// <see cref="SigningFault.KeyNotUsable"/>: a key that is pending deletion. <see cref="SigningFault.Conflict"/>.
+    /// </exception>
     public Task<TokenProfile> PutAsync(Caller caller, string key, TokenProfile draft, CancellationToken cancellationToken)
     {
         var record = decisions.Draft(caller, Actions.ProfilesPut, Decisions.Resource("profile", draft.Name));
@@ -20,12 +23,41 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions)
             var basis = live.Current;
             if (!basis.Keys.TryGet(key, out var signing) || signing.Purpose != KeyPurpose.Tokens)
                 throw new SigningException(SigningFault.InvalidRequest, "key names no key with the purpose tokens.");
-            var profile = draft with { KeyId = signing.Id };
+            if (signing.State == KeyState.PendingDeletion)
+                throw new SigningException(SigningFault.KeyNotUsable, $"{signing.Name} is pending deletion: cancel that first.");
+            var profile = draft with { KeyId = signing.Id, Former = FormerOf(basis.Profiles.GetValueOrDefault(draft.Name), signing.Id, draft.Issuer, time.GetUtcNow()) };
             profile.Check();
+            RefuseMixedKeys(basis, profile, signing);
             await live.ChangeAsync(
                 permit, record with { KeyId = signing.Id, KeyName = signing.Name }, cancellationToken, Change.Of(profile, basis));
             return profile;
         });
+    }
+
+    /// <summary>Tokens that the old key signed, or that name the old issuer, are alive for a while: invariant 3 holds for them too.</summary>
+    private static ImmutableArray<FormerSigning> FormerOf(TokenProfile? old, string keyId, string? issuer, DateTimeOffset now)
+    {
+        if (old is null)
+            return [];
+        var alive = old.Former.Where(f => f.Until > now);
+        var isSame = string.Equals(old.KeyId, keyId, StringComparison.Ordinal) && string.Equals(old.Issuer, issuer, StringComparison.Ordinal);
+        var until = now + TimeSpan.FromSeconds(old.MaxLifetimeSeconds) + KeySchedule.Skew + KeySchedule.Convergence;
+        return isSame ? [.. alive] : [.. alive, new FormerSigning(old.KeyId, until, old.Issuer)];
+    }
+
+    /// <summary>A key that signs payloads signs nothing else, and a profile stays of its kind: else a payload could pass for a token.</summary>
+    private static void RefuseMixedKeys(Snapshot basis, TokenProfile profile, Key key)
+    {
+        var others = basis.Profiles.Values.Where(p =>
+            string.Equals(p.Name, profile.Name, StringComparison.Ordinal)
+            || string.Equals(p.KeyId, key.Id, StringComparison.Ordinal)
+            || p.Former.Any(f => string.Equals(f.KeyId, key.Id, StringComparison.Ordinal)));
+        if (others.FirstOrDefault(p => p.Payloads != profile.Payloads) is { } other)
+        {
+            throw new SigningException(
+                SigningFault.InvalidRequest,
+                $"The profile {other.Name} signs {(other.Payloads ? "payloads" : "tokens")}: use a key and a profile of their own for {(profile.Payloads ? "payloads" : "tokens")}.");
+        }
     }
 
     public Task<ImmutableArray<TokenProfile>> ListAsync(Caller caller, CancellationToken cancellationToken) =>

@@ -28,6 +28,26 @@ public sealed record TokenRequest
     /// <summary>An object of further claims; null: none.</summary>
     public JsonElement? Claims { get; private init; }
 
+    /// <summary>What an OAuth 2 grant adds; null where the token is asked for directly.</summary>
+    public TokenGrant? Grant { get; private init; }
+
+    public static bool IsReserved(string claim) => Reserved.Contains(claim);
+
+    /// <summary>A token that an OAuth 2 grant was given for.</summary>
+    /// <param name="subject">Of the exchanged token; null: the client.</param>
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>.</exception>
+    public static TokenRequest Of(TokenGrant grant, string? subject, IReadOnlyList<string> audiences)
+    {
+        if (audiences.Count > MaxAudiences)
+            throw Invalid($"A token has at most {MaxAudiences} audiences.");
+        return new TokenRequest
+        {
+            Subject = subject is null ? null : RequireText("sub", subject),
+            Audiences = [.. audiences.Select(a => RequireText("audience", a))],
+            Grant = grant,
+        };
+    }
+
     /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>.</exception>
     public static TokenRequest Parse(string? subject, JsonElement? audience, int? lifetimeSeconds, JsonElement? claims)
     {

@@ -50,6 +50,11 @@ internal static class PostgresSchema
             name text COLLATE "C" PRIMARY KEY, holder text COLLATE "C" NOT NULL, fence bigint NOT NULL,
             until timestamptz NOT NULL) WITH (fillfactor = 25);
         """,
+        """
+        CREATE TABLE used_once (
+            scope text COLLATE "C" NOT NULL, id text COLLATE "C" NOT NULL, until bigint NOT NULL, PRIMARY KEY (scope, id));
+        CREATE INDEX used_once_by_end ON used_once (until);
+        """,
     ];
 
     /// <exception cref="SigningException"><see cref="SigningFault.StoreFailed"/>: newer, or on a server that does not keep what it acknowledges.</exception>

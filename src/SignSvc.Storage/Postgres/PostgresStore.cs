@@ -14,11 +14,12 @@ namespace SignSvc.Storage.Postgres;
 /// Every call is bounded by <see cref="PostgresOptions"/> and fails with <see cref="SigningFault.StoreUnavailable"/>
 /// while the server cannot be reached; the next call looks for it again. The state is read from the primary alone.
 /// </remarks>
-public sealed class PostgresStore : IStore, ICluster
+public sealed class PostgresStore : IStore, ICluster, IBackupStore, IUseOnce
 {
     private readonly PostgresConnections _connections;
     private readonly PostgresCommits _commits;
     private readonly PostgresAuditReader _audit;
+    private readonly PostgresBackup _backup;
     private readonly TimeProvider _time;
 
     private PostgresStore(PostgresConnections connections, TimeProvider time)
@@ -26,6 +27,7 @@ public sealed class PostgresStore : IStore, ICluster
         _connections = connections;
         _commits = new PostgresCommits(connections);
         _audit = new PostgresAuditReader(connections);
+        _backup = new PostgresBackup(connections);
         _time = time;
     }
 
@@ -138,6 +140,11 @@ public sealed class PostgresStore : IStore, ICluster
     public IAsyncEnumerable<AuditSegment> ReadAuditChainAsync(string node, long fromSequence, CancellationToken cancellationToken) =>
         _audit.ReadChainAsync(node, fromSequence, cancellationToken);
 
+    public IAsyncEnumerable<BackupItem> ReadAllAsync(CancellationToken cancellationToken) => _backup.ReadAllAsync(cancellationToken);
+
+    public Task RestoreAsync(IAsyncEnumerable<BackupItem> items, CancellationToken cancellationToken) =>
+        _backup.RestoreAsync(items, cancellationToken);
+
     public Task HeartbeatAsync(NodeStatus status, CancellationToken cancellationToken) =>
         _connections.ServeAsync(connection => ClusterRows.HeartbeatAsync(connection, status, cancellationToken), cancellationToken);
 
@@ -146,6 +153,15 @@ public sealed class PostgresStore : IStore, ICluster
 
     public Task<long?> TryLeaseAsync(string name, string holder, TimeSpan length, CancellationToken cancellationToken) =>
         _connections.ServeAsync(connection => ClusterRows.TryLeaseAsync(connection, name, holder, length, cancellationToken), cancellationToken);
+
+    public Task<bool> TryUseAsync(string scope, string id, DateTimeOffset until, CancellationToken cancellationToken) =>
+        _connections.ServeAsync(connection => UsedOnceRows.TryUseAsync(connection, scope, id, until), cancellationToken);
+
+    public Task<bool> WasUsedAsync(string scope, string id, CancellationToken cancellationToken) =>
+        _connections.ServeAsync(connection => UsedOnceRows.WasUsedAsync(connection, scope, id, cancellationToken), cancellationToken);
+
+    public Task<int> ForgetAsync(DateTimeOffset before, CancellationToken cancellationToken) =>
+        _connections.ServeAsync(connection => UsedOnceRows.ForgetAsync(connection, before, cancellationToken), cancellationToken);
 
     /// <remarks>Survives lost connections; ends only with the token.</remarks>
     public async IAsyncEnumerable<long> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)

@@ -34,6 +34,10 @@ internal static class SqliteSchema
         CREATE TABLE version_usage (
             kid TEXT PRIMARY KEY, uses INTEGER NOT NULL, last_used_at INTEGER NOT NULL, latest_expiry INTEGER) WITHOUT ROWID;
         """,
+        """
+        CREATE TABLE used_once (scope TEXT NOT NULL, id TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (scope, id)) WITHOUT ROWID;
+        CREATE INDEX used_once_by_end ON used_once (until);
+        """,
     ];
 
     /// <exception cref="SigningException"><see cref="SigningFault.StoreFailed"/>: damaged, not ours, or newer.</exception>

@@ -18,6 +18,8 @@ internal sealed class SqliteStatements : IDisposable
     private readonly SqliteCommand _firstHead;
     private readonly SqliteCommand _usage;
     private readonly SqliteCommand _revision;
+    private readonly SqliteCommand _use;
+    private readonly SqliteCommand _forget;
 
     public SqliteStatements(SqliteConnection connection)
     {
@@ -47,6 +49,10 @@ internal sealed class SqliteStatements : IDisposable
             """,
             "$kid", "$uses", "$last_used_at", "$latest_expiry");
         _revision = Prepare("SELECT coalesce(max(revision), 0) FROM documents");
+        _use = Prepare("INSERT OR IGNORE INTO used_once (scope, id, until) VALUES ($scope, $id, $until)", "$scope", "$id", "$until");
+        _forget = Prepare(
+            "DELETE FROM used_once WHERE (scope, id) IN (SELECT scope, id FROM used_once WHERE until < $before ORDER BY until LIMIT $limit)",
+            "$before", "$limit");
     }
 
     public T InTransaction<T>(Func<T> work)
@@ -83,6 +89,10 @@ internal sealed class SqliteStatements : IDisposable
             Run(_usage, use.Kid, use.Uses, use.LastUsedAt.UtcTicks, (object?)use.LatestExpiry?.UtcTicks ?? DBNull.Value).ExecuteNonQuery();
     }
 
+    public bool Use(string scope, string id, DateTimeOffset until) => Run(_use, scope, id, until.UtcTicks).ExecuteNonQuery() == 1;
+
+    public int Forget(DateTimeOffset before, int limit) => Run(_forget, before.UtcTicks, limit).ExecuteNonQuery();
+
     public long ReadRevision() => (long)_revision.ExecuteScalar()!;
 
     public void Put(DocumentChange change, long revision)
@@ -108,7 +118,7 @@ internal sealed class SqliteStatements : IDisposable
 
     public void Dispose()
     {
-        foreach (var command in (ReadOnlySpan<SqliteCommand>)[_begin, _commit, _rollback, _segment, _term, _head, _firstHead, _usage, _revision])
+        foreach (var command in (ReadOnlySpan<SqliteCommand>)[_begin, _commit, _rollback, _segment, _term, _head, _firstHead, _usage, _revision, _use, _forget])
             command.Dispose();
     }
 

@@ -10,10 +10,10 @@ namespace SignSvc.Storage.Sqlite;
 /// flushed by SQLite itself, which reports a failed fsync where .NET's file streams would not.
 /// </summary>
 /// <remarks>
-/// One connection writes and belongs to the audit log's writer, which commits one at a time; reads open their own.
+/// One connection writes, for one writer at a time: the audit log's, and whoever uses something once. Reads open their own.
 /// Checkpoints run here, not by SQLite's hook, because the hook drops their errors.
 /// </remarks>
-public sealed class SqliteStore : IStore, IBackupStore
+public sealed partial class SqliteStore : IStore, IBackupStore
 {
     /// <summary>Bytes of segments after which the log is moved into the database file: bounds the log, and the time of a recovery.</summary>
     private const int CheckpointBytes = 8 * 1024 * 1024;
@@ -25,7 +25,7 @@ public sealed class SqliteStore : IStore, IBackupStore
     private readonly string _readingFrom;
     private readonly SqliteStatements _statements;
     private int _bytesSinceCheckpoint;
-    private SigningException? _checkpointFailure;
+    private volatile SigningException? _failure;
 
     private SqliteStore(SqliteConnection writing, string readingFrom)
     {
@@ -91,13 +91,15 @@ public sealed class SqliteStore : IStore, IBackupStore
     public Task<long> CommitAsync(
         AuditSegment segment, IReadOnlyList<DocumentChange> changes, CancellationToken cancellationToken)
     {
-        if (_checkpointFailure is not null)
-            return Task.FromException<long>(_checkpointFailure);
         try
         {
-            var revision = _statements.InTransaction(() => Commit(segment, changes));
-            CheckpointWhenDue(segment.Body.Length);
-            return Task.FromResult(revision);
+            lock (_writingGate)
+            {
+                ThrowIfFailed();
+                var revision = _statements.InTransaction(() => Commit(segment, changes));
+                CheckpointWhenDue(segment.Body.Length);
+                return Task.FromResult(revision);
+            }
         }
         catch (SqliteException e)
         {
@@ -190,7 +192,7 @@ public sealed class SqliteStore : IStore, IBackupStore
             // The commit before it is durable in the log and stands; the next one is refused if the disk failed.
             var failure = SqliteFaults.Of(e);
             if (failure.Fault == SigningFault.StoreFailed)
-                _checkpointFailure = failure;
+                _failure = failure;
         }
     }
 

@@ -1,5 +1,6 @@
-using System.Diagnostics;
 using Microsoft.AspNetCore.Authorization;
+using SignSvc.Access.Certificates;
+using SignSvc.Access.Issuers;
 using SignSvc.Signing;
 using SignSvc.Signing.Access;
 
@@ -11,13 +12,21 @@ namespace SignSvc.Access;
 /// </summary>
 public static class CallerAuthentication
 {
-    private const string Scheme = "Bearer ";
-
-    public static void AddAccess(this IServiceCollection services) => services.AddSingleton<StrangerLog>();
+    public static void AddAccess(this IServiceCollection services, Settings settings)
+    {
+        services.AddSingleton<StrangerLog>();
+        services.AddSingleton(provider => new TrustedIssuers(
+            settings.Access.Issuers, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<TrustedIssuers>>()));
+        services.AddHostedService(provider => provider.GetRequiredService<TrustedIssuers>());
+        services.AddSingleton(provider => new ClientCertificates(
+            settings.Access.ClientCertificates, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<ClientCertificates>>()));
+        services.AddHostedService(provider => provider.GetRequiredService<ClientCertificates>());
+        services.AddSingleton<CallerRecognition>();
+    }
 
     public static void UseCallers(this WebApplication app)
     {
-        var credentials = app.Services.GetRequiredService<Credentials>();
+        var recognition = app.Services.GetRequiredService<CallerRecognition>();
         var strangers = app.Services.GetRequiredService<StrangerLog>();
         app.Use(next => http =>
         {
@@ -25,10 +34,10 @@ public static class CallerAuthentication
             // Routing's own answers (405, 415) are no routes and do nothing.
             if (endpoint is not RouteEndpoint || endpoint.Metadata.GetMetadata<IAllowAnonymous>() is not null)
                 return next(http);
-            if (Recognise(http, credentials) is not { } caller)
-                return RefuseAsync(http, strangers);
-            http.Features.Set(caller);
-            return next(http);
+            var recognised = recognition.RecogniseAsync(http);
+            return recognised.IsCompletedSuccessfully
+                ? GoOnAsync(http, recognised.Result, next, strangers)
+                : WaitAsync(http, recognised, next, strangers);
         });
     }
 
@@ -36,34 +45,42 @@ public static class CallerAuthentication
     public static Caller Caller(this HttpContext http) => http.Features.Get<Caller>()
         ?? throw new InvalidOperationException("This endpoint is open to strangers and has no caller.");
 
+    /// <summary>How the caller of this request was recognised; null where an endpoint has ways of its own.</summary>
+    public static CallerIdentity? CallerIdentity(this HttpContext http) => http.Features.Get<CallerIdentity>();
+
     /// <summary>The caller of a call that lasts, as of now.</summary>
-    /// <exception cref="SigningException"><see cref="SigningFault.Unauthenticated"/>: the credential was revoked or has expired since.</exception>
+    /// <exception cref="SigningException"><see cref="SigningFault.Unauthenticated"/>: what it showed was revoked or has expired since.</exception>
     internal static async ValueTask<Caller> RecogniseAgainAsync(this HttpContext http)
     {
         var services = http.RequestServices;
-        if (Recognise(http, services.GetRequiredService<Credentials>()) is { } caller)
-            return caller;
-        await RefuseAsync(http, services.GetRequiredService<StrangerLog>());
+        var (identity, why) = await services.GetRequiredService<CallerRecognition>().RecogniseAsync(http);
+        if (identity is not null)
+            return identity.Caller;
+        await RefuseAsync(http, services.GetRequiredService<StrangerLog>(), why);
         throw new InvalidOperationException("A refusal always throws.");
     }
 
-    private static Caller? Recognise(HttpContext http, Credentials credentials)
+    private static Task GoOnAsync(
+        HttpContext http, (CallerIdentity? Identity, string Refusal) recognised, RequestDelegate next, StrangerLog strangers)
     {
-        var header = http.Request.Headers.Authorization;
-        if (header.Count != 1 || header[0] is not { } value || !value.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
-            return null;
-        return credentials.Recognise(value.AsSpan(Scheme.Length)) is { } credential
-            ? new Caller(credential.Principal, credential.Roles, Address(http), Activity.Current?.TraceId.ToHexString())
-            : null;
+        if (recognised.Identity is not { } identity)
+            return RefuseAsync(http, strangers, recognised.Refusal);
+        http.Features.Set(identity);
+        http.Features.Set(identity.Caller);
+        return next(http);
     }
 
-    private static async Task RefuseAsync(HttpContext http, StrangerLog strangers)
+    private static async Task WaitAsync(
+        HttpContext http, ValueTask<(CallerIdentity? Identity, string Refusal)> recognised, RequestDelegate next, StrangerLog strangers) =>
+        await GoOnAsync(http, await recognised, next, strangers);
+
+    /// <summary>The caller hears the same whatever was wrong; the audit and the log say what.</summary>
+    private static async Task RefuseAsync(HttpContext http, StrangerLog strangers, string why)
     {
         var refusal = new SigningException(
-            SigningFault.Unauthenticated, "Send the header 'Authorization: Bearer' with a credential that is neither expired nor revoked.");
-        await strangers.RecordAsync(refusal, Address(http), http.RequestAborted);
+            SigningFault.Unauthenticated,
+            "Send the header 'Authorization: Bearer' with a credential that is neither expired nor revoked, with a token of an issuer that is trusted here, or show a client certificate that is.");
+        await strangers.RecordAsync(refusal, why, http.Connection.RemoteIpAddress?.ToString(), http.RequestAborted);
         throw refusal;
     }
-
-    private static string? Address(HttpContext http) => http.Connection.RemoteIpAddress?.ToString();
 }

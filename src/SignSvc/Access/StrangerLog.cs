@@ -20,7 +20,8 @@ public sealed class StrangerLog(AuditLog audit, TimeProvider time)
     public long Refused => Interlocked.Read(ref _refused);
 
     /// <summary>Gives the refusal its audit id if it is recorded. A stranger learns nothing of the state of the audit.</summary>
-    public async Task RecordAsync(SigningException refusal, string? address, CancellationToken cancellationToken)
+    /// <param name="why">In words of ours: nothing that the stranger chose.</param>
+    public async Task RecordAsync(SigningException refusal, string why, string? address, CancellationToken cancellationToken)
     {
         var count = Interlocked.Increment(ref _refused);
         if (!MayRecord())
@@ -35,7 +36,7 @@ public sealed class StrangerLog(AuditLog audit, TimeProvider time)
                     Action = Actions.Authenticate,
                     Outcome = AuditOutcome.Denied,
                     Fault = refusal.Fault,
-                    Detail = $"refusal {count} of an unknown caller since the start",
+                    Detail = $"refusal {count} of an unknown caller since the start: {why}",
                     Address = address,
                 },
                 cancellationToken);

@@ -1,6 +1,8 @@
+using SignSvc.Keys;
 using SignSvc.Operations;
 using SignSvc.Signing;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends;
 using SignSvc.Signing.Backends.Software;
@@ -25,11 +27,12 @@ public sealed class EmbeddedNode : IAsyncDisposable
     {
         _folder = folder;
         _rootKey = rootKey;
-        _backends = ConfiguredBackends.Open(settings.Backends, rootKey, time);
+        _backends = ConfiguredBackends.Open(settings.Backends, rootKey, new StoredKeyIntents(live, new Decisions(audit, live, time)), time);
         Settings = settings;
         Store = store.Store;
         Cluster = store.Cluster;
         Name = store.Node;
+        IsShared = store.IsShared;
         Audit = audit;
         Live = live;
         Time = time;
@@ -60,6 +63,9 @@ public sealed class EmbeddedNode : IAsyncDisposable
     public SnapshotFreshness Freshness { get; }
 
     public BackendSet Backends { get; }
+
+    /// <summary>Other nodes may change the state at any time.</summary>
+    public bool IsShared { get; }
 
     public TimeProvider Time { get; }
 
@@ -151,6 +157,15 @@ public static class EmbeddedNodeServices
         services.AddSingleton<KeyAliases>();
         services.AddSingleton<TokenProfiles>();
         services.AddSingleton<Credentials>();
+        services.AddSingleton<PolicyAdministration>();
+        services.AddSingleton<PolicyQuestions>();
         services.AddSingleton<Signer>();
+    }
+
+    /// <summary>What backends with keys far away ask for while the process lives.</summary>
+    public static void AddRemoteKeys(this IServiceCollection services)
+    {
+        services.AddHostedService<KeyMirrorService>();
+        services.AddHostedService<AwsKmsUpkeep>();
     }
 }

@@ -39,7 +39,7 @@ internal sealed class FirstStart(EmbeddedNode node, DataFolder folder)
         await node.Live.RefreshAsync(cancellationToken);
         if (IsComplete)
             return null;
-        var decisions = new Decisions(node.Audit, node.Time);
+        var decisions = new Decisions(node.Audit, node.Live, node.Time);
         var keys = new KeyLifecycle(node.Live, decisions, node.Backends, new KeyRules(RequireHardware: false), node.Time);
         var token = node.Live.Current.Credentials.IsEmpty ? await MakeAdministratorAsync(decisions, cancellationToken) : null;
         if (!node.Settings.RequireHardware)
@@ -87,6 +87,6 @@ internal sealed class FirstStart(EmbeddedNode node, DataFolder folder)
             DefaultLifetimeSeconds = 300,
             MaxLifetimeSeconds = 3600,
         };
-        await new TokenProfiles(node.Live, decisions).PutAsync(Caller.Service, "tokens", profile, cancellationToken);
+        await new TokenProfiles(node.Live, decisions, node.Time).PutAsync(Caller.Service, "tokens", profile, cancellationToken);
     }
 }

@@ -60,6 +60,7 @@ public static class Faults
         SigningFault.Conflict => (StatusCode.Aborted, false),
         SigningFault.KeyNotUsable => (StatusCode.FailedPrecondition, false),
         SigningFault.StillInUse => (StatusCode.FailedPrecondition, false),
+        SigningFault.LocksOut => (StatusCode.FailedPrecondition, false),
         // Not UNIMPLEMENTED, by which clients and proxies understand that the method is not there.
         SigningFault.Unsupported => (StatusCode.FailedPrecondition, false),
         SigningFault.Overloaded => (StatusCode.Unavailable, true),

@@ -1,8 +1,13 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using SignSvc.Access;
+using SignSvc.Access.Certificates;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Audit;
+using SignSvc.Signing.Backends.Budgets;
 using SignSvc.Signing.Keys;
+using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Http;
 
@@ -11,7 +16,6 @@ public static class HttpSetup
 {
     public static void AddHttp(this WebApplicationBuilder builder, Settings settings)
     {
-        builder.AddListeners(settings);
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
@@ -21,7 +25,11 @@ public static class HttpSetup
             // Beyond it Kestrel refuses without a problem: long names in a URL still come through to one.
             kestrel.Limits.MaxRequestLineSize = 16 * 1024;
             kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
+            // Before the first address: it counts for those that are named after it.
+            kestrel.ConfigureHttpsDefaults(kestrel.ApplicationServices.GetRequiredService<ClientCertificates>().Configure);
         });
+        builder.AddListeners(settings);
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(10));
         builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         builder.Services.ConfigureHttpJsonOptions(json => Configure(json.SerializerOptions));
         builder.Services.AddOpenApi("v1");
@@ -59,7 +67,13 @@ public static class HttpSetup
         AddEnum<Protection>(options);
         AddEnum<SignatureEncoding>(options);
         AddEnum<Role>(options);
+        AddEnum<PolicyEffect>(options);
+        AddEnum<PolicyScope>(options);
+        AddEnum<PolicyFindingKind>(options);
+        AddEnum<CallerKind>(options);
         AddEnum<AuditOutcome>(options);
+        AddEnum<BreakerState>(options);
+        AddEnum<ClaimType>(options);
         options.Converters.Add(new JsonStringEnumConverter<SignSvc.Signing.SigningFault>(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false));
     }
 

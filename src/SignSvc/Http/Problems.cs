@@ -73,6 +73,7 @@ public static class Problems
         SigningFault.Conflict => (409, "It was changed meanwhile."),
         SigningFault.KeyNotUsable => (409, "The key does not sign now."),
         SigningFault.StillInUse => (409, "It is still in use."),
+        SigningFault.LocksOut => (409, "Nobody could take it back."),
         SigningFault.Unsupported => (422, "The backend cannot do this."),
         SigningFault.Overloaded => (503, "Too much at once."),
         SigningFault.BackendUnavailable => (503, "The backend does not answer."),

@@ -3,8 +3,10 @@ using Microsoft.AspNetCore.Mvc;
 using SignSvc.Access;
 using SignSvc.Audit;
 using SignSvc.Keys;
+using SignSvc.OAuth;
 using SignSvc.Operations;
 using SignSvc.Signing;
+using SignSvc.Signing.Access.Policies;
 using SignSvc.Tokens;
 
 namespace SignSvc.Http;
@@ -18,6 +20,9 @@ namespace SignSvc.Http;
 [JsonSerializable(typeof(SignBatchAnswer))]
 [JsonSerializable(typeof(VerifyBody))]
 [JsonSerializable(typeof(VerifyAnswer))]
+[JsonSerializable(typeof(BundleBody))]
+[JsonSerializable(typeof(BundleAnswer))]
+[JsonSerializable(typeof(AttestBatchBody))]
 [JsonSerializable(typeof(TokenBody))]
 [JsonSerializable(typeof(TokenAnswer))]
 [JsonSerializable(typeof(TokenBatchBody))]
@@ -38,10 +43,28 @@ namespace SignSvc.Http;
 [JsonSerializable(typeof(AliasAnswer))]
 [JsonSerializable(typeof(AliasList))]
 [JsonSerializable(typeof(NewCredentialBody))]
+[JsonSerializable(typeof(RotateCredentialBody))]
 [JsonSerializable(typeof(CredentialAnswer))]
 [JsonSerializable(typeof(CredentialList))]
+[JsonSerializable(typeof(PolicyDocument))]
+[JsonSerializable(typeof(PolicyAnswer))]
+[JsonSerializable(typeof(PolicyList))]
+[JsonSerializable(typeof(KeyPolicyAnswer))]
+[JsonSerializable(typeof(ExplainBody))]
+[JsonSerializable(typeof(ExplainAnswer))]
+[JsonSerializable(typeof(LintAnswer))]
+[JsonSerializable(typeof(AccessKeyAnswer))]
+[JsonSerializable(typeof(AccessKeyList))]
+[JsonSerializable(typeof(WhoAmIAnswer))]
 [JsonSerializable(typeof(AuditPage))]
 [JsonSerializable(typeof(AuditCheckAnswer))]
+[JsonSerializable(typeof(TokenExplanation))]
+[JsonSerializable(typeof(PayloadBody))]
+[JsonSerializable(typeof(PayloadAnswer))]
+[JsonSerializable(typeof(CertificateChainBody))]
+[JsonSerializable(typeof(ClientKeyList))]
+[JsonSerializable(typeof(GrantedToken))]
+[JsonSerializable(typeof(OAuthError))]
 [JsonSerializable(typeof(IssuerMetadata))]
 [JsonSerializable(typeof(Health))]
 public sealed partial class WireJson : JsonSerializerContext;

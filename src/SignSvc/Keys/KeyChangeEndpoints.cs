@@ -18,7 +18,7 @@ public sealed record KeyUpdateBody(
         DeletionProtection, MinSigningVersion, MinVerificationVersion);
 }
 
-/// <summary>Changes of a key as a whole: <c>PATCH</c>, <c>DELETE</c>, <c>/enable</c>, <c>/disable</c>, <c>/rotate</c>, <c>/cancel-deletion</c>.</summary>
+/// <summary>Changes of a key as a whole: <c>PATCH</c>, <c>DELETE</c>, <c>/enable</c>, <c>/disable</c>, <c>/rotate</c>, <c>/rewrap</c>, <c>/cancel-deletion</c>.</summary>
 public static class KeyChangeEndpoints
 {
     public static void MapKeyChanges(this IEndpointRouteBuilder routes)
@@ -29,6 +29,7 @@ public static class KeyChangeEndpoints
         group.MapPost("/enable", EnableAsync).WithName("EnableKey");
         group.MapPost("/disable", DisableAsync).WithName("DisableKey");
         group.MapPost("/rotate", RotateAsync).WithName("RotateKey");
+        group.MapPost("/rewrap", RewrapAsync).WithName("RewrapKey");
         group.MapPost("/cancel-deletion", CancelDeletionAsync).WithName("CancelKeyDeletion");
     }
 
@@ -57,6 +58,11 @@ public static class KeyChangeEndpoints
         var rotated = await rotation.RotateAsync(http.Caller(), key, cancellationToken);
         return Answer(await scheduler.AdvanceAsync(rotated, cancellationToken));
     }
+
+    /// <summary>For keys that are stored wrapped: under the newest material of their wrapping key, which an AWS KMS key gets by rotation.</summary>
+    private static async Task<Ok<KeyAnswer>> RewrapAsync(
+        HttpContext http, string key, KeyRotation rotation, CancellationToken cancellationToken) =>
+        Answer(await rotation.RewrapAsync(http.Caller(), key, cancellationToken));
 
     private static async Task<Ok<KeyAnswer>> CancelDeletionAsync(
         HttpContext http, string key, KeyChanges changes, CancellationToken cancellationToken) =>

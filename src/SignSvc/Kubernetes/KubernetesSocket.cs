@@ -62,7 +62,7 @@ internal static class KubernetesSocket
 
         var who = PeerUid(connection)?.ToString(CultureInfo.InvariantCulture) ?? "unknown";
         var refusal = new SigningException(SigningFault.Unauthenticated, $"The user id {who} may not call the Kubernetes socket.");
-        await strangers.RecordAsync(refusal, $"unix:{who}", connection.ConnectionClosed);
+        await strangers.RecordAsync(refusal, "its user id is not allowed on this socket", $"unix:{who}", connection.ConnectionClosed);
         connection.Abort(new ConnectionAbortedException(refusal.Message));
     }
 

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Microsoft.AspNetCore.Http.HttpResults;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends;
@@ -6,7 +7,9 @@ using SignSvc.Signing.Storage;
 namespace SignSvc.Operations;
 
 /// <param name="Status"><c>ok</c>, or what keeps this node from signing.</param>
-public sealed record Health(string Status, long? Revision = null, int? AuditQueue = null);
+/// <param name="Backends">Those with budgets; null: there are none.</param>
+public sealed record Health(
+    string Status, long? Revision = null, int? AuditQueue = null, ImmutableArray<BackendHealth>? Backends = null);
 
 /// <summary>Health and the description of the API: open to everybody, and silent about anything worth knowing.</summary>
 public static class OperationsEndpoints
@@ -19,11 +22,12 @@ public static class OperationsEndpoints
         routes.MapOpenApi().AllowAnonymous();
     }
 
-    private static Results<Ok<Health>, JsonHttpResult<Health>> Ready(LiveSnapshot live, AuditLog audit, SnapshotFreshness freshness)
+    private static Results<Ok<Health>, JsonHttpResult<Health>> Ready(
+        LiveSnapshot live, AuditLog audit, SnapshotFreshness freshness, BackendSet backends)
     {
         var trouble = audit.Failure?.Message ?? (freshness.IsStale ? "This node has been cut off from the store for too long." : null);
         return trouble is null
-            ? TypedResults.Ok(new Health("ok", live.Current.Revision, audit.Queued))
-            : TypedResults.Json(new Health(trouble), statusCode: StatusCodes.Status503ServiceUnavailable);
+            ? TypedResults.Ok(new Health("ok", live.Current.Revision, audit.Queued, BackendHealth.Of(backends)))
+            : TypedResults.Json(new Health(trouble, Backends: BackendHealth.Of(backends)), statusCode: StatusCodes.Status503ServiceUnavailable);
     }
 }

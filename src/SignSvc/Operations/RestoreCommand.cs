@@ -6,13 +6,15 @@ using SignSvc.Signing.Backends;
 using SignSvc.Signing.Backends.Software;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
+using SignSvc.Storage.Postgres;
 using SignSvc.Storage.Sqlite;
 
 namespace SignSvc.Operations;
 
 /// <summary>
-/// <c>SignSvc restore FILE</c>: fills an empty data folder from a backup, and proves what it has before it counts: until
-/// every seal, the whole audit and a signature of every key have been checked, the database has another name.
+/// <c>SignSvc restore FILE</c>: fills an empty data folder, or an empty PostgreSQL, from a backup, and proves what it has
+/// before it counts: until every seal, the whole audit and a signature of every key have been checked, the database has
+/// another name. A backup of either store goes into either: this is also the way from one node to several.
 /// <c>SignSvc restore --check FILE</c> only reads the file from its begin to its end.
 /// </summary>
 public sealed class RestoreCommand
@@ -50,9 +52,12 @@ public sealed class RestoreCommand
             await using var source = new FileStream(_file, FileMode.Open, FileAccess.Read, FileShare.Read, 128 * 1024, FileOptions.SequentialScan);
             using var backup = await BackupReader.OpenAsync(source, EmbeddedNode.BackupKeyOf(root), cancellationToken);
             if (_isCheck)
+            {
                 await CheckAsync(backup, cancellationToken);
-            else
-                await RestoreAsync(folder, root, backup, cancellationToken);
+                return 0;
+            }
+
+            await RestoreAsync(folder, root, backup, cancellationToken);
             return 0;
         }
         catch (Exception e) when (e is SigningException or IOException or UnauthorizedAccessException)
@@ -63,7 +68,7 @@ public sealed class RestoreCommand
 
     private RootKey OpenRootKey(DataFolder folder)
     {
-        if (!_isCheck && File.Exists(folder.Database))
+        if (!_isCheck && _settings.Store.Postgres is null && File.Exists(folder.Database))
         {
             throw new StartException(
                 $"The data folder {folder.FolderPath} holds a database already. A backup is restored into an empty folder: SIGNSVC_DATA=/new/folder.");
@@ -92,8 +97,11 @@ public sealed class RestoreCommand
         try
         {
             var proof = await FillAndProveAsync(_settings, unproven, root, backup, cancellationToken);
-            DurableFile.Move(unproven, folder.Database);
-            Console.WriteLine($"Restored {Describe(backup.Counts)} into {folder.FolderPath}.");
+            if (_settings.Store.Postgres is null)
+                DurableFile.Move(unproven, folder.Database);
+            else
+                await FillPostgresAsync(root, cancellationToken);
+            Console.WriteLine($"Restored {Describe(backup.Counts)} into {(_settings.Store.Postgres is null ? folder.FolderPath : "PostgreSQL")}.");
             Console.WriteLine($"Proven: every document's seal, {proof.Records} audit records unbroken, {proof.Signatures} versions of {proof.Keys} keys sign.");
             foreach (var chain in proof.Chains)
                 Console.WriteLine($"The audit of the node {chain.Node} ends at record {chain.Records}, seal {chain.Seal}.");
@@ -102,6 +110,25 @@ public sealed class RestoreCommand
         {
             Delete(unproven);
         }
+    }
+
+    /// <summary>What was proven in a file of its own goes into the database in one transaction, and its audit is read back.</summary>
+    private async Task FillPostgresAsync(RootKey root, CancellationToken cancellationToken)
+    {
+        await using var source = new FileStream(_file, FileMode.Open, FileAccess.Read, FileShare.Read, 128 * 1024, FileOptions.SequentialScan);
+        using var backup = await BackupReader.OpenAsync(source, EmbeddedNode.BackupKeyOf(root), cancellationToken);
+        var options = new PostgresOptions { ConnectionString = _settings.Store.Postgres!, PasswordFile = _settings.Store.PostgresPasswordFile };
+        await using var store = await PostgresStore.OpenAsync(options, TimeProvider.System, cancellationToken);
+        await store.RestoreAsync(backup.ReadAsync(cancellationToken), cancellationToken);
+        await ProveAuditAsync(store, root, cancellationToken);
+    }
+
+    private static async Task<IReadOnlyList<AuditCheckResult>> ProveAuditAsync(IStore store, RootKey root, CancellationToken cancellationToken)
+    {
+        var chains = await new AuditCheck(store, EmbeddedNode.AuditChainOf(root)).RunAsync(cancellationToken);
+        return chains.FirstOrDefault(c => c.Fault is not null) is { } broken
+            ? throw new SigningException(SigningFault.StoreFailed, $"The audit of the node {broken.Node} is not whole after {broken.Records} records: {broken.Fault}.")
+            : chains;
     }
 
     private static async Task<Proof> FillAndProveAsync(
@@ -115,11 +142,8 @@ public sealed class RestoreCommand
         foreach (var document in state.Documents)
             seal.Check(document);
 
-        var chains = await new AuditCheck(store, EmbeddedNode.AuditChainOf(root)).RunAsync(cancellationToken);
-        if (chains.FirstOrDefault(c => c.Fault is not null) is { } broken)
-            throw new SigningException(SigningFault.StoreFailed, $"The audit of the node {broken.Node} is not whole after {broken.Records} records: {broken.Fault}.");
-
-        var backends = ConfiguredBackends.Open(settings.Backends, root, TimeProvider.System);
+        var chains = await ProveAuditAsync(store, root, cancellationToken);
+        var backends = ConfiguredBackends.Open(settings.Backends, root, intents: null, TimeProvider.System);
         try
         {
             using var set = new BackendSet(backends);

@@ -15,10 +15,13 @@ namespace SignSvc.Signing;
 /// <param name="Version">Default: the version that signs now.</param>
 /// <param name="Encoding">Of an ECDSA signature: <c>der</c> (default) or <c>p1363</c> (r‖s).</param>
 /// <param name="Context">What is being signed, for policy and audit.</param>
+/// <param name="TimeoutSeconds">How long this signature is of use, counted from its turn; above 0, at most 300. A sooner <c>Request-Timeout</c> wins.</param>
 public sealed record SignBody(
     byte[]? Digest = null, byte[]? Message = null, string? Algorithm = null, int? Version = null,
-    SignatureEncoding Encoding = SignatureEncoding.Der, SigningContext? Context = null)
+    SignatureEncoding Encoding = SignatureEncoding.Der, SigningContext? Context = null, double? TimeoutSeconds = null)
 {
+    private const double MostSeconds = 300;
+
     public SignRequest For(string key) => new()
     {
         Key = key,
@@ -26,6 +29,12 @@ public sealed record SignBody(
         Algorithm = Algorithm is null ? null : SigningAlgorithm.Parse(Algorithm),
         Payload = PayloadOf(Digest, Message),
         Context = Context,
+        Timeout = TimeoutSeconds switch
+        {
+            null => null,
+            > 0 and <= MostSeconds => TimeSpan.FromSeconds(TimeoutSeconds.Value),
+            _ => throw new SigningException(SigningFault.InvalidRequest, $"timeoutSeconds is above 0, at most {MostSeconds}."),
+        },
     };
 
     internal static Payload PayloadOf(byte[]? digest, byte[]? message) => (digest, message) switch

@@ -50,13 +50,14 @@ public static class MetricsEndpoint
     private static async Task AuthoriseAsync(HttpContext http, Decisions decisions)
     {
         var caller = await http.RecogniseAgainAsync();
+        var draft = decisions.Draft(caller, Actions.MetricsRead);
         try
         {
-            AccessPolicy.Authorise(caller, Actions.MetricsRead);
+            decisions.Authorise(caller, draft);
         }
         catch (SigningException refusal)
         {
-            await decisions.RecordRefusalAsync(decisions.Draft(caller, Actions.MetricsRead), refusal);
+            await decisions.RecordRefusalAsync(draft, refusal);
             throw;
         }
     }

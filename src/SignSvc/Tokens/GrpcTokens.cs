@@ -43,16 +43,26 @@ internal sealed class GrpcTokens(Signer signer, LiveSnapshot live, TokenIssuing 
 
     public ValueTask<V1.GetJwksResponse> GetJwks(V1.GetJwksRequest request, GrpcCall call)
     {
-        if (request.Issuer.Length > 0 && !string.Equals(request.Issuer, tokens.DefaultIssuer, StringComparison.Ordinal))
-            throw new SigningException(SigningFault.NotFound, "There is no such issuer.");
-        var keys = live.Current.TokenKeys;
+        var keys = KeysOf(request.Issuer);
         var isKnown = string.Equals(request.KnownEtag, keys.ETag, StringComparison.Ordinal);
         return ValueTask.FromResult(new V1.GetJwksResponse
         {
             KeySet = isKnown ? "" : Encoding.UTF8.GetString(keys.Json.Span),
             Etag = keys.ETag,
-            MaxAgeSeconds = KeySetEndpoints.MaxAgeSeconds,
+            MaxAgeSeconds = keys.MaxAge,
         });
+    }
+
+    /// <param name="issuer">Its URL, or its name where it is one that is hosted here; empty: the service's own.</param>
+    private KeySet KeysOf(string issuer)
+    {
+        var sets = live.Current.KeySets;
+        if (issuer.Length == 0 || string.Equals(issuer, tokens.DefaultIssuer, StringComparison.Ordinal))
+            return sets.OfService;
+        var name = sets.Issuers.FirstOrDefault(i => string.Equals(i, issuer, StringComparison.Ordinal) || string.Equals(tokens.UrlOf(i), issuer, StringComparison.Ordinal));
+        return name is not null && sets.TryGetIssuer(name, out var keys)
+            ? keys
+            : throw new SigningException(SigningFault.NotFound, "There is no such issuer.");
     }
 
     private static TokenRequest Parse(V1.IssueRequest request) => TokenRequest.Parse(

@@ -1,25 +1,73 @@
 using System.Collections.Immutable;
+using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
 using SignSvc.Access;
+using SignSvc.Embedded;
 using SignSvc.Http;
+using SignSvc.Signing;
+using SignSvc.Signing.Storage;
 using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Tokens;
 
 /// <param name="Key">Id or name of a tokens key.</param>
 /// <param name="Audiences">What may be asked for; <c>*</c> at the end of one stands for any rest.</param>
-/// <param name="Issuer">Default: the service's public URL.</param>
-/// <param name="Type"><c>at+jwt</c> (default) or <c>JWT</c>.</param>
+/// <param name="Issuer">A name, for an issuer under <c>/issuers</c>; an absolute URL; default: the service's public URL.</param>
+/// <param name="Type"><c>at+jwt</c> (default), <c>JWT</c>, or another that ends with <c>+jwt</c>; for payloads <c>JOSE</c> by default.</param>
+/// <param name="Subject">A template of the claim <c>sub</c>.</param>
+/// <param name="Claims">Templates of claims: any JSON with variables such as <c>{caller.repository}</c> in its strings.</param>
+/// <param name="CallerClaims">The claims that a caller may set; default: any that is not reserved.</param>
+/// <param name="RequiredClaims">Claims without which nothing is signed.</param>
+/// <param name="Lint">What claims have to be when all is settled.</param>
+/// <param name="Grants">Grant types of the token endpoint; default: <c>client_credentials</c>.</param>
+/// <param name="Scopes">Scope tokens that may be asked for.</param>
+/// <param name="Introspection">Tokens can be introspected and revoked one by one.</param>
+/// <param name="RequireBinding">The token endpoint gives tokens only that are bound to a key or a certificate.</param>
+/// <param name="Payloads">It signs what callers give, and issues no tokens.</param>
 public sealed record ProfileBody(
     string Key, ImmutableArray<string> Audiences, int DefaultLifetimeSeconds = 300, int MaxLifetimeSeconds = 3600,
-    string? Issuer = null, string Type = "at+jwt");
+    string? Issuer = null, string? Type = null, string? Subject = null, Dictionary<string, JsonElement>? Claims = null,
+    Dictionary<string, ClaimRule>? CallerClaims = null, ImmutableArray<string>? RequiredClaims = null,
+    Dictionary<string, ClaimRule>? Lint = null, ImmutableArray<string>? Grants = null, ImmutableArray<string>? Scopes = null,
+    bool Introspection = false, bool RequireBinding = false, bool Payloads = false)
+{
+    public TokenProfile For(string name) => new()
+    {
+        Name = name,
+        KeyId = "",
+        Issuer = Issuer,
+        Audiences = Audiences,
+        DefaultLifetimeSeconds = DefaultLifetimeSeconds,
+        MaxLifetimeSeconds = MaxLifetimeSeconds,
+        Type = Type ?? (Payloads ? "JOSE" : TokenProfile.AccessTokenType),
+        Subject = Subject,
+        Claims = Sorted(Claims) ?? ImmutableSortedDictionary<string, JsonElement>.Empty,
+        CallerClaims = Sorted(CallerClaims),
+        RequiredClaims = RequiredClaims ?? [],
+        Lint = Sorted(Lint) ?? ImmutableSortedDictionary<string, ClaimRule>.Empty,
+        Grants = Grants ?? [TokenGrant.ClientCredentials],
+        Scopes = Scopes ?? [],
+        Introspection = Introspection,
+        RequireBinding = RequireBinding,
+        Payloads = Payloads,
+    };
 
+    private static ImmutableSortedDictionary<string, T>? Sorted<T>(Dictionary<string, T>? members) =>
+        members?.ToImmutableSortedDictionary(StringComparer.Ordinal);
+}
+
+/// <summary>As the body that makes it; what is empty is left out.</summary>
 public sealed record ProfileAnswer(
     string Name, string KeyId, string? Issuer, ImmutableArray<string> Audiences, int DefaultLifetimeSeconds,
-    int MaxLifetimeSeconds, string Type)
+    int MaxLifetimeSeconds, string Type, string? Subject, IReadOnlyDictionary<string, JsonElement>? Claims,
+    IReadOnlyDictionary<string, ClaimRule>? CallerClaims, ImmutableArray<string>? RequiredClaims,
+    IReadOnlyDictionary<string, ClaimRule>? Lint, ImmutableArray<string> Grants, ImmutableArray<string>? Scopes,
+    bool Introspection, bool RequireBinding, bool Payloads)
 {
-    public static ProfileAnswer Of(TokenProfile p) =>
-        new(p.Name, p.KeyId, p.Issuer, p.Audiences, p.DefaultLifetimeSeconds, p.MaxLifetimeSeconds, p.Type);
+    public static ProfileAnswer Of(TokenProfile p) => new(
+        p.Name, p.KeyId, p.Issuer, p.Audiences, p.DefaultLifetimeSeconds, p.MaxLifetimeSeconds, p.Type, p.Subject,
+        p.Claims.IsEmpty ? null : p.Claims, p.CallerClaims, p.RequiredClaims.IsEmpty ? null : p.RequiredClaims,
+        p.Lint.IsEmpty ? null : p.Lint, p.Grants, p.Scopes.IsEmpty ? null : p.Scopes, p.Introspection, p.RequireBinding, p.Payloads);
 }
 
 public sealed record ProfileList(ImmutableArray<ProfileAnswer> Profiles);
@@ -44,18 +92,17 @@ public static class ProfileEndpoints
         TypedResults.Ok(ProfileAnswer.Of(await profiles.ReadAsync(http.Caller(), profile, cancellationToken)));
 
     private static async Task<Ok<ProfileAnswer>> PutAsync(
-        HttpContext http, string profile, ProfileBody body, TokenProfiles profiles, CancellationToken cancellationToken)
+        HttpContext http, string profile, ProfileBody body, TokenProfiles profiles, LiveSnapshot live, EmbeddedNode node,
+        CancellationToken cancellationToken)
     {
-        var draft = new TokenProfile
-        {
-            Name = profile,
-            KeyId = "",
-            Issuer = body.Issuer,
-            Audiences = body.Audiences,
-            DefaultLifetimeSeconds = body.DefaultLifetimeSeconds,
-            MaxLifetimeSeconds = body.MaxLifetimeSeconds,
-            Type = body.Type,
-        };
-        return TypedResults.Ok(ProfileAnswer.Of(await profiles.PutAsync(http.Caller(), body.Key, draft, cancellationToken)));
+        if (body.Payloads && IsOfKubernetes(body.Key, node.Settings.Kubernetes, live.Current))
+            throw new SigningException(SigningFault.InvalidRequest, "This key signs service account tokens of Kubernetes: use a key of its own for payloads.");
+        return TypedResults.Ok(ProfileAnswer.Of(await profiles.PutAsync(http.Caller(), body.Key, body.For(profile), cancellationToken)));
     }
+
+    /// <summary>Its tokens have no profile; a payload under their key could pass for one before the cluster.</summary>
+    private static bool IsOfKubernetes(string key, Settings.KubernetesSettings kubernetes, Snapshot snapshot) =>
+        kubernetes.Socket.Length > 0 && snapshot.Keys.TryGet(key, out var named)
+        && kubernetes.ExcludedKeyNames.Append(kubernetes.Key).Any(
+            k => snapshot.Keys.TryGet(k, out var own) && string.Equals(own.Id, named.Id, StringComparison.Ordinal));
 }

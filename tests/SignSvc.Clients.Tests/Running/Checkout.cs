@@ -14,6 +14,8 @@ internal static class Checkout
     /// <summary>Debian's interpreter by its path: another one earlier on PATH does not see Debian's modules.</summary>
     public static string Python => Require("/usr/bin/python3", "run tests/install-tools.sh");
 
+    public static string AwsCli => Require("/usr/bin/aws", "run tests/install-tools.sh");
+
     public static string OpenSsl => Require("/usr/bin/openssl", "run tests/install-tools.sh");
 
     /// <summary>A program in <c>SIGNSVC_TOOLS</c>, by default <c>.tools</c> of the checkout.</summary>

@@ -16,9 +16,11 @@ internal static class OutsideProgram
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
+    /// <param name="environment">Set over this process's own.</param>
     /// <param name="home">The program's HOME and working folder, so that nothing of the machine's user is read or written.</param>
     public static async Task<Ended> RunAsync(
-        string program, IEnumerable<string> arguments, string home, string input = "", CancellationToken cancellationToken = default)
+        string program, IEnumerable<string> arguments, string home, string input = "", CancellationToken cancellationToken = default,
+        IReadOnlyDictionary<string, string>? environment = null)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
@@ -29,6 +31,8 @@ internal static class OutsideProgram
             RedirectStandardError = true,
             Environment = { ["HOME"] = home },
         };
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>(StringComparer.Ordinal))
+            start.Environment[name] = value;
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(Limit);
         using var process = Process.Start(start)!;

@@ -54,7 +54,7 @@ internal sealed class SimulatedNode : IAsyncDisposable
             node.Store, new AuditChain(node._root.Derive("audit")), "node",
             new AuditLimits { CommitTimeout = TimeSpan.FromMinutes(1) }, TimeProvider.System, cancellationToken);
         node.Live = await LiveSnapshot.OpenAsync(node.Store, node._audit, new DocumentSeal(node._root.Derive("documents")), cancellationToken);
-        var decisions = new Decisions(node._audit, node.Clock);
+        var decisions = new Decisions(node._audit, node.Live, node.Clock);
         var backends = new BackendSet([node.Backend]);
         var rules = new KeyRules(RequireHardware: false);
         var edits = new KeyEdits(node.Live, decisions, node._audit);
@@ -62,7 +62,7 @@ internal sealed class SimulatedNode : IAsyncDisposable
         node.Changes = new KeyChanges(edits, node.Live, node.Store, node.Clock);
         node.Rotation = new KeyRotation(edits, node.Live, backends, node.Clock);
         node.Aliases = new KeyAliases(node.Live, decisions, edits, node._audit);
-        node.Profiles = new TokenProfiles(node.Live, decisions);
+        node.Profiles = new TokenProfiles(node.Live, decisions, node.Clock);
         node.Signer = new Signer(node.Live, backends, node._audit, decisions, rules, new TokenIssuing("https://issuer.example"), node.Clock);
         node.RestartScheduler();
         return node;

@@ -22,11 +22,13 @@ public sealed record CallTerms(Lane Lane, long? DeadlineAt)
     public static CallTerms Current => Flowing.Value ?? Usual;
 
     /// <summary>Sets the terms until the result is disposed, for this flow and what it starts.</summary>
-    /// <param name="patience">From the <c>Request-Timeout</c> header or <c>grpc-timeout</c>; null: keeps a deadline that is set already.</param>
+    /// <param name="patience">From the <c>Request-Timeout</c> header or <c>grpc-timeout</c>. Where a sooner deadline is set already, that stays.</param>
     public static IDisposable Begin(Lane lane, TimeSpan? patience, TimeProvider time)
     {
         var before = Flowing.Value;
-        var deadline = patience is { } p ? time.GetTimestamp() + (long)(p.TotalSeconds * time.TimestampFrequency) : before?.DeadlineAt;
+        var deadline = before?.DeadlineAt;
+        if (patience is { } p && time.GetTimestamp() + (long)(p.TotalSeconds * time.TimestampFrequency) is var own && (deadline is null || own < deadline))
+            deadline = own;
         Flowing.Value = new CallTerms(lane, deadline);
         return new Restored(before);
     }
@@ -38,6 +40,13 @@ public sealed record CallTerms(Lane Lane, long? DeadlineAt)
             return usual;
         var left = time.GetElapsedTime(time.GetTimestamp(), at);
         return left > TimeSpan.Zero ? left : TimeSpan.Zero;
+    }
+
+    /// <exception cref="SigningException"><see cref="SigningFault.DeadlineExceeded"/>.</exception>
+    public void ThrowIfLate(TimeProvider time)
+    {
+        if (DeadlineAt is { } at && time.GetTimestamp() >= at)
+            throw new SigningException(SigningFault.DeadlineExceeded, "The deadline passed before the backend was asked.");
     }
 
     private sealed class Restored(CallTerms? before) : IDisposable

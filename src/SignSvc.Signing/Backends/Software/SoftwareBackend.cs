@@ -10,7 +10,7 @@ namespace SignSvc.Signing.Backends.Software;
 /// contract suite was written against, and the engine of the volume tier, whose keys differ in who wraps them.
 /// A handle is <c>purpose:base64</c> of the wrapped PKCS#8.
 /// </summary>
-public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IPreparesKeys, IImportsKeys, IDestroysKeys, IDisposable
+public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IPreparesKeys, IImportsKeys, IDestroysKeys, IRewrapsKeys, IDisposable
 {
     /// <summary>By handle: what signs is exactly what is stored, and of two pairs made for one version each has its own.</summary>
     private readonly ConcurrentDictionary<string, Task<AsymmetricAlgorithm>> _open = new(StringComparer.Ordinal);
@@ -22,6 +22,13 @@ public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IPrepare
     public async Task<BackendKeyPair> CreateAsync(KeyPairRequest request, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
+        // RSA pairs are few a second where they are made wrapped, and a thousand times the price.
+        if (wrapping is IMakesWrappedKeys making && request.Spec.Family == KeyFamily.Ecc)
+        {
+            var made = await making.MakeWrappedAsync(request, cancellationToken);
+            return new BackendKeyPair(HandleOf(request.Purpose, made.Wrapped), made.PublicKey, Protection);
+        }
+
         using AsymmetricAlgorithm key = request.Spec.Family == KeyFamily.Ecc
             ? ECDsa.Create(request.Spec.Curve)
             : RSA.Create(request.Spec.Bits);
@@ -57,6 +64,35 @@ public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IPrepare
     {
         Forget(version);
         return Task.CompletedTask;
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>Where the wrapping key's backend does it alone, the plaintext does not pass through here; it does to prove that what came back opens.</remarks>
+    public async Task<string> RewrapAsync(KeyVersion version, CancellationToken cancellationToken)
+    {
+        var (purpose, wrapped) = Parse(HandleOf(version));
+        var context = new WrappingContext(version.KeyId, version.Number, purpose);
+        byte[] again;
+        if (wrapping is IMakesWrappedKeys rewrapping)
+        {
+            again = await rewrapping.RewrapAsync(wrapped, context, cancellationToken);
+        }
+        else
+        {
+            var pkcs8 = await wrapping.UnwrapAsync(wrapped, context, cancellationToken);
+            try
+            {
+                again = await wrapping.WrapAsync(pkcs8, context, cancellationToken);
+            }
+            finally
+            {
+                CryptographicOperations.ZeroMemory(pkcs8);
+            }
+        }
+
+        var handle = HandleOf(purpose, again);
+        await PrepareAsync(version with { Handle = handle }, cancellationToken);
+        return handle;
     }
 
     public Task PrepareAsync(KeyVersion version, CancellationToken cancellationToken) =>
@@ -110,13 +146,10 @@ public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IPrepare
 
     private async Task<AsymmetricAlgorithm> OpenAsync(KeyVersion version)
     {
-        var parts = HandleOf(version).Split(':');
-        if (parts is not ["tokens" or "artifacts", var wrapped] || !Base64.IsValid(wrapped))
-            throw new SigningException(SigningFault.BackendFailed, "A handle of the software backend is damaged.");
-        var purpose = parts[0] is "tokens" ? KeyPurpose.Tokens : KeyPurpose.Artifacts;
+        var (purpose, wrapped) = Parse(HandleOf(version));
         // Not the caller's cancellation: whoever else waits for this key shall have it.
         var pkcs8 = await wrapping.UnwrapAsync(
-            Convert.FromBase64String(wrapped), new WrappingContext(version.KeyId, version.Number, purpose), CancellationToken.None);
+            wrapped, new WrappingContext(version.KeyId, version.Number, purpose), CancellationToken.None);
         try
         {
             return Open(pkcs8, version.PublicKey.Spec);
@@ -136,14 +169,21 @@ public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IPrepare
         {
             var context = new WrappingContext(request.KeyId, request.Version, request.Purpose);
             var wrapped = await wrapping.WrapAsync(pkcs8, context, cancellationToken);
-            var purpose = request.Purpose == KeyPurpose.Tokens ? "tokens" : "artifacts";
-            return new BackendKeyPair($"{purpose}:{Convert.ToBase64String(wrapped)}", publicKey, Protection);
+            return new BackendKeyPair(HandleOf(request.Purpose, wrapped), publicKey, Protection);
         }
         finally
         {
             CryptographicOperations.ZeroMemory(pkcs8);
         }
     }
+
+    private static string HandleOf(KeyPurpose purpose, byte[] wrapped) =>
+        $"{(purpose == KeyPurpose.Tokens ? "tokens" : "artifacts")}:{Convert.ToBase64String(wrapped)}";
+
+    private static (KeyPurpose Purpose, byte[] Wrapped) Parse(string handle) =>
+        handle.Split(':') is ["tokens" or "artifacts", var wrapped] parts && Base64.IsValid(wrapped)
+            ? (parts[0] is "tokens" ? KeyPurpose.Tokens : KeyPurpose.Artifacts, Convert.FromBase64String(wrapped))
+            : throw new SigningException(SigningFault.BackendFailed, "A handle of the software backend is damaged.");
 
     private static AsymmetricAlgorithm Open(ReadOnlySpan<byte> pkcs8, KeySpec spec)
     {

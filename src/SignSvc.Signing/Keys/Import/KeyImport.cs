@@ -37,7 +37,7 @@ public sealed class KeyImport(
         return decisions.ChangeAsync(caller, draft, async permit =>
         {
             if (key is null || key.State == KeyState.Deleted)
-                throw KeyLifecycle.Unknown(caller);
+                throw decisions.UnknownKey(caller);
             RefuseIfNotUsable(key);
             FindImporter(key);
             // Asked before a pair is made, to spare the work; decided when the ticket is committed.

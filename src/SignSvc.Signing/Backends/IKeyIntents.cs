@@ -1,11 +1,12 @@
-namespace SignSvc.Backends.AwsKms.Keys;
+namespace SignSvc.Signing.Backends;
 
 /// <summary>
-/// A KMS key that is about to be made, or was made and is not known to be recorded. Its id stands in the key's tags.
+/// A key that a remote backend is about to make, or has made and which is not known to be recorded. Its id stands on the
+/// key there, so that it is found again.
 /// </summary>
-/// <param name="Arn">Null: it is not known whether the key was made.</param>
+/// <param name="Reference">The backend's own name of the key, an ARN; null: it is not known whether it was made.</param>
 public sealed record KeyIntent(
-    string Id, string Backend, string KeyId, int Version, string Spec, DateTimeOffset BegunAt, string? Arn = null);
+    string Id, string Backend, string KeyId, int Version, string Spec, DateTimeOffset BegunAt, string? Reference = null);
 
 /// <summary>
 /// Where intents are kept, and what is asked about records. A key costs money for ever once nobody knows it: so its
@@ -23,8 +24,8 @@ public interface IKeyIntents
     Task<IReadOnlyList<KeyIntent>> ListAsync(string backend, CancellationToken cancellationToken);
 
     /// <summary>
-    /// Whether a durable version of any key has this KMS key in its handle (<see cref="KmsHandle.Names"/>). Asks the
+    /// Whether a durable version of any key has this reference in its handle, alone or before a <c>#</c>. Asks the
     /// store, not a snapshot that may lag: a wrong no schedules the deletion of a live key.
     /// </summary>
-    Task<bool> IsRecordedAsync(KeyIntent intent, string arn, CancellationToken cancellationToken);
+    Task<bool> IsRecordedAsync(KeyIntent intent, string reference, CancellationToken cancellationToken);
 }

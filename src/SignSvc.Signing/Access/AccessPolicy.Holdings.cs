@@ -1,0 +1,106 @@
+using System.Collections.Immutable;
+using SignSvc.Signing.Access.Policies;
+using SignSvc.Signing.Keys;
+
+namespace SignSvc.Signing.Access;
+
+/// <summary>
+/// What a caller holds and may therefore pass on: nobody gives by policy, grant or credential more than they have.
+/// Where it cannot be seen that something is held, it is not.
+/// </summary>
+public sealed partial class AccessPolicy
+{
+    /// <exception cref="SigningException"><see cref="SigningFault.Forbidden"/>, naming what is not held.</exception>
+    internal void RefuseMoreThanHeld(Caller caller, IEnumerable<CompiledStatement> given, Key? key, DateTimeOffset now)
+    {
+        foreach (var statement in given.Where(s => s.Effect == PolicyEffect.Allow))
+        {
+            foreach (var action in statement.Actions)
+            {
+                foreach (var resource in statement.Resources)
+                {
+                    if (!Holds(caller, action, resource, key, statement.Statement.Conditions, now))
+                        throw NotHeld($"{statement.Name} gives {action} on {(key is null ? resource.ToString() : "the key")}");
+                }
+            }
+        }
+    }
+
+    /// <exception cref="SigningException"><see cref="SigningFault.Forbidden"/>.</exception>
+    internal void RefuseMoreThanHeld(Caller caller, IEnumerable<Role> roles, DateTimeOffset now)
+    {
+        foreach (var role in roles)
+        {
+            var actions = Actions.All.Where(a => role.Allows(a));
+            if (actions.FirstOrDefault(a => !Holds(caller, a, ResourcePattern.All, key: null, [], now)) is { } missing)
+                throw NotHeld($"{role.PolicyName()} gives {missing} on everything");
+        }
+    }
+
+    /// <param name="key">The key that it is about; null: whatever <paramref name="resource"/> matches.</param>
+    /// <param name="conditions">Under which it is given: what the caller holds only under the same conditions can be passed on.</param>
+    internal bool Holds(
+        Caller caller, string action, ResourcePattern resource, Key? key, ImmutableArray<PolicyCondition> conditions, DateTimeOffset now)
+    {
+        if (ReferenceEquals(caller, Caller.Service))
+            return true;
+        var target = new Target(resource, key);
+        var asked = new AccessRequest { Caller = caller, Action = action, At = now, Facts = new AccessFacts { Key = key } };
+        var ofKey = key is null ? null : _keys.GetValueOrDefault(key.Id);
+        var service = _byAction.Value.GetValueOrDefault(action, ActionStatements.None);
+
+        var denials = service.Denials.Where(s => target.MayBeOf(s)).Concat(ofKey?.Denials.Where(s => s.Actions.Contains(action)) ?? []);
+        if (denials.Any(s => MayDenyHimAlone(s, asked)))
+            return false;
+        if (caller.Roles.Any(r => r.Allows(action)))
+            return true;
+        var allowances = service.Allowances.Where(s => target.IsWithin(s)).Concat(ofKey?.Allowances.Where(s => s.Actions.Contains(action)) ?? []);
+        return allowances.Any(s => s.IsFor(caller.Principal) && s.Conditions.All(c => IsSettled(c, asked) ? c.Holds(asked, PolicyEffect.Allow) : conditions.Contains(c.Source)));
+    }
+
+    /// <summary>A denial that binds everybody alike binds also whoever is given something.</summary>
+    private static bool MayDenyHimAlone(CompiledStatement denial, AccessRequest asked) =>
+        denial.IsFor(asked.Caller.Principal)
+        && denial.Conditions.All(c => !IsSettled(c, asked) || c.Holds(asked, PolicyEffect.Deny))
+        && !(denial.Statement.Principals.Contains("*") && !denial.Conditions.Any(c => c.Fact.IsOfCaller));
+
+    /// <summary>Known now and for good: who the caller is and which key it is.</summary>
+    private static bool IsSettled(Condition condition, in AccessRequest asked) =>
+        condition.Fact.Kind is FactKind.CallerPrincipal or FactKind.CallerClaim
+        || (asked.Facts.Key is not null && condition.Fact.Kind is FactKind.KeyName or FactKind.KeyId or FactKind.KeyTier or FactKind.KeyPurpose or FactKind.KeySpec);
+
+    private static SigningException NotHeld(string what) =>
+        new(SigningFault.Forbidden, $"You cannot give what you do not hold yourself: {what}.");
+
+    /// <summary>What is given: a pattern, or one key by its id and by its name, which it keeps as long as it lives.</summary>
+    private readonly record struct Target(ResourcePattern Resource, Key? Key)
+    {
+        public bool IsWithin(CompiledStatement statement)
+        {
+            foreach (var pattern in statement.Resources)
+            {
+                var covers = Key is null
+                    ? pattern.Covers(Resource)
+                    : pattern.Covers(new ResourcePattern("key", Key.Name)) || pattern.Covers(new ResourcePattern("key", Key.Id));
+                if (covers)
+                    return true;
+            }
+
+            return false;
+        }
+
+        public bool MayBeOf(CompiledStatement statement)
+        {
+            foreach (var pattern in statement.Resources)
+            {
+                var may = Key is null
+                    ? pattern.MayOverlap(Resource)
+                    : pattern.MayOverlap(new ResourcePattern("key", Key.Name)) || pattern.MayOverlap(new ResourcePattern("key", Key.Id));
+                if (may)
+                    return true;
+            }
+
+            return false;
+        }
+    }
+}

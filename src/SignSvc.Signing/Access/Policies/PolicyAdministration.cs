@@ -1,0 +1,166 @@
+using System.Collections.Immutable;
+using SignSvc.Signing.Audit;
+using SignSvc.Signing.Keys;
+using SignSvc.Signing.Storage;
+
+namespace SignSvc.Signing.Access.Policies;
+
+/// <param name="Findings">What <see cref="PolicyLint"/> thinks of it.</param>
+public sealed record PolicyPut(StoredPolicy Policy, ImmutableArray<PolicyFinding> Findings);
+
+/// <summary>Policies of the service and of keys: put, read, deleted. Whoever writes one gives no more than they hold.</summary>
+public sealed class PolicyAdministration(LiveSnapshot live, Decisions decisions, TimeProvider time)
+{
+    /// <summary>Every request that a role does not settle walks the statements about its action.</summary>
+    public const int MaxPolicies = 256;
+
+    public Task<ImmutableArray<StoredPolicy>> ListAsync(Caller caller, CancellationToken cancellationToken) =>
+        decisions.ReadAsync(
+            caller, decisions.Draft(caller, Actions.PoliciesRead),
+            _ => ValueTask.FromResult(live.Current.Policies.Values.ToImmutableArray()), cancellationToken);
+
+    /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>.</exception>
+    public Task<StoredPolicy> ReadAsync(Caller caller, string name, CancellationToken cancellationToken) =>
+        decisions.ReadAsync(
+            caller, decisions.Draft(caller, Actions.PoliciesRead, Decisions.Resource("policy", name)),
+            _ => live.Current.Policies.TryGetValue(name, out var policy) ? ValueTask.FromResult(policy) : throw NoSuchPolicy(), cancellationToken);
+
+    /// <param name="force">Also where the caller, or everybody, could not change it back.</param>
+    /// <exception cref="SigningException">
+    /// <see cref="SigningFault.InvalidRequest"/>, naming the statement; <see cref="SigningFault.Forbidden"/>: it gives what the
+    /// caller does not hold; <see cref="SigningFault.LocksOut"/>; <see cref="SigningFault.Conflict"/>.
+    /// </exception>
+    public Task<PolicyPut> PutAsync(Caller caller, string name, PolicyDocument document, bool force, CancellationToken cancellationToken)
+    {
+        var draft = decisions.Draft(caller, Actions.PoliciesPut, Decisions.Resource("policy", name));
+        return decisions.ChangeAsync(caller, draft, async permit =>
+        {
+            var basis = live.Current;
+            var place = new Place(PolicyScope.Service, KeyName.Parse(name), Key: null);
+            if (basis.Policies.Count >= MaxPolicies && !basis.Policies.ContainsKey(name))
+                throw new SigningException(SigningFault.InvalidRequest, $"There are {MaxPolicies} policies, which is as many as there may be.");
+            return await PutAsync(permit, draft, basis, place, document, force, cancellationToken);
+        });
+    }
+
+    /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>; <see cref="SigningFault.LocksOut"/>: it allowed somebody to change it.</exception>
+    public Task DeleteAsync(Caller caller, string name, bool force, CancellationToken cancellationToken)
+    {
+        var draft = decisions.Draft(caller, Actions.PoliciesDelete, Decisions.Resource("policy", name));
+        return decisions.ChangeAsync(caller, draft, async permit =>
+        {
+            var basis = live.Current;
+            if (!basis.Policies.ContainsKey(name))
+                throw NoSuchPolicy();
+            return await DeleteAsync(permit, draft, basis, new Place(PolicyScope.Service, name, Key: null), force, cancellationToken);
+        });
+    }
+
+    /// <returns>A policy without statements where the key has none.</returns>
+    public Task<(Key Key, StoredPolicy? Policy)> ReadOfKeyAsync(Caller caller, string reference, CancellationToken cancellationToken)
+    {
+        var (key, draft) = DraftOfKey(caller, Actions.PoliciesRead, reference);
+        return decisions.ReadAsync(
+            caller, draft,
+            _ => key is null ? throw decisions.UnknownKey(caller) : ValueTask.FromResult((key, live.Current.KeyPolicies.GetValueOrDefault(key.Id))),
+            cancellationToken);
+    }
+
+    /// <inheritdoc cref="PutAsync(Caller, string, PolicyDocument, bool, CancellationToken)"/>
+    public Task<PolicyPut> PutOfKeyAsync(Caller caller, string reference, PolicyDocument document, bool force, CancellationToken cancellationToken)
+    {
+        var (key, draft) = DraftOfKey(caller, Actions.PoliciesPut, reference);
+        return decisions.ChangeAsync(caller, draft, async permit => key is null
+            ? throw decisions.UnknownKey(caller)
+            : await PutAsync(permit, draft, live.Current, new Place(PolicyScope.Key, key.Id, key), document, force, cancellationToken));
+    }
+
+    public Task DeleteOfKeyAsync(Caller caller, string reference, bool force, CancellationToken cancellationToken)
+    {
+        var (key, draft) = DraftOfKey(caller, Actions.PoliciesDelete, reference);
+        return decisions.ChangeAsync(caller, draft, async permit => key is null
+            ? throw decisions.UnknownKey(caller)
+            : await DeleteAsync(permit, draft, live.Current, new Place(PolicyScope.Key, key.Id, key), force, cancellationToken));
+    }
+
+    private async ValueTask<PolicyPut> PutAsync(
+        Permit permit, AuditRecord draft, Snapshot basis, Place place, PolicyDocument document, bool force, CancellationToken cancellationToken)
+    {
+        var now = time.GetUtcNow();
+        var policy = new StoredPolicy
+        {
+            Scope = place.Scope,
+            Name = place.Name,
+            Document = document,
+            ChangedAt = now,
+            ChangedBy = permit.Caller.Principal,
+        };
+        var compiled = CompiledPolicy.Compile(policy.Source, document, place.Scope);
+        // What stood there before was somebody else's to give.
+        var before = place.In(basis)?.Document.Statements.Select(Text).ToHashSet(StringComparer.Ordinal) ?? [];
+        basis.Access.RefuseMoreThanHeld(permit.Caller, compiled.Statements.Where(s => !before.Contains(Text(s.Statement))), place.Key, now);
+        if (!force)
+            RefuseLockout(basis, permit.Caller, place, basis.Access.With(policy));
+        var record = draft with { Detail = $"{document.Statements.Length} statements{(force ? ", forced" : "")}" };
+        await live.ChangeAsync(permit, record, cancellationToken, policy.Put(basis));
+        return new PolicyPut(policy, PolicyLint.Check(document, place.Scope));
+    }
+
+    private async ValueTask<bool> DeleteAsync(
+        Permit permit, AuditRecord draft, Snapshot basis, Place place, bool force, CancellationToken cancellationToken)
+    {
+        if (!force)
+            RefuseLockout(basis, permit.Caller, place, basis.Access.Without(place.Scope, place.Name));
+        await live.ChangeAsync(
+            permit, draft with { Detail = force ? "deleted, forced" : "deleted" }, cancellationToken, StoredPolicy.Remove(place.Scope, place.Name, basis));
+        return true;
+    }
+
+    /// <summary>
+    /// Somebody has to be able to take a policy back: the caller, if it could before, and some credential, if one could.
+    /// Callers from elsewhere are not known until they come.
+    /// </summary>
+    private void RefuseLockout(Snapshot basis, Caller caller, Place place, AccessPolicy after)
+    {
+        if (MayChange(basis.Access, caller, place) && !MayChange(after, caller, place))
+            throw LocksOut("you could not change it any more");
+        var administrators = basis.Credentials.Values
+            .Where(c => c.IsLive(time.GetUtcNow()))
+            .Select(c => new Caller(c.Principal, c.Roles))
+            .Where(c => MayChange(basis.Access, c, place))
+            .ToArray();
+        if (administrators.Length > 0 && !administrators.Any(c => MayChange(after, c, place)))
+            throw LocksOut("no credential could change it any more");
+    }
+
+    private bool MayChange(AccessPolicy access, Caller caller, Place place) => access.Allows(decisions.Ask(
+        caller, Actions.PoliciesPut, place.Key is null ? $"policy/{place.Name}" : null, new AccessFacts { Key = place.Key }));
+
+    private (Key? Key, AuditRecord Draft) DraftOfKey(Caller caller, string action, string reference)
+    {
+        var known = live.Current.Keys.TryGet(reference, out var key) && key.State != KeyState.Deleted;
+        return (known ? key : null, decisions.Draft(caller, action, known ? null : Decisions.Resource("key", reference)) with
+        {
+            KeyId = known ? key!.Id : null,
+            KeyName = known ? key!.Name : null,
+        });
+    }
+
+    private static string Text(PolicyStatement statement) =>
+        $"{statement.Effect}\n{string.Join('\n', statement.Principals)}\n\n{string.Join('\n', statement.Actions)}\n\n"
+        + $"{string.Join('\n', statement.Resources)}\n\n{string.Join('\n', statement.Conditions)}";
+
+    private static SigningException LocksOut(string who) =>
+        new(SigningFault.LocksOut, $"With this change {who}. Ask for it with force if that is meant.");
+
+    private static SigningException NoSuchPolicy() => new(SigningFault.NotFound, "There is no such policy.");
+
+    /// <summary>Where a policy stands.</summary>
+    /// <param name="Name">As <see cref="StoredPolicy.Name"/>.</param>
+    private sealed record Place(PolicyScope Scope, string Name, Key? Key)
+    {
+        public StoredPolicy? In(Snapshot snapshot) => Scope == PolicyScope.Service
+            ? snapshot.Policies.GetValueOrDefault(Name)
+            : snapshot.KeyPolicies.GetValueOrDefault(Name);
+    }
+}

@@ -1,0 +1,101 @@
+using System.Collections.Immutable;
+using SignSvc.Signing.Artifacts;
+using SignSvc.Signing.Keys;
+using SignSvc.Signing.Storage;
+using SignSvc.Signing.Tokens;
+
+namespace SignSvc.Signing.Access.Policies;
+
+/// <summary>What if: a request that somebody might make.</summary>
+public sealed record PolicyQuestion
+{
+    public required string Action { get; init; }
+
+    /// <summary><c>kind/name</c>; a key by its id, name or alias. Null: all of the action's kind.</summary>
+    public string? Resource { get; init; }
+
+    /// <summary>Null: whoever asks.</summary>
+    public Caller? Caller { get; init; }
+
+    /// <summary>Null: now.</summary>
+    public DateTimeOffset? At { get; init; }
+
+    public SigningContext? Context { get; init; }
+
+    /// <summary>Of the profile that <see cref="Resource"/> names.</summary>
+    public TokenRequest? Token { get; init; }
+
+    public long? Bytes { get; init; }
+
+    public int? Count { get; init; }
+}
+
+/// <summary>Answers what would happen, and why, without doing it.</summary>
+public sealed class PolicyQuestions(LiveSnapshot live, Decisions decisions)
+{
+    /// <returns>Without statements and reasons for who may not read policies there.</returns>
+    /// <exception cref="SigningException"><see cref="SigningFault.Forbidden"/>; <see cref="SigningFault.InvalidRequest"/>: no such action.</exception>
+    public Task<AccessExplanation> ExplainAsync(Caller asker, PolicyQuestion question, CancellationToken cancellationToken)
+    {
+        var needed = question.Caller is null ? Actions.PoliciesExplain : Actions.PoliciesRead;
+        var (resource, facts) = Resolve(question, question.Caller ?? asker);
+        var draft = decisions.Draft(asker, needed, Shortened(question.Resource)) with
+        {
+            Detail = $"{question.Action}{(question.Caller is null ? "" : $" by {question.Caller.Principal}")}",
+        };
+        return decisions.ReadAsync(
+            asker, draft,
+            _ =>
+            {
+                if (!Actions.All.Contains(question.Action, StringComparer.Ordinal))
+                    throw new SigningException(SigningFault.InvalidRequest, "There is no such action.");
+                question.Context?.Check();
+                var access = live.Current.Access;
+                var asked = decisions.Ask(question.Caller ?? asker, question.Action, resource, facts);
+                var explanation = access.Explain(question.At is { } at ? asked with { At = at } : asked);
+                var mayKnow = access.Allows(decisions.Ask(asker, Actions.PoliciesRead, resource, new AccessFacts { Key = facts.Key }));
+                return ValueTask.FromResult(mayKnow ? explanation : explanation with { By = null, Statements = [], IsOpaque = true });
+            },
+            cancellationToken);
+    }
+
+    /// <returns>The document in our own words, and what is odd about it.</returns>
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>, naming the statement.</exception>
+    public Task<ImmutableArray<PolicyFinding>> LintAsync(
+        Caller caller, PolicyDocument document, PolicyScope scope, CancellationToken cancellationToken) =>
+        decisions.ReadAsync(
+            caller, decisions.Draft(caller, Actions.PoliciesExplain) with { Detail = "lint" },
+            _ => ValueTask.FromResult(PolicyLint.Check(document, scope)), cancellationToken);
+
+    /// <summary>A principal that is asked about; a credential brings its roles.</summary>
+    public Caller Imagine(string principal, string? address)
+    {
+        var credential = live.Current.Credentials.Values.FirstOrDefault(c => string.Equals(c.Principal, principal, StringComparison.Ordinal));
+        return new Caller(principal, credential?.Roles ?? [], address);
+    }
+
+    private (string? Resource, AccessFacts Facts) Resolve(PolicyQuestion question, Caller caller)
+    {
+        var snapshot = live.Current;
+        var facts = new AccessFacts { Context = question.Context?.Fault is null ? question.Context : null, Bytes = question.Bytes, Count = question.Count };
+        if (question.Resource?.Split('/', 2) is not [var kind, var name])
+            return (question.Resource, facts);
+        switch (kind)
+        {
+            case "key" when snapshot.Keys.TryGet(name, out var key):
+                return (null, facts with { Key = key });
+            case "profile":
+                var profile = snapshot.Profiles.GetValueOrDefault(name);
+                return (question.Resource, facts with
+                {
+                    Key = profile is not null && snapshot.Keys.TryGet(profile.KeyId, out var signing) ? signing : null,
+                    Token = new TokenWish(new TokenOrder(name, question.Token ?? new TokenRequest { Audiences = [] }), profile, caller),
+                });
+            default:
+                return (question.Resource, facts);
+        }
+    }
+
+    private static string? Shortened(string? resource) =>
+        resource is null || resource.Length <= KeyName.MaxLength * 2 ? resource : $"{resource.AsSpan(0, KeyName.MaxLength * 2)}…";
+}

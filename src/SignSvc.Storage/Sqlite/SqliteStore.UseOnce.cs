@@ -1,0 +1,72 @@
+using Microsoft.Data.Sqlite;
+using SignSvc.Signing;
+using SignSvc.Signing.Storage;
+
+namespace SignSvc.Storage.Sqlite;
+
+/// <summary>What was used once, each in a flushed transaction of its own on the writing connection.</summary>
+public sealed partial class SqliteStore : IUseOnce
+{
+    /// <summary>Rows of one clean-up: the audit waits for no longer than that takes.</summary>
+    private const int ForgottenAtOnce = 1000;
+
+    /// <summary>Longer, and a hanging disk becomes a hanging service.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1.5);
+
+    /// <summary>Guards the writing connection and its statements.</summary>
+    private readonly Lock _writingGate = new();
+
+    public Task<bool> TryUseAsync(string scope, string id, DateTimeOffset until, CancellationToken cancellationToken) =>
+        WriteAsync(() => _statements.Use(scope, id, until), cancellationToken);
+
+    public Task<bool> WasUsedAsync(string scope, string id, CancellationToken cancellationToken) => Read(connection =>
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = "SELECT EXISTS (SELECT 1 FROM used_once WHERE scope = $scope AND id = $id)";
+        command.Parameters.AddWithValue("$scope", scope);
+        command.Parameters.AddWithValue("$id", id);
+        return command.ExecuteScalar() is 1L;
+    });
+
+    public Task<int> ForgetAsync(DateTimeOffset before, CancellationToken cancellationToken) =>
+        WriteAsync(() => _statements.Forget(before, ForgottenAtOnce), cancellationToken);
+
+    /// <summary>SQLite is synchronous and the disk may hang: the caller waits elsewhere, and not for ever.</summary>
+    private async Task<T> WriteAsync<T>(Func<T> write, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await Task.Run(() => Write(write), CancellationToken.None).WaitAsync(Patience, cancellationToken);
+        }
+        catch (TimeoutException e)
+        {
+            throw new SigningException(SigningFault.StoreUnavailable, "The database did not answer in time.", e);
+        }
+    }
+
+    private T Write<T>(Func<T> write)
+    {
+        try
+        {
+            lock (_writingGate)
+            {
+                ThrowIfFailed();
+                return _statements.InTransaction(write);
+            }
+        }
+        catch (SqliteException e)
+        {
+            var failure = SqliteFaults.Of(e);
+            // Promise 6 is kept by whoever comes next on this connection, the audit first of all.
+            if (failure.Fault == SigningFault.StoreFailed)
+                _failure = failure;
+            throw failure;
+        }
+    }
+
+    private void ThrowIfFailed()
+    {
+        if (_failure is { } failure)
+            throw new SigningException(failure.Fault, failure.Message, failure);
+    }
+}

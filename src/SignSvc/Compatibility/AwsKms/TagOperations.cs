@@ -1,0 +1,71 @@
+using System.Collections.Immutable;
+using System.Text.Json;
+using SignSvc.Signing.Keys;
+
+namespace SignSvc.Compatibility.AwsKms;
+
+/// <summary>Tags in AWS KMS's words.</summary>
+internal sealed class TagOperations(KeyLifecycle keys, KeyChanges changes)
+{
+    private const int MaxPage = 50;
+
+    public async Task<Action<Utf8JsonWriter>?> TagAsync(KmsCall call)
+    {
+        var tags = TagsOf(call) ?? throw KmsException.Constraint("Tags", "not be null");
+        await changes.UpdateAsync(
+            call.Caller, call.KeyNoAlias(), key => new KeyUpdate(Tags: NewKey.ParseTags(key.Tags.SetItems(tags))), call.CancellationToken);
+        return null;
+    }
+
+    public async Task<Action<Utf8JsonWriter>?> UntagAsync(KmsCall call)
+    {
+        var names = call.Parameters.Texts("TagKeys") ?? throw KmsException.Constraint("TagKeys", "not be null");
+        await changes.UpdateAsync(
+            call.Caller, call.KeyNoAlias(), key => new KeyUpdate(Tags: key.Tags.RemoveRange(names)), call.CancellationToken);
+        return null;
+    }
+
+    public async Task<Action<Utf8JsonWriter>?> ListAsync(KmsCall call)
+    {
+        var size = call.Number("Limit", MaxPage, 1, MaxPage);
+        var after = call.Text("Marker");
+        var key = await keys.ReadAsync(call.Caller, call.KeyNoAlias(), call.CancellationToken);
+        if (key.State == KeyState.Deleted)
+            throw keys.Unknown(call.Caller);
+        var rest = key.Tags.Where(t => after is null || string.CompareOrdinal(t.Key, after) > 0).ToArray();
+        return writer =>
+        {
+            writer.WriteStartArray("Tags");
+            foreach (var (name, value) in rest.Take(size))
+            {
+                writer.WriteStartObject();
+                writer.WriteString("TagKey", name);
+                writer.WriteString("TagValue", value);
+                writer.WriteEndObject();
+            }
+
+            writer.WriteEndArray();
+            if (rest.Length > size)
+                writer.WriteString("NextMarker", rest[size - 1].Key);
+            writer.WriteBoolean("Truncated", rest.Length > size);
+        };
+    }
+
+    /// <returns>Null where there are none.</returns>
+    internal static ImmutableDictionary<string, string>? TagsOf(KmsCall call)
+    {
+        if (call.Parameters.Objects("Tags") is not { } wishes)
+            return null;
+        var tags = ImmutableDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
+        foreach (var wish in wishes)
+        {
+            var name = wish.Text("TagKey") ?? throw KmsException.Constraint("TagKey", "not be null");
+            if (name.StartsWith("aws:", StringComparison.OrdinalIgnoreCase))
+                throw new KmsException("TagException", "Tags beginning with aws: are reserved");
+            if (!tags.TryAdd(name, wish.Text("TagValue") ?? ""))
+                throw new KmsException("TagException", "Duplicate tag keys");
+        }
+
+        return tags.ToImmutable();
+    }
+}

@@ -1,0 +1,128 @@
+using System.Collections.Immutable;
+using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Http.HttpResults;
+using SignSvc.Signing;
+using SignSvc.Signing.Keys;
+using SignSvc.Signing.Storage;
+using SignSvc.Signing.Tokens;
+
+namespace SignSvc.OAuth;
+
+/// <summary>RFC 8414 section 2 and OpenID Connect Discovery 1.0 section 3, as far as it is true of this service: what is not offered is left out.</summary>
+public sealed record IssuerMetadata
+{
+    [JsonPropertyName("issuer")]
+    public required string Issuer { get; init; }
+
+    [JsonPropertyName("jwks_uri")]
+    public required string JwksUri { get; init; }
+
+    [JsonPropertyName("token_endpoint")]
+    public required string TokenEndpoint { get; init; }
+
+    [JsonPropertyName("token_endpoint_auth_methods_supported")]
+    public required ImmutableArray<string> TokenEndpointAuthMethods { get; init; }
+
+    [JsonPropertyName("token_endpoint_auth_signing_alg_values_supported")]
+    public required ImmutableArray<string> AssertionAlgorithms { get; init; }
+
+    [JsonPropertyName("grant_types_supported")]
+    public required ImmutableArray<string> GrantTypes { get; init; }
+
+    [JsonPropertyName("scopes_supported")]
+    public ImmutableArray<string>? Scopes { get; init; }
+
+    [JsonPropertyName("introspection_endpoint")]
+    public string? IntrospectionEndpoint { get; init; }
+
+    [JsonPropertyName("introspection_endpoint_auth_methods_supported")]
+    public ImmutableArray<string>? IntrospectionAuthMethods { get; init; }
+
+    [JsonPropertyName("revocation_endpoint")]
+    public string? RevocationEndpoint { get; init; }
+
+    [JsonPropertyName("revocation_endpoint_auth_methods_supported")]
+    public ImmutableArray<string>? RevocationAuthMethods { get; init; }
+
+    [JsonPropertyName("dpop_signing_alg_values_supported")]
+    public required ImmutableArray<string> DpopAlgorithms { get; init; }
+
+    /// <summary>Demanded by both documents; there is no authorization endpoint, and nothing it could answer.</summary>
+    [JsonPropertyName("response_types_supported")]
+    public ImmutableArray<string> ResponseTypes { get; init; } = ["none"];
+
+    [JsonPropertyName("subject_types_supported")]
+    public ImmutableArray<string> SubjectTypes { get; init; } = ["public"];
+
+    /// <summary>Of the issuer's tokens: verifiers look here for what they may accept.</summary>
+    [JsonPropertyName("id_token_signing_alg_values_supported")]
+    public required ImmutableArray<string> SigningAlgorithms { get; init; }
+}
+
+/// <summary>Discovery documents: RFC 8414 puts the well-known segment before the issuer's path, OpenID Connect behind it; both are served.</summary>
+public static class IssuerMetadataEndpoints
+{
+    public static void MapIssuerMetadata(this IEndpointRouteBuilder routes)
+    {
+        var group = routes.MapGroup("").WithTags("Verifiers").AllowAnonymous();
+        group.MapGet("/.well-known/openid-configuration", ReadOfService).WithName("ReadOpenIdConfiguration");
+        group.MapGet("/.well-known/oauth-authorization-server", ReadOfService).WithName("ReadAuthorizationServerMetadata");
+        group.MapGet("/issuers/{issuer}/.well-known/openid-configuration", ReadOfIssuer).WithName("ReadIssuerOpenIdConfiguration");
+        group.MapGet("/issuers/{issuer}/.well-known/oauth-authorization-server", ReadOfIssuer).ExcludeFromDescription();
+        group.MapGet("/.well-known/oauth-authorization-server/issuers/{issuer}", ReadOfIssuer).WithName("ReadIssuerAuthorizationServerMetadata");
+        group.MapGet("/.well-known/openid-configuration/issuers/{issuer}", ReadOfIssuer).ExcludeFromDescription();
+    }
+
+    private static Ok<IssuerMetadata> ReadOfService(HttpContext http, LiveSnapshot live, TokenIssuing tokens) =>
+        Answer(http, live.Current, tokens.DefaultIssuer, issuer: null, live.Current.KeySets.OfService);
+
+    private static Ok<IssuerMetadata> ReadOfIssuer(HttpContext http, LiveSnapshot live, TokenIssuing tokens, string issuer) =>
+        live.Current.KeySets.TryGetIssuer(issuer, out var keys)
+            ? Answer(http, live.Current, tokens.UrlOf(issuer), issuer, keys)
+            : throw new SigningException(SigningFault.NotFound, "There is no such issuer.");
+
+    private static Ok<IssuerMetadata> Answer(HttpContext http, Snapshot snapshot, string url, string? issuer, KeySet keys)
+    {
+        http.Response.Headers.CacheControl = $"public, max-age={keys.MaxAge}";
+        http.Response.Headers.AccessControlAllowOrigin = "*";
+        return TypedResults.Ok(Of(snapshot, url, issuer));
+    }
+
+    private static IssuerMetadata Of(Snapshot snapshot, string url, string? issuer)
+    {
+        var profiles = snapshot.Profiles.Values.Where(p => !p.Payloads && string.Equals(p.Issuer, issuer, StringComparison.Ordinal)).ToArray();
+        var hasStatus = profiles.Any(p => p.Introspection);
+        ImmutableArray<string> methods = [.. ClientAuthentication.Methods];
+        var scopes = Sorted(profiles.SelectMany(p => p.Scopes));
+        return new IssuerMetadata
+        {
+            Issuer = url,
+            JwksUri = issuer is null ? $"{url}/.well-known/jwks.json" : $"{url}/jwks.json",
+            TokenEndpoint = $"{url}/oauth2/token",
+            TokenEndpointAuthMethods = methods,
+            AssertionAlgorithms = AllAlgorithms,
+            GrantTypes = Sorted(profiles.SelectMany(p => p.Grants)),
+            Scopes = scopes.IsEmpty ? null : scopes,
+            IntrospectionEndpoint = hasStatus ? $"{url}/oauth2/introspect" : null,
+            IntrospectionAuthMethods = hasStatus ? methods : null,
+            RevocationEndpoint = hasStatus ? $"{url}/oauth2/revoke" : null,
+            RevocationAuthMethods = hasStatus ? methods : null,
+            DpopAlgorithms = AllAlgorithms,
+            SigningAlgorithms = Sorted(AlgorithmsOf(snapshot, issuer, profiles)),
+        };
+    }
+
+    private static readonly ImmutableArray<string> AllAlgorithms = [.. SigningAlgorithm.All.Select(a => a.Name)];
+
+    private static IEnumerable<string> AlgorithmsOf(Snapshot snapshot, string? issuer, TokenProfile[] profiles)
+    {
+        // The service's own set holds keys that no profile names yet; a verifier may be told of their algorithms, too.
+        var keys = issuer is null
+            ? snapshot.Keys.All.Where(k => k.Purpose == KeyPurpose.Tokens)
+            : snapshot.Keys.All.Where(k => profiles.Any(p => string.Equals(p.KeyId, k.Id, StringComparison.Ordinal)));
+        return keys.SelectMany(k => k.Algorithms.Select(a => a.Name));
+    }
+
+    private static ImmutableArray<string> Sorted(IEnumerable<string> texts) =>
+        [.. texts.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+}

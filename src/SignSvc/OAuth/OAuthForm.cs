@@ -1,0 +1,61 @@
+using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Primitives;
+
+namespace SignSvc.OAuth;
+
+/// <summary>
+/// A request's parameters, form-encoded (RFC 6749 section 3.2). One without a value counts as left out; one that is given
+/// twice is refused, but for those that may be (RFC 8707, RFC 8693); unknown ones are ignored.
+/// </summary>
+internal sealed class OAuthForm
+{
+    private const int MaxParameters = 64;
+    private const int MaxLength = 64 * 1024;
+    private const int MaxValueLength = 16 * 1024;
+
+    private static readonly HashSet<string> MayRepeat = new(StringComparer.Ordinal) { "resource", "audience" };
+
+    private readonly IFormCollection _form;
+
+    private OAuthForm(IFormCollection form) => _form = form;
+
+    /// <exception cref="OAuthException"><c>invalid_request</c>.</exception>
+    public static async Task<OAuthForm> ReadAsync(HttpContext http, CancellationToken cancellationToken)
+    {
+        if (!http.Request.HasFormContentType || http.Request.ContentType?.StartsWith("application/x-www-form-urlencoded", StringComparison.OrdinalIgnoreCase) != true)
+            throw OAuthException.InvalidRequest("Send parameters as application/x-www-form-urlencoded in the body.");
+        if (http.Request.QueryString.HasValue)
+            throw OAuthException.InvalidRequest("Parameters stand in the body, not in the URL.");
+        if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size)
+            size.MaxRequestBodySize = MaxLength;
+        var options = new FormOptions { ValueCountLimit = MaxParameters, KeyLengthLimit = 256, ValueLengthLimit = MaxValueLength };
+        try
+        {
+            var form = await new FormFeature(http.Request, options).ReadFormAsync(cancellationToken);
+            foreach (var (name, values) in form)
+            {
+                if (values.Count > 1 && !MayRepeat.Contains(name))
+                    throw OAuthException.InvalidRequest($"The parameter {Shown(name)} is there more than once.");
+                if (values.Any(v => v is null || v.Any(char.IsControl) || v.Contains('\uFFFD', StringComparison.Ordinal)))
+                    throw OAuthException.InvalidRequest($"The parameter {Shown(name)} holds control characters, or is not UTF-8.");
+            }
+
+            return new OAuthForm(form);
+        }
+        catch (Exception e) when (e is InvalidDataException or BadHttpRequestException or IOException)
+        {
+            throw OAuthException.InvalidRequest("The body is no form of these bounds: 64 parameters, 64 KiB.");
+        }
+    }
+
+    /// <summary>Null where it is left out, or empty.</summary>
+    public string? this[string name] => _form.TryGetValue(name, out var values) && !StringValues.IsNullOrEmpty(values) ? values.ToString() : null;
+
+    /// <exception cref="OAuthException"><c>invalid_request</c>: left out.</exception>
+    public string Required(string name) => this[name] ?? throw OAuthException.InvalidRequest($"The parameter {name} is missing.");
+
+    public IReadOnlyList<string> All(string name) =>
+        _form.TryGetValue(name, out var values) ? [.. values.Where(v => !string.IsNullOrEmpty(v)).Select(v => v!)] : [];
+
+    private static string Shown(string name) => name.Length <= 32 ? name : name[..32];
+}

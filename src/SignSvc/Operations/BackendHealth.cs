@@ -1,0 +1,35 @@
+using System.Collections.Immutable;
+using SignSvc.Signing.Backends;
+using SignSvc.Signing.Backends.Budgets;
+
+namespace SignSvc.Operations;
+
+/// <param name="Name"><c>backend[/place]/family</c>.</param>
+/// <param name="Rate">Calls per second that leave now, lowered by throttling; null: not limited.</param>
+/// <param name="Quota">Calls per second as configured.</param>
+/// <param name="Waiting">Calls that wait for their turn.</param>
+/// <param name="Breaker"><c>closed</c>, <c>open</c> (calls are refused), <c>halfOpen</c> (one is let through to see).</param>
+public sealed record BudgetHealth(string Name, double? Rate, double? Quota, int Waiting, int InFlight, BreakerState Breaker);
+
+/// <summary>A backend with budgets. One that is down makes its own keys unavailable and no others: the node stays ready.</summary>
+/// <param name="State"><c>ok</c>; <c>limited</c>: it throttles, or calls wait; <c>down</c>: it does not answer at one of its places at least.</param>
+/// <param name="Budgets">Those that were used since the start.</param>
+public sealed record BackendHealth(string Name, string State, ImmutableArray<BudgetHealth> Budgets)
+{
+    public static ImmutableArray<BackendHealth>? Of(BackendSet backends)
+    {
+        var all = backends.All.OfType<BudgetedBackend>().OrderBy(b => b.Name, StringComparer.Ordinal).Select(Of).ToImmutableArray();
+        return all.IsEmpty ? null : all;
+    }
+
+    private static BackendHealth Of(BudgetedBackend backend)
+    {
+        var budgets = backend.Budgets;
+        var state = budgets.Any(b => b.Breaker != BreakerState.Closed) ? "down"
+            : budgets.Any(b => b.Rate < b.Quota || b.WaitingInteractive + b.WaitingBulk > 0) ? "limited"
+            : "ok";
+        return new BackendHealth(
+            backend.Name, state,
+            [.. budgets.Select(b => new BudgetHealth(b.Name, b.Rate, b.Quota, b.WaitingInteractive + b.WaitingBulk, b.InFlight, b.Breaker))]);
+    }
+}

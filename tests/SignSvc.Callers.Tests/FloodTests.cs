@@ -1,0 +1,50 @@
+namespace SignSvc.Callers.Tests;
+
+/// <summary>Strangers in numbers cost neither memory nor fetches nor records, however they vary.</summary>
+public sealed class FloodTests(CallersService callers)
+{
+    private const int Parallel = 16;
+    private const int Warmup = 4_000;
+    private const int Flood = 24_000;
+    private const long MaxGrowthKiB = 24 * 1024;
+
+    [Fact]
+    public async Task A_flood_of_forged_tokens_leaves_memory_and_fetches_flat()
+    {
+        var stranger = new TestKey("k1");
+        var tokens = new[]
+        {
+            callers.Issuer.Token().SignedBy(stranger), callers.Issuer.Token().WithHeader(("kid", "made-up")), callers.Issuer.Token(("aud", "other")),
+            callers.Issuer.Token(("exp", 1)), callers.Issuer.Token(("iss", "https://other.example")),
+        };
+        await SendAsync(tokens, Warmup);
+        var (memory, fetches, started) = (CallersService.Resident(callers.Process), callers.Issuer.Fetches, TimeProvider.System.GetUtcNow());
+
+        await SendAsync(tokens, Flood);
+
+        var seconds = (TimeProvider.System.GetUtcNow() - started).TotalSeconds;
+        var growth = CallersService.Resident(callers.Process) - memory;
+        TestContext.Current.TestOutputHelper?.WriteLine(
+            $"{Flood} refusals in {seconds:0.0} s, {growth} KiB more, {callers.Issuer.Fetches - fetches} fetches");
+        Assert.True(growth < MaxGrowthKiB, $"{growth} KiB more after {Flood} forged tokens");
+        Assert.InRange(callers.Issuer.Fetches - fetches, 0, (int)(seconds / 10) + 1);
+        var page = await callers.Process.Client.GetJsonAsync($"/v1/audit?caller=unknown&limit=1000&from={Uri.EscapeDataString(started.ToString("O"))}");
+        Assert.InRange(page.Json.GetProperty("records").GetArrayLength(), 1, 10 * (int)(seconds + 2));
+    }
+
+    /// <summary>Every token differs, so that nothing can be remembered from one to the next.</summary>
+    private async Task SendAsync(TestToken[] tokens, int count)
+    {
+        using var client = callers.Process.As(token: null);
+        await System.Threading.Tasks.Parallel.ForEachAsync(
+            Enumerable.Range(0, count),
+            new ParallelOptions { MaxDegreeOfParallelism = Parallel, CancellationToken = TestContext.Current.CancellationToken },
+            async (i, cancellation) =>
+            {
+                using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/whoami");
+                request.Headers.TryAddWithoutValidation("Authorization", $"Bearer {tokens[i % tokens.Length].With(("jti", $"{i}"))}");
+                using var response = await client.SendAsync(request, cancellation);
+                Assert.Equal(401, (int)response.StatusCode);
+            });
+    }
+}
