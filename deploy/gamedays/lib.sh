@@ -2,17 +2,20 @@
 # Sourced by the scripts beside it. Programs: SIGNSVC_DLL and SIGNSVC_CLI_DLL, by default as this repository builds them.
 set -euo pipefail
 
+# The stand-in for AWS KMS: KMS_EMULATOR_DLL.
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 export SIGNSVC_DLL=${SIGNSVC_DLL:-$root/src/SignSvc/bin/Release/net10.0/SignSvc.dll}
 SIGNSVC_CLI_DLL=${SIGNSVC_CLI_DLL:-$root/src/SignSvc.Cli/bin/Release/net10.0/signsvc.dll}
 work=$(mktemp -d)
 service=
+emulator=
 readonly here root work
 cd "$work"
 
 cleanup() {
   [[ -z $service ]] || kill -KILL "$service" 2>/dev/null || true
+  [[ -z $emulator ]] || kill -KILL "$emulator" 2>/dev/null || true
   rm -rf "$work"
 }
 trap cleanup EXIT
@@ -38,6 +41,20 @@ start_service() {
   SIGNSVC_TOKEN=$(cat "$data/bootstrap.credential")
   export SIGNSVC_URL SIGNSVC_TOKEN
 }
+
+# start_kms: a stand-in for AWS KMS; sets KMS_URL, and puts an `aws` on the path that asks it.
+start_kms() {
+  dotnet "${KMS_EMULATOR_DLL:-$root/tests/SignSvc.KmsEmulator/bin/Release/net10.0/SignSvc.KmsEmulator.dll}" --url http://127.0.0.1:0 --control > kms.log 2>&1 &
+  emulator=$!
+  await "the stand-in for KMS serves" 60 grep -q 'http://127.0.0.1:[1-9]' kms.log
+  KMS_URL=$(grep -o 'http://127.0.0.1:[0-9]*' kms.log | head -n 1)
+  export KMS_URL AWS_ACCESS_KEY_ID=111111111111 AWS_SECRET_ACCESS_KEY=any AWS_EC2_METADATA_DISABLED=true AWS_MAX_ATTEMPTS=1
+  printf '#!/usr/bin/env bash\nexec %q --endpoint-url %q "$@"\n' "$(command -v aws || fail "apt-get install -y awscli")" "$KMS_URL" > bin/aws
+  chmod +x bin/aws
+}
+
+# kms METHOD PATH [JSON]: tells the stand-in how to behave.
+kms() { curl -sf -X "$1" "$KMS_URL/_emulator/$2" ${3:+-H 'Content-Type: application/json' -d "$3"}; }
 
 # stop_service: SIGTERM, and the exit code has to be 0.
 stop_service() {

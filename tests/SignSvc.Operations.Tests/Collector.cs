@@ -5,7 +5,8 @@ using Google.Protobuf;
 namespace SignSvc.Operations.Tests;
 
 /// <param name="TraceId">32 hex digits.</param>
-internal sealed record Span(string TraceId, string SpanId, string ParentId, string Name);
+/// <param name="Attributes">Those that are text.</param>
+internal sealed record Span(string TraceId, string SpanId, string ParentId, string Name, IReadOnlyDictionary<string, string> Attributes);
 
 /// <summary>An OTLP collector over HTTP that keeps what it is sent: spans as they are, of metrics and logs that they came.</summary>
 internal sealed class Collector : IAsyncDisposable
@@ -72,9 +73,17 @@ internal sealed class Collector : IAsyncDisposable
         foreach (var span in Fields(request, 1).SelectMany(r => Fields(r, 2)).SelectMany(s => Fields(s, 2)))
         {
             _spans.Enqueue(new Span(
-                Hex(span, 1), Hex(span, 2), Hex(span, 4), System.Text.Encoding.UTF8.GetString(Fields(span, 5).Single())));
+                Hex(span, 1), Hex(span, 2), Hex(span, 4), Text(Fields(span, 5).Single()), Attributes(span)));
         }
     }
+
+    /// <summary>KeyValue.key(1), KeyValue.value(2), AnyValue.string_value(1).</summary>
+    private static Dictionary<string, string> Attributes(byte[] span) => Fields(span, 9)
+        .Select(a => (Name: Text(Fields(a, 1).Single()), Value: Fields(a, 2).SelectMany(v => Fields(v, 1)).FirstOrDefault()))
+        .Where(a => a.Value is not null)
+        .ToDictionary(a => a.Name, a => Text(a.Value!), StringComparer.Ordinal);
+
+    private static string Text(byte[] utf8) => System.Text.Encoding.UTF8.GetString(utf8);
 
     private static string Hex(byte[] message, int field) => Convert.ToHexStringLower(Fields(message, field).FirstOrDefault() ?? []);
 

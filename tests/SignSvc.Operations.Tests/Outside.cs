@@ -18,6 +18,8 @@ internal static class Outside
 
     public static string Service => Built("SignSvc", "SignSvc.dll");
 
+    public static string KmsEmulator => File("tests", "SignSvc.KmsEmulator", "bin", Framework.Parent!.Name, Framework.Name, "SignSvc.KmsEmulator.dll");
+
     public static string File(params string[] parts) => Path.Combine([Root, .. parts]);
 
     /// <param name="install">The command that installs a missing program.</param>

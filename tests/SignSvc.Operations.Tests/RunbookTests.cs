@@ -43,8 +43,8 @@ public sealed partial class RunbookTests
     public async Task On_a_game_day_the_runbook_brings_the_service_back(string script)
     {
         var ended = await Outside.RunAsync(
-            "apt-get install -y bash curl jq gawk openssl softhsm2", "bash", [Outside.File("deploy", "gamedays", script)],
-            new Dictionary<string, string>(StringComparer.Ordinal) { ["SIGNSVC_DLL"] = Outside.Service, ["SIGNSVC_CLI_DLL"] = Outside.Cli });
+            "apt-get install -y awscli bash curl jq openssl softhsm2", "bash", [Outside.File("deploy", "gamedays", script)],
+            new Dictionary<string, string>(StringComparer.Ordinal) { ["SIGNSVC_DLL"] = Outside.Service, ["SIGNSVC_CLI_DLL"] = Outside.Cli, ["KMS_EMULATOR_DLL"] = Outside.KmsEmulator });
         Assert.True(ended.ExitCode == 0, ended.ToString());
         Assert.Contains("well again after", ended.Output, StringComparison.Ordinal);
         TestContext.Current.SendDiagnosticMessage(ended.Output.Trim().Split('\n')[^1]);

@@ -50,6 +50,38 @@ public sealed class TraceTests
     }
 
     [Fact]
+    public async Task A_signature_by_AWS_KMS_shows_its_wait_its_tries_and_the_name_of_the_call()
+    {
+        await using var kms = await EmulatedKms.StartAsync();
+        await using var collector = new Collector();
+        await using var service = await ServiceProcess.StartAsync(new ServiceOptions
+        {
+            Environment = new Dictionary<string, string>(kms.Environment, StringComparer.Ordinal)
+            {
+                ["SignSvc__Telemetry__OtlpEndpoint"] = collector.Url.AbsoluteUri,
+                ["OTEL_BSP_SCHEDULE_DELAY"] = "200",
+            },
+        });
+        Assert.Equal(201, (await service.Client.PostJsonAsync(
+            "/v1/keys", """{"name":"kms","purpose":"artifacts","tier":"assured","backend":"aws-kms","spec":"ECC_NIST_P256","algorithms":["ES256"]}""")).Code);
+
+        var signed = await SignAsync(service, """{"message":"aGk="}""", key: "kms");
+        Assert.Equal(200, signed.Code);
+
+        await UntilAsync(() => Trace(collector).Any(s => s.Name == "signsvc.audit"));
+        var spans = Trace(collector);
+        var backend = spans.Single(s => s.Name == "signsvc.backend");
+        Assert.Equal(backend.SpanId, spans.Single(s => s.Name == "signsvc.budget").ParentId);
+        var record = (await service.Client.GetJsonAsync($"/v1/audit?auditId={signed["auditId"]}")).Json.GetProperty("records")[0];
+        Assert.Equal(record.GetProperty("backendRequestId").GetString(), backend.Attributes["signsvc.backend.request_id"]);
+        Assert.Equal(TraceId, record.GetProperty("traceId").GetString());
+
+        var metrics = await Scrape.OfAsync(service.Client);
+        Assert.Equal(1, metrics.Sum("signsvc_backend_tries_total", "signsvc_budget=\"aws-kms", "ECC\"", "signsvc_retry=\"false\""));
+        Assert.Equal(1000, metrics.Sum("signsvc_budget_quota", "/ECC\""));
+    }
+
+    [Fact]
     public async Task Traces_metrics_and_logs_are_all_exported()
     {
         await using var collector = new Collector();
@@ -80,9 +112,9 @@ public sealed class TraceTests
 
     private static readonly string[] Steps = ["signsvc.policy", "signsvc.budget", "signsvc.backend", "signsvc.audit"];
 
-    private static Task<JsonAnswer> SignAsync(ServiceProcess service, string body)
+    private static Task<JsonAnswer> SignAsync(ServiceProcess service, string body, string key = "release")
     {
-        var request = new HttpRequestMessage(HttpMethod.Post, "/v1/keys/release/sign")
+        var request = new HttpRequestMessage(HttpMethod.Post, $"/v1/keys/{key}/sign")
         {
             Content = new StringContent(body, System.Text.Encoding.UTF8, "application/json"),
         };
