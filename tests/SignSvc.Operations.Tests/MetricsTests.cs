@@ -36,6 +36,8 @@ public sealed class MetricsTests
         Assert.Equal(201, (await service.Client.PostJsonAsync(
             "/v1/keys", """{"name":"gone","purpose":"artifacts","tier":"assured","backend":"software","spec":"ECC_NIST_P256","algorithms":["ES256"]}""")).Code);
         Assert.Equal(200, (await service.Client.PostJsonAsync("/v1/keys/release/disable")).Code);
+        Assert.Equal(409, (await service.Client.PostJsonAsync(
+            "/v1/keys", """{"name":"gone","purpose":"artifacts","tier":"assured","backend":"software","spec":"ECC_NIST_P256","algorithms":["ES256"]}""")).Code);
         Assert.InRange((await service.Client.CallAsync(HttpMethod.Delete, "/v1/keys/gone", "")).Code, 200, 202);
         var soon = TimeProvider.System.GetUtcNow().AddHours(2).ToString("O");
         await service.Client.PostJsonAsync("/v1/credentials", $$"""{"name":"ci","roles":["signer"],"expiresAt":"{{soon}}"}""");
@@ -43,6 +45,8 @@ public sealed class MetricsTests
         var metrics = await Scrape.OfAsync(service.Client);
 
         Assert.Equal(0, metrics.Sum("signsvc_key_enabled", "signsvc_key_name=\"release\""));
+        Assert.Equal(1, metrics.Sum("signsvc_decisions_total", "error_type=\"name-taken\""));
+        Assert.Equal(0, metrics.Sum("signsvc_decisions_total", "error_type=\"audit-unavailable\""));
         Assert.InRange(metrics.Sum("signsvc_key_deletion_remaining_seconds", "signsvc_key_name=\"gone\""), 86_400, 100 * 86_400);
         Assert.Equal(1, metrics.Sum("signsvc_credentials_expiring", "signsvc_within=\"1d\""));
     }
