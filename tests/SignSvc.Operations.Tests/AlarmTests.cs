@@ -22,11 +22,11 @@ public sealed partial class AlarmTests
     {
         var rules = File.ReadAllText(Path.Combine(Folder, "alerts.yml"));
         var tests = string.Concat(Directory.GetFiles(Path.Combine(Folder, "tests")).Select(File.ReadAllText));
-        var alarms = Alarm().Matches(rules).Select(m => m.Groups[1].Value).ToArray();
+        var alarms = Alarm().Matches(rules).Select(m => m.Groups["name"].Value).ToArray();
         Assert.NotEmpty(alarms);
         Assert.All(alarms, alarm => Assert.Contains($"alertname=\"{alarm}\"", tests, StringComparison.Ordinal));
 
-        var runbooks = Runbook().Matches(rules).Select(m => m.Groups[1].Value).ToArray();
+        var runbooks = Runbook().Matches(rules).Select(m => m.Groups["name"].Value).ToArray();
         Assert.Equal(alarms.Length, runbooks.Length);
         Assert.All(runbooks, name => Assert.True(File.Exists(Outside.File("deploy", "runbooks", name)), name));
     }
@@ -38,10 +38,10 @@ public sealed partial class AlarmTests
         Assert.Equal(200, (await service.Client.PostJsonAsync("/v1/keys/release/sign", """{"message":"aGk="}""")).Code);
         var measured = (await Scrape.OfAsync(service.Client)).Names;
         var rules = new[] { "recording.yml", "alerts.yml" }.Select(f => File.ReadAllText(Path.Combine(Folder, f))).ToArray();
-        var recorded = Recorded().Matches(rules[0]).Select(m => m.Groups[1].Value).ToHashSet(StringComparer.Ordinal);
+        var recorded = Recorded().Matches(rules[0]).Select(m => m.Groups["name"].Value).ToHashSet(StringComparer.Ordinal);
         var asked = rules.SelectMany(r => r.Split('\n')).Where(l => !NoExpression().IsMatch(l)).SelectMany(Scrape.NamesIn).ToHashSet(StringComparer.Ordinal);
-        Assert.Contains("signsvc_decisions_total", asked);
-        Assert.Empty(asked.Where(name => !measured.Contains(name) && !recorded.Contains(name)));
+        Assert.Contains("signsvc_decisions_total", asked, StringComparer.Ordinal);
+        Assert.DoesNotContain(asked, name => !measured.Contains(name) && !recorded.Contains(name));
     }
 
     [Fact]
@@ -57,15 +57,15 @@ public sealed partial class AlarmTests
         Assert.InRange(metrics.Sum("signsvc_jwks_keys"), 1, 10);
     }
 
-    [GeneratedRegex(@"^ +- alert: (\w+)", RegexOptions.Multiline | RegexOptions.CultureInvariant, 1000)]
+    [GeneratedRegex(@"^ +- alert: (?<name>\w+)", RegexOptions.Multiline | RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, 1000)]
     private static partial Regex Alarm();
 
-    [GeneratedRegex(@"runbook_url: "".*/([a-z-]+\.md)""", RegexOptions.CultureInvariant, 1000)]
+    [GeneratedRegex(@"runbook_url: "".*/(?<name>[a-z-]+\.md)""", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, 1000)]
     private static partial Regex Runbook();
 
-    [GeneratedRegex(@"record: (\S+)", RegexOptions.CultureInvariant, 1000)]
+    [GeneratedRegex(@"record: (?<name>\S+)", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, 1000)]
     private static partial Regex Recorded();
 
-    [GeneratedRegex("^ *(#|summary:|description:|runbook_url:|- name:|- record:)", RegexOptions.CultureInvariant, 1000)]
+    [GeneratedRegex("^ *(#|summary:|description:|runbook_url:|- name:|- record:)", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, 1000)]
     private static partial Regex NoExpression();
 }

@@ -32,7 +32,7 @@ public sealed class ClusterTests
         Assert.Equal("ALL", ((YamlSequenceNode)At(container, "securityContext", "capabilities", "drop")).Children.Single().ToString());
         Assert.Equal("/healthz/live", Text(container, "livenessProbe", "httpGet", "path"));
         Assert.Equal("/healthz/ready", Text(container, "readinessProbe", "httpGet", "path"));
-        Assert.NotEqual("", Text(container, "resources", "limits", "memory"));
+        Assert.NotEmpty(Text(container, "resources", "limits", "memory"));
         foreach (var variable in ((YamlSequenceNode)At(container, "env")).Children)
         {
             Assert.DoesNotContain("secretKeyRef", variable.ToString(), StringComparison.Ordinal);
@@ -40,10 +40,10 @@ public sealed class ClusterTests
         }
 
         var mounts = ((YamlSequenceNode)At(container, "volumeMounts")).Children.Select(m => Text(m, "name")).Order(StringComparer.Ordinal);
-        Assert.Equal(["data", "secrets"], mounts);
+        Assert.Equal(["data", "secrets"], mounts, StringComparer.Ordinal);
         Assert.Equal("restricted", Text(resources["Namespace/signsvc"], "metadata", "labels", "pod-security.kubernetes.io/enforce"));
-        Assert.Contains("NetworkPolicy/signsvc", resources.Keys);
-        Assert.Contains("ServiceMonitor/signsvc", resources.Keys);
+        Assert.Contains("NetworkPolicy/signsvc", resources.Keys, StringComparer.Ordinal);
+        Assert.Contains("ServiceMonitor/signsvc", resources.Keys, StringComparer.Ordinal);
     }
 
     [Theory]
@@ -54,8 +54,8 @@ public sealed class ClusterTests
         var resources = await RenderAsync(overlay);
         Assert.Equal("1", Text(resources["PodDisruptionBudget/signsvc"], "spec", "maxUnavailable"));
         Assert.Equal("signsvc", Text(resources["HorizontalPodAutoscaler/signsvc"], "spec", "scaleTargetRef", "name"));
-        Assert.Contains("NetworkPolicy/signsvc-store", resources.Keys);
-        if (overlay == "aws")
+        Assert.Contains("NetworkPolicy/signsvc-store", resources.Keys, StringComparer.Ordinal);
+        if (overlay is "aws")
             Assert.StartsWith("arn:aws:iam::", Text(resources["ServiceAccount/signsvc"], "metadata", "annotations", "eks.amazonaws.com/role-arn"), StringComparison.Ordinal);
     }
 

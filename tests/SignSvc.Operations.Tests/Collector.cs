@@ -54,7 +54,7 @@ internal sealed class Collector : IAsyncDisposable
                 using var body = new MemoryStream();
                 await context.Request.InputStream.CopyToAsync(body);
                 var path = context.Request.Url!.AbsolutePath;
-                if (path == "/v1/traces")
+                if (path is "/v1/traces")
                     Read(body.ToArray());
                 _requests.AddOrUpdate(path, 1, (_, n) => n + 1);
                 context.Response.ContentType = "application/x-protobuf";

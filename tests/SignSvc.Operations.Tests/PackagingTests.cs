@@ -21,8 +21,8 @@ public sealed partial class PackagingTests
         var lines = File.ReadAllLines(Outside.File("Dockerfile")).Where(l => !l.StartsWith('#')).ToArray();
         Assert.All(lines.Where(l => Instruction().IsMatch(l)), l => Assert.Contains("[", l, StringComparison.Ordinal));
         Assert.All(lines.Where(l => l.StartsWith("ARG SDK=", StringComparison.Ordinal) || l.StartsWith("ARG RUNTIME=", StringComparison.Ordinal)), l => Assert.Matches(Pinned(), l));
-        Assert.Contains("STOPSIGNAL SIGTERM", lines);
-        Assert.Contains("USER 1654:1654", lines);
+        Assert.Contains("STOPSIGNAL SIGTERM", lines, StringComparer.Ordinal);
+        Assert.Contains("USER 1654:1654", lines, StringComparer.Ordinal);
         foreach (var label in new[] { "title", "description", "version", "revision", "base.name" })
             Assert.Contains(lines, l => l.Contains($"org.opencontainers.image.{label}=", StringComparison.Ordinal));
     }
@@ -40,7 +40,7 @@ public sealed partial class PackagingTests
         foreach (var (kind, names) in new[] { ("secrets", "secrets"), ("networks", "networks") })
         {
             var used = ((YamlSequenceNode)service.Children[kind]).Children.Select(c => c.ToString());
-            Assert.All(used, u => Assert.Contains(((YamlMappingNode)root.Children[names]).Children.Keys, k => k.ToString() == u));
+            Assert.All(used, u => Assert.Contains(((YamlMappingNode)root.Children[names]).Children.Keys, k => string.Equals(k.ToString(), u, StringComparison.Ordinal)));
         }
 
         var secrets = Directory.CreateTempSubdirectory("signsvc-compose-").FullName;
@@ -70,9 +70,9 @@ public sealed partial class PackagingTests
         Assert.True(security.ExitCode == 0, security.ToString());
     }
 
-    [GeneratedRegex("^(RUN|CMD|ENTRYPOINT|VOLUME)|HEALTHCHECK", RegexOptions.CultureInvariant, 1000)]
+    [GeneratedRegex("^(RUN|CMD|ENTRYPOINT|VOLUME)|HEALTHCHECK", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, 1000)]
     private static partial Regex Instruction();
 
-    [GeneratedRegex(@":v?\d+(\.\d+)+(-[a-z0-9-]+)?$", RegexOptions.CultureInvariant, 1000)]
+    [GeneratedRegex(@":v?\d+(\.\d+)+(-[a-z0-9-]+)?$", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, 1000)]
     private static partial Regex Pinned();
 }

@@ -9,7 +9,7 @@ public sealed partial class RunbookTests
     public static TheoryData<string> Runbooks() => [.. Directory.GetFiles(Folder, "*.md").Select(f => Path.GetFileName(f)!).Order(StringComparer.Ordinal)];
 
     public static TheoryData<string> GameDays() =>
-        [.. Directory.GetFiles(Outside.File("deploy", "gamedays"), "*.sh").Select(f => Path.GetFileName(f)!).Where(f => f != "lib.sh").Order(StringComparer.Ordinal)];
+        [.. Directory.GetFiles(Outside.File("deploy", "gamedays"), "*.sh").Select(f => Path.GetFileName(f)!).Where(f => f is not "lib.sh").Order(StringComparer.Ordinal)];
 
     [Theory]
     [MemberData(nameof(Runbooks))]
@@ -17,7 +17,7 @@ public sealed partial class RunbookTests
     {
         var text = await File.ReadAllTextAsync(Path.Combine(Folder, runbook), TestContext.Current.CancellationToken);
         var commands = Command().Matches(text).Select(m => m.Value.Trim().TrimEnd('`')).Where(c => c.Contains(' ', StringComparison.Ordinal)).Distinct(StringComparer.Ordinal).ToArray();
-        if (runbook != "README.md")
+        if (runbook is not "README.md")
             Assert.NotEmpty(commands);
         foreach (var command in commands)
         {
@@ -32,10 +32,10 @@ public sealed partial class RunbookTests
     [MemberData(nameof(Runbooks))]
     public void A_runbook_says_what_is_seen_what_to_look_at_what_to_do_and_how_to_know_that_it_is_over(string runbook)
     {
-        if (runbook == "README.md")
+        if (runbook is "README.md")
             return;
         var headings = File.ReadAllLines(Path.Combine(Folder, runbook)).Where(l => l.StartsWith("## ", StringComparison.Ordinal)).Select(l => l[3..].Split(':')[0]);
-        Assert.Equal(["Symptom", "Check", "Act", "Verify"], headings.Distinct(StringComparer.Ordinal));
+        Assert.Equal(["Symptom", "Check", "Act", "Verify"], headings.Distinct(StringComparer.Ordinal), StringComparer.Ordinal);
     }
 
     [Theory]

@@ -12,7 +12,7 @@ internal sealed partial class Scrape(string text)
     public IReadOnlySet<string> Names { get; } = text.Split('\n')
         .Where(l => l.StartsWith("# TYPE ", StringComparison.Ordinal))
         .Select(l => l.Split(' '))
-        .SelectMany(l => l[3] == "histogram" ? new[] { $"{l[2]}_bucket", $"{l[2]}_sum", $"{l[2]}_count" } : [l[2]])
+        .SelectMany(l => l[3] is "histogram" ? new[] { $"{l[2]}_bucket", $"{l[2]}_sum", $"{l[2]}_count" } : [l[2]])
         .ToHashSet(StringComparer.Ordinal);
 
     public static async Task<Scrape> OfAsync(HttpClient client) => new((await client.GetJsonAsync("/metrics")).Text);
@@ -27,9 +27,9 @@ internal sealed partial class Scrape(string text)
     public static IEnumerable<string> NamesIn(string expression) => MetricName().Matches(Attributes().Replace(expression, "")).Select(m => m.Value);
 
     /// <summary>What stands in braces, and lists of attributes.</summary>
-    [GeneratedRegex(@"\{[^}]*\}|\b(by|on|without|ignoring|group_left|group_right) *\([^)]*\)", RegexOptions.CultureInvariant, 1000)]
+    [GeneratedRegex(@"\{[^}]*\}|\b(by|on|without|ignoring|group_left|group_right) *\([^)]*\)", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, 1000)]
     private static partial Regex Attributes();
 
-    [GeneratedRegex(@"(?<![a-z_:.])(signsvc:[a-z0-9_:]+|(signsvc|http_server|kestrel|dotnet)_[a-z0-9_]+)", RegexOptions.CultureInvariant, 1000)]
+    [GeneratedRegex(@"(?<![a-z_:.])(signsvc:[a-z0-9_:]+|(signsvc|http_server|kestrel|dotnet)_[a-z0-9_]+)", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, 1000)]
     private static partial Regex MetricName();
 }

@@ -8,7 +8,7 @@ public sealed class SettingsTests
         var written = await RunAsync(["--settings"]);
         Assert.Equal(0, written.ExitCode);
         var kept = await File.ReadAllTextAsync(Outside.File("docs", "configuration.md"), TestContext.Current.CancellationToken);
-        Assert.True(written.Output == kept, "Settings have changed. Run: dotnet run --project src/SignSvc -- --settings > docs/configuration.md");
+        Assert.True(string.Equals(written.Output, kept, StringComparison.Ordinal), "Settings have changed. Run: dotnet run --project src/SignSvc -- --settings > docs/configuration.md");
     }
 
     [Fact]

@@ -36,11 +36,11 @@ public sealed class TraceTests
             Assert.Equal(TraceId, record.GetProperty("traceId").GetString());
         }
 
-        await UntilAsync(() => Trace(collector).Count(s => s.Name == "signsvc.audit") >= 2);
+        await UntilAsync(() => Trace(collector).Count(s => s.Name is "signsvc.audit") >= 2);
         var spans = Trace(collector);
-        var root = spans.First(s => s.Name == "POST /v1/keys/{key}/sign" && spans.Any(b => b.Name == "signsvc.backend" && b.ParentId == s.SpanId));
+        var root = spans.First(s => s.Name is "POST /v1/keys/{key}/sign" && spans.Any(b => b.Name is "signsvc.backend" && string.Equals(b.ParentId, s.SpanId, StringComparison.Ordinal)));
         Assert.Equal("00f067aa0ba902b7", root.ParentId);
-        Assert.Equal(["signsvc.policy", "signsvc.backend", "signsvc.audit"], spans.Where(s => s.ParentId == root.SpanId).Select(s => s.Name).OrderBy(n => Array.IndexOf(Steps, n)));
+        Assert.Equal(["signsvc.policy", "signsvc.backend", "signsvc.audit"], spans.Where(s => string.Equals(s.ParentId, root.SpanId, StringComparison.Ordinal)).Select(s => s.Name).OrderBy(n => Array.IndexOf(Steps, n)), StringComparer.Ordinal);
 
         await UntilAsync(() => service.Output.Contains("not-found", StringComparison.Ordinal));
         var line = service.Output.Split('\n').First(l => l.Contains("not-found", StringComparison.Ordinal));
@@ -68,10 +68,10 @@ public sealed class TraceTests
         var signed = await SignAsync(service, """{"message":"aGk="}""", key: "kms");
         Assert.Equal(200, signed.Code);
 
-        await UntilAsync(() => Trace(collector).Any(s => s.Name == "signsvc.audit"));
+        await UntilAsync(() => Trace(collector).Any(s => s.Name is "signsvc.audit"));
         var spans = Trace(collector);
-        var backend = spans.Single(s => s.Name == "signsvc.backend");
-        Assert.Equal(backend.SpanId, spans.Single(s => s.Name == "signsvc.budget").ParentId);
+        var backend = spans.Single(s => s.Name is "signsvc.backend");
+        Assert.Equal(backend.SpanId, spans.Single(s => s.Name is "signsvc.budget").ParentId);
         var record = (await service.Client.GetJsonAsync($"/v1/audit?auditId={signed["auditId"]}")).Json.GetProperty("records")[0];
         Assert.Equal(record.GetProperty("backendRequestId").GetString(), backend.Attributes["signsvc.backend.request_id"]);
         Assert.Equal(TraceId, record.GetProperty("traceId").GetString());
@@ -98,7 +98,7 @@ public sealed class TraceTests
         await service.Client.PostJsonAsync("/v1/keys/nothing/sign", """{"message":"aGk="}""");
         // What is left is sent when the service ends.
         Assert.Equal(0, await service.StopAsync());
-        Assert.Equal(["/v1/logs", "/v1/metrics", "/v1/traces"], collector.Requests.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(["/v1/logs", "/v1/metrics", "/v1/traces"], collector.Requests.Keys.Order(StringComparer.Ordinal), StringComparer.Ordinal);
     }
 
     [Fact]
@@ -122,7 +122,7 @@ public sealed class TraceTests
         return service.Client.CallAsync(request);
     }
 
-    private static Span[] Trace(Collector collector) => [.. collector.Spans.Where(s => s.TraceId == TraceId)];
+    private static Span[] Trace(Collector collector) => [.. collector.Spans.Where(s => s.TraceId is TraceId)];
 
     private static async Task UntilAsync(Func<bool> holds)
     {
