@@ -56,6 +56,7 @@ public static class SigningMeters
     }
 
     public static void SignatureMade(Key key, string action, TimeSpan elapsed)
+    public static void Delivered(Key key, string action, TimeSpan elapsed)
     {
         var tags = new TagList { { Tags.Action, action }, { Tags.Tier, NameOf(key.Tier) }, { Tags.Backend, key.Backend } };
         SignatureDuration.Record(elapsed.TotalSeconds, tags);
