@@ -246,7 +246,6 @@ public sealed partial class Signer(
 
         var auditId = await audit.AppendAsync(decided.Record, cancellationToken);
         if (SigningMeters.MeasuresSignatures && live.Current.Keys.TryGet(decided.Record.KeyId!, out var key))
-            SigningMeters.SignatureMade(key, decided.Record.Action, time.GetElapsedTime(started));
             SigningMeters.Delivered(key, decided.Record.Action, time.GetElapsedTime(started));
         return decided.Release!(auditId);
     }

@@ -55,7 +55,6 @@ public static class SigningMeters
             Count(record, AuditOutcome.Failed, SigningFault.AuditUnavailable);
     }
 
-    public static void SignatureMade(Key key, string action, TimeSpan elapsed)
     public static void Delivered(Key key, string action, TimeSpan elapsed)
     {
         var tags = new TagList { { Tags.Action, action }, { Tags.Tier, NameOf(key.Tier) }, { Tags.Backend, key.Backend } };
