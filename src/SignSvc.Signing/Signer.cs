@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Access.Grants;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends;
@@ -129,6 +130,7 @@ public sealed partial class Signer(
                 Digest = Convert.ToBase64String(digest.Span),
             };
 
+            permit = await decisions.SpendApprovalAsync(permit, SubjectOf(key, request, algorithm, record), cancellationToken);
             var signature = await SignAsync(permit, key, version, algorithm, digest, cancellationToken);
             return new Decided<SignedDigest>(
                 record with { BackendRequestId = signature.RequestId, Detail = permit.Remark },
@@ -188,6 +190,16 @@ public sealed partial class Signer(
             return new Decided<IssuedToken>(Decisions.Refused(record, refusal), refusal);
         }
     }
+
+    private static ApprovalSubject SubjectOf(Key key, SignRequest request, SigningAlgorithm algorithm, AuditRecord record) => new()
+    {
+        Action = Actions.KeysSign,
+        Resource = $"key/{key.Id}",
+        Version = request.Version,
+        Algorithm = algorithm.Name,
+        Digest = record.Digest,
+        Context = record.Context,
+    };
 
     /// <summary>Sign, and verify what came back: always in the assured tier, by sample in the volume tier.</summary>
     private async ValueTask<BackendSignature> SignAsync(

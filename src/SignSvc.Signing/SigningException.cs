@@ -1,3 +1,5 @@
+using SignSvc.Signing.Access.Approvals;
+
 namespace SignSvc.Signing;
 
 /// <summary>
@@ -16,6 +18,9 @@ public sealed class SigningException : Exception
 
     /// <summary>More words for the audit alone: what the caller is not to know.</summary>
     public string? Reason { get; init; }
+
+    /// <summary>The approval that the request waits for (<see cref="SigningFault.ApprovalRequired"/>).</summary>
+    public ApprovalStanding? Approval { get; init; }
 
     /// <summary>The audit record of this refusal, once one is durable.</summary>
     public string? AuditId { get; set; }

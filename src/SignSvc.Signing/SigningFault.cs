@@ -28,6 +28,7 @@ public enum SigningFault
     Unsupported,
     StillInUse,
     LocksOut,
+    ApprovalRequired,
 
     // Nothing is wrong with the request: try again later.
     Overloaded,

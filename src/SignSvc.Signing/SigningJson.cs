@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Access.Grants;
 using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Audit;
@@ -24,6 +25,10 @@ namespace SignSvc.Signing;
 [JsonSerializable(typeof(ImportTicket))]
 [JsonSerializable(typeof(StoredPolicy))]
 [JsonSerializable(typeof(Grant))]
+[JsonSerializable(typeof(Approval))]
+[JsonSerializable(typeof(ApprovalRule))]
+[JsonSerializable(typeof(ApprovalSubject))]
+[JsonSerializable(typeof(PolicyDocument))]
 [JsonSerializable(typeof(KeyIntent))]
 [JsonSerializable(typeof(AuditRecord))]
 [JsonSerializable(typeof(string[]))]

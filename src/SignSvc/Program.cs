@@ -78,6 +78,7 @@ try
     app.MapPolicies();
     app.MapPolicyQuestions();
     app.MapGrants();
+    app.MapApprovals();
     app.MapAccessKeys();
     app.MapClientKeys();
     app.MapWhoAmI();

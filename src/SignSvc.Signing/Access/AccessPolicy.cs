@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
+using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Access.Grants;
 using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Telemetry;
@@ -27,11 +28,30 @@ public sealed class Permit
     /// <summary>What allowed it: <c>role:admin</c>, <c>policy/team-a#main-only</c>, <c>key/release#ci</c>, <c>grant/ID</c>.</summary>
     public string By { get; }
 
-    /// <summary>For the audit, where it was not a role, which the caller's credential shows.</summary>
-    internal string? Remark => By.StartsWith("role:", StringComparison.Ordinal) || ReferenceEquals(Caller, Access.Caller.Service) ? null : $"allowed by {By}";
+    /// <summary>For the audit: what allowed it, where it was not a role, which the caller's credential shows, and who approved it.</summary>
+    internal string? Remark
+    {
+        get
+        {
+            var by = By.StartsWith("role:", StringComparison.Ordinal) || ReferenceEquals(Caller, Access.Caller.Service) ? null : $"allowed by {By}";
+            return Approval is null ? by : by is null ? ApprovalRemark : $"{by}; {ApprovalRemark}";
+        }
+    }
+
+    internal string? ApprovalRemark => Approval switch
+    {
+        null => null,
+        { BrokenGlass: { } broken } => $"approval {Approval.Id}: glass broken by {broken.Principal}",
+        _ => $"approval {Approval.Id} by {string.Join(", ", Approval.Votes.Select(v => v.Principal))}",
+    };
 
     /// <summary>The grant without which it would not be allowed; null: there was no need of one.</summary>
     internal Grant? Grant { get; }
+
+    /// <summary>The approval that the change under this permit uses up; null: there was no need of one.</summary>
+    internal Approval? Approval { get; private init; }
+
+    internal Permit With(Approval approval) => new(Caller, Action, new Ruling(IsAllowed: true, By, Grant)) { Approval = approval };
 }
 
 /// <summary>
@@ -119,6 +139,12 @@ public sealed partial class AccessPolicy
 
         if ((First(key?.Allowances, request) ?? First(service.Allowances, request)) is { } allowance)
             return Ruling.Allowed(allowance.Name);
+        if (request.Facts.Approval is { } asked && string.Equals(request.Action, Access.Actions.ApprovalsRead, StringComparison.Ordinal)
+            && string.Equals(asked.Requester, request.Caller.Principal, StringComparison.Ordinal))
+        {
+            return Ruling.Allowed($"approval/{asked.Id}");
+        }
+
         return request.Facts.Key is { } granted ? DecideByGrant(granted.Id, request) : Ruling.Silence;
     }
 

@@ -1,3 +1,4 @@
+using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Access.Grants;
 using SignSvc.Signing.Artifacts;
 using SignSvc.Signing.Keys;
@@ -35,6 +36,9 @@ public readonly record struct AccessFacts
 
     /// <summary>The grant in question, where one is to be ended.</summary>
     public Grant? Grant { get; init; }
+
+    /// <summary>The approval in question: whoever asked for it may read it.</summary>
+    public Approval? Approval { get; init; }
 
     /// <summary>Of the message or digest.</summary>
     public long? Bytes { get; init; }

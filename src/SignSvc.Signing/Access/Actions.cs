@@ -60,6 +60,24 @@ public static class Actions
     /// <summary>Gives a grant back; the grantee needs no policy for it.</summary>
     public const string GrantsRetire = "grants:Retire";
 
+    /// <summary>Of approvals and of the rules that ask for them. Whoever asked for an approval reads it without.</summary>
+    public const string ApprovalsRead = "approvals:Read";
+
+    /// <summary>Approves or rejects; the rules have to name the caller as well. It is asked on what the request is about.</summary>
+    public const string ApprovalsDecide = "approvals:Decide";
+
+    /// <summary>Lets a request through without approval, in an emergency.</summary>
+    public const string ApprovalsBreakGlass = "approvals:BreakGlass";
+
+    public const string ApprovalRulesPut = "approvalRules:Put";
+    public const string ApprovalRulesDelete = "approvalRules:Delete";
+
+    /// <summary>Not an action to grant: a request was found to need approval.</summary>
+    public const string ApprovalsRequest = "approvals:Request";
+
+    /// <summary>Not an action to grant: an approval was used up for a signature.</summary>
+    public const string ApprovalsUse = "approvals:Use";
+
     /// <summary>Not an action to grant: what the audit calls the spending of a grant whose uses are counted.</summary>
     public const string GrantsUse = "grants:Use";
 
@@ -80,5 +98,6 @@ public static class Actions
         TokensExplain, TokensSignPayload, TokensIntrospect, TokensRevoke, TokensSignServiceAccount, ProfilesRead, ProfilesPut,
         CredentialsCreate, CredentialsRead, CredentialsRotate, CredentialsUpdate, CredentialsRevoke, AuditRead, MetricsRead, BackupCreate,
         PoliciesRead, PoliciesPut, PoliciesDelete, PoliciesExplain, GrantsCreate, GrantsRead, GrantsRevoke, GrantsRetire,
+        ApprovalsRead, ApprovalsDecide, ApprovalsBreakGlass, ApprovalRulesPut, ApprovalRulesDelete,
     ];
 }

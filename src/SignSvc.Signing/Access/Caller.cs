@@ -22,6 +22,19 @@ public sealed record Caller(string Principal, ImmutableArray<Role> Roles, string
     /// </summary>
     public FrozenDictionary<string, ImmutableArray<string>> Claims { get; init; } = FrozenDictionary<string, ImmutableArray<string>>.Empty;
 
+    /// <summary>The person that the settings name for this principal; null: none.</summary>
+    public string? KnownAs { get; init; }
+
+    /// <summary>
+    /// Who that is, however they came: of approvals one person gives one. As the settings say, or the verified
+    /// <c>email</c> claim, or the principal itself.
+    /// </summary>
+    public string Person =>
+        KnownAs?.ToLowerInvariant()
+        ?? (Claims.TryGetValue("email", out var email) && email is [{ Length: > 0 } address] && !(Claims.TryGetValue("email_verified", out var verified) && verified is ["false"])
+            ? address.ToLowerInvariant()
+            : Principal);
+
     /// <summary>The name behind the principal's kind: <c>ci</c> of <c>credential:ci</c>.</summary>
     public string Name => Principal[(Principal.IndexOf(':', StringComparison.Ordinal) + 1)..];
 }

@@ -1,3 +1,4 @@
+using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
@@ -11,9 +12,12 @@ namespace SignSvc.Signing.Access;
 /// </summary>
 public sealed class Decisions(AuditLog audit, LiveSnapshot live, TimeProvider time)
 {
-    public AuditRecord Draft(Caller caller, string action, string? resource = null) => new()
+    private readonly ApprovalGate _approvals = new(live, time);
+    public AuditRecord Draft(Caller caller, string action, string? resource = null) => DraftAt(time.GetUtcNow(), caller, action, resource);
+
+    internal static AuditRecord DraftAt(DateTimeOffset now, Caller caller, string action, string? resource) => new()
     {
-        At = time.GetUtcNow(),
+        At = now,
         Caller = caller.Principal,
         Action = action,
         Outcome = AuditOutcome.Allowed,
@@ -32,9 +36,9 @@ public sealed class Decisions(AuditLog audit, LiveSnapshot live, TimeProvider ti
     /// <summary>For what only reads: the record is durable before the result leaves.</summary>
     /// <exception cref="SigningException">As thrown by <paramref name="read"/>, with its audit id; <see cref="SigningFault.Forbidden"/>.</exception>
     public async Task<T> ReadAsync<T>(
-        Caller caller, AuditRecord draft, Func<Permit, ValueTask<T>> read, CancellationToken cancellationToken)
+        Caller caller, AuditRecord draft, Func<Permit, ValueTask<T>> read, CancellationToken cancellationToken, AccessFacts facts = default)
     {
-        var result = await ActAsync(caller, draft, read, facts: default);
+        var result = await ActAsync(caller, draft, read, facts, subject: null);
         await audit.AppendAsync(draft, cancellationToken);
         return result;
     }
@@ -42,8 +46,15 @@ public sealed class Decisions(AuditLog audit, LiveSnapshot live, TimeProvider ti
     /// <summary>For what changes: <paramref name="change"/> commits the draft, completed, together with its change.</summary>
     /// <exception cref="SigningException">As thrown by <paramref name="change"/>, with its audit id; <see cref="SigningFault.Forbidden"/>.</exception>
     /// <param name="facts">What policies may ask for; the key of the draft is added.</param>
-    public Task<T> ChangeAsync<T>(Caller caller, AuditRecord draft, Func<Permit, ValueTask<T>> change, AccessFacts facts = default) =>
-        ActAsync(caller, draft, change, facts);
+    /// <param name="subject">All that is asked for, where rules can ask for its approval; see <see cref="ApprovalRule.Approvable"/>.</param>
+    public Task<T> ChangeAsync<T>(
+        Caller caller, AuditRecord draft, Func<Permit, ValueTask<T>> change, AccessFacts facts = default, ApprovalSubject? subject = null) =>
+        ActAsync(caller, draft, change, facts, subject);
+
+    /// <summary>For signatures: returns when their approval, where rules ask for one, is used up.</summary>
+    /// <exception cref="SigningException"><see cref="SigningFault.ApprovalRequired"/>.</exception>
+    internal ValueTask<Permit> SpendApprovalAsync(Permit permit, ApprovalSubject subject, CancellationToken cancellationToken) =>
+        _approvals.SpendAsync(permit, subject, cancellationToken);
 
     /// <summary>Invariant 6: to a caller who may not list keys, an unknown key looks like a forbidden one.</summary>
     public SigningException UnknownKey(Caller caller) => Unknown(caller, "There is no such key.");
@@ -98,7 +109,7 @@ public sealed class Decisions(AuditLog audit, LiveSnapshot live, TimeProvider ti
 
     public static AuditRecord Refused(AuditRecord draft, SigningException refusal) => draft with
     {
-        Outcome = refusal.Fault is SigningFault.Forbidden or SigningFault.Unauthenticated or SigningFault.RateLimited
+        Outcome = refusal.Fault is SigningFault.Forbidden or SigningFault.Unauthenticated or SigningFault.RateLimited or SigningFault.ApprovalRequired
             ? AuditOutcome.Denied
             : AuditOutcome.Failed,
         Fault = refusal.Fault,
@@ -106,12 +117,15 @@ public sealed class Decisions(AuditLog audit, LiveSnapshot live, TimeProvider ti
         BackendRequestId = refusal.BackendRequestId ?? CallTrail.Current ?? draft.BackendRequestId,
     };
 
-    private async Task<T> ActAsync<T>(Caller caller, AuditRecord draft, Func<Permit, ValueTask<T>> act, AccessFacts facts)
+    private async Task<T> ActAsync<T>(Caller caller, AuditRecord draft, Func<Permit, ValueTask<T>> act, AccessFacts facts, ApprovalSubject? subject)
     {
         using var trail = CallTrail.Begin();
         try
         {
-            return await act(Authorise(caller, draft, facts));
+            var permit = Authorise(caller, draft, facts);
+            if (subject is not null)
+                permit = await _approvals.RequireAsync(permit, subject, CancellationToken.None);
+            return await act(permit);
         }
         catch (SigningException e)
         {

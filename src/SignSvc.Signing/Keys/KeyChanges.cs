@@ -1,5 +1,7 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Storage;
 
 namespace SignSvc.Signing.Keys;
@@ -27,11 +29,13 @@ public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, 
 
     /// <exception cref="SigningException"><see cref="SigningFault.KeyNotUsable"/>: pending deletion.</exception>
     public Task<Key> EnableAsync(Caller caller, string reference, CancellationToken cancellationToken) =>
-        edits.ApplyAsync(caller, Actions.KeysEnable, reference, "enabled", key => Set(key, KeyState.Enabled), cancellationToken);
+        edits.ApplyAsync(caller, Actions.KeysEnable, reference, "enabled", key => Set(key, KeyState.Enabled), cancellationToken,
+            key => ApprovalSubject.OfKey(Actions.KeysEnable, key));
 
     /// <exception cref="SigningException"><see cref="SigningFault.KeyNotUsable"/>: pending deletion.</exception>
     public Task<Key> DisableAsync(Caller caller, string reference, CancellationToken cancellationToken) =>
-        edits.ApplyAsync(caller, Actions.KeysDisable, reference, "disabled", key => Set(key, KeyState.Disabled), cancellationToken);
+        edits.ApplyAsync(caller, Actions.KeysDisable, reference, "disabled", key => Set(key, KeyState.Disabled), cancellationToken,
+            key => ApprovalSubject.OfKey(Actions.KeysDisable, key));
 
     /// <param name="days">7 to 30.</param>
     /// <exception cref="SigningException"><see cref="SigningFault.StillInUse"/>, with the evidence: protection, live tokens, token profiles.</exception>
@@ -51,7 +55,8 @@ public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, 
                 await RefuseWhileInUseAsync(key, cancellationToken);
                 return key with { State = KeyState.PendingDeletion, DeletesAt = time.GetUtcNow().AddDays(days), StateChangedAt = time.GetUtcNow() };
             },
-            cancellationToken);
+            cancellationToken,
+            key => ApprovalSubject.OfKey(Actions.KeysScheduleDeletion, key, ("days", days.ToString(CultureInfo.InvariantCulture))));
     }
 
     /// <summary>The key comes back disabled.</summary>
@@ -67,7 +72,8 @@ public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, 
                 : throw new SigningException(
                     SigningFault.KeyNotUsable,
                     key.State == KeyState.PendingDeletion ? $"{key.Name} is being deleted." : $"{key.Name} is not pending deletion."),
-            cancellationToken);
+            cancellationToken,
+            key => ApprovalSubject.OfKey(Actions.KeysCancelDeletion, key));
 
     private ValueTask<Key> Set(Key key, KeyState state) =>
         key.State == KeyState.PendingDeletion
@@ -104,6 +110,8 @@ public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, 
             throw StillInUse(key, "it is protected from deletion");
         if (live.Current.Profiles.Values.FirstOrDefault(p => string.Equals(p.KeyId, key.Id, StringComparison.Ordinal)) is { } profile)
             throw StillInUse(key, $"the token profile {profile.Name} signs with it");
+        if (live.Current.Approvals.Values.FirstOrDefault(a => IsOpen(a, key)) is { } open)
+            throw StillInUse(key, $"the approval {open.Id} of {open.Subject.Action} is open until {open.ExpiresAt:u}");
         var usage = await store.ReadUsageAsync(cancellationToken);
         var alive = usage
             .Where(u => key.Versions.Any(v => string.Equals(v.Kid, u.Kid, StringComparison.Ordinal)))
@@ -112,6 +120,12 @@ public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, 
         if (alive is not null)
             throw StillInUse(key, $"tokens of {alive.Kid} are alive until {alive.LatestExpiry:u}");
     }
+
+    /// <summary>Somebody else's wish about the key is not decided; that it be deleted is what is asked here.</summary>
+    private bool IsOpen(Approval approval, Key key) =>
+        string.Equals(approval.Subject.Resource, $"key/{key.Id}", StringComparison.Ordinal)
+        && approval.Subject.Action is not (Actions.KeysScheduleDeletion or Actions.KeysCancelDeletion)
+        && ApprovalStanding.Of(approval, live.Current, time.GetUtcNow()).State is (ApprovalState.Pending or ApprovalState.Approved);
 
     private static SigningException StillInUse(Key key, string evidence) =>
         new(SigningFault.StillInUse, $"{key.Name} cannot be deleted: {evidence}.");

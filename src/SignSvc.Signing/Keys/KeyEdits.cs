@@ -1,4 +1,5 @@
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Storage;
 
@@ -13,17 +14,19 @@ public sealed class KeyEdits(LiveSnapshot live, Decisions decisions, AuditLog au
     /// <summary>Every lost attempt is another caller's success. So many in a row happen only where dozens write one key without pause.</summary>
     private const int Attempts = 64;
 
+    /// <param name="subject">What rules can ask approval of; see <see cref="ApprovalRule.Approvable"/>.</param>
     /// <param name="edit">Returns the key as it shall be, or the same instance where nothing has to change. It may run several times.</param>
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>, <see cref="SigningFault.Forbidden"/>, what <paramref name="edit"/> throws, or <see cref="SigningFault.Conflict"/> where others were faster every time.</exception>
     public Task<Key> ApplyAsync(
-        Caller caller, string action, string reference, string detail, Func<Key, ValueTask<Key>> edit, CancellationToken cancellationToken) =>
-        ApplyWithAsync(caller, action, reference, detail, edit, along: null, cancellationToken);
+        Caller caller, string action, string reference, string detail, Func<Key, ValueTask<Key>> edit, CancellationToken cancellationToken,
+        Func<Key, ApprovalSubject>? subject = null) =>
+        ApplyWithAsync(caller, action, reference, detail, edit, along: null, cancellationToken, subject);
 
     /// <inheritdoc cref="ApplyAsync"/>
     /// <param name="along">What else is committed with the edited key; null: nothing.</param>
     public Task<Key> ApplyWithAsync(
         Caller caller, string action, string reference, string detail, Func<Key, ValueTask<Key>> edit, AlongWith? along,
-        CancellationToken cancellationToken)
+        CancellationToken cancellationToken, Func<Key, ApprovalSubject>? subject = null)
     {
         var known = live.Current.Keys.TryGet(reference, out var named);
         var draft = decisions.Draft(caller, action, known ? null : $"key/{reference}") with
@@ -46,7 +49,7 @@ public sealed class KeyEdits(LiveSnapshot live, Decisions decisions, AuditLog au
                     await live.ChangeAsync(permit, along.Record(draft, edited), cancellationToken, Change.Of(edited, basis), along.Change(basis));
                 return edited;
             },
-            cancellationToken));
+            cancellationToken), subject: named is null ? null : subject?.Invoke(named));
     }
 
     /// <summary>Runs <paramref name="attempt"/> on the snapshot as it stands, again and again while somebody else's change comes first.</summary>

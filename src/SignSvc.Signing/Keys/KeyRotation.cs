@@ -1,4 +1,6 @@
+using System.Globalization;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Backends;
 using SignSvc.Signing.Storage;
 
@@ -125,7 +127,8 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
                     ? revoked
                     : await SucceedAsync(revoked, pair, SigningPeriod.LeadOf(revoked), cancellationToken);
             },
-            cancellationToken);
+            cancellationToken,
+            key => ApprovalSubject.OfKey(Actions.KeysRevoke, key, ("version", number.ToString(CultureInfo.InvariantCulture)), ("reason", reason.ToString())));
 
     /// <summary>Wraps the private keys of all versions anew, under the newest material of the wrapping key. What signs does not change.</summary>
     /// <exception cref="SigningException"><see cref="SigningFault.Unsupported"/>: the private keys are not kept wrapped, but in the backend.</exception>
@@ -193,13 +196,13 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
     /// <summary>An edit that may need a new key pair; a pair that came to nothing is ended.</summary>
     private async Task<Key> ApplyAsync(
         Caller caller, string action, string reference, string detail, Func<Key, SuccessorPair, ValueTask<Key>> edit,
-        CancellationToken cancellationToken)
+        CancellationToken cancellationToken, Func<Key, ApprovalSubject>? subject = null)
     {
         var pair = new SuccessorPair(backends, time);
         Key key;
         try
         {
-            key = await edits.ApplyAsync(caller, action, reference, detail, current => edit(current, pair), cancellationToken);
+            key = await edits.ApplyAsync(caller, action, reference, detail, current => edit(current, pair), cancellationToken, subject);
         }
         // Where the audit does not answer, the change may be durable and the pair in use.
         catch (SigningException e) when (e.Fault is not SigningFault.AuditUnavailable)

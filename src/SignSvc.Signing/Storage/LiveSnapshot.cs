@@ -1,5 +1,6 @@
 using System.Text.Json;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
@@ -63,6 +64,12 @@ public sealed class LiveSnapshot : IDisposable
     {
         if (!string.Equals(permit.Action, record.Action, StringComparison.Ordinal))
             throw new ArgumentException("The record is of another action than was permitted.", nameof(record));
+        if (permit.Approval is { } approval)
+        {
+            changes = [.. changes, ApprovalGate.Use(approval, Current, record.At)];
+            record = record with { Detail = record.Detail is null ? permit.ApprovalRemark : $"{record.Detail}; {permit.ApprovalRemark}" };
+        }
+
         var sealedChanges = changes.Select(c =>
             new DocumentChange(_seal.Seal(c.Kind, c.Id, c.Version, c.Body), [.. c.Names])).ToArray();
         // It is durable when it is served: what the caller does meanwhile must not keep this node from serving it.

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Access.Grants;
 using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Backends;
@@ -34,6 +35,8 @@ public sealed record Snapshot
         KeyPolicies = original.KeyPolicies;
         Grants = original.Grants;
         Access = original.Access;
+        Approvals = original.Approvals;
+        ApprovalRules = original.ApprovalRules;
         KeyIntents = original.KeyIntents;
         DocumentVersions = original.DocumentVersions;
         _keySets = new Lazy<KeySets>(() => new KeySets(Keys, Profiles));
@@ -72,6 +75,13 @@ public sealed record Snapshot
     /// <summary>Who may do what, compiled from policies and grants.</summary>
     public AccessPolicy Access { get; init; } = AccessPolicy.RolesAlone;
 
+    /// <summary>Requests that wait for approval, and those that waited, until they expire and are cleared away; by id.</summary>
+    public ImmutableDictionary<string, Approval> Approvals { get; init; } = ImmutableDictionary.Create<string, Approval>(StringComparer.Ordinal);
+
+    /// <summary>By name.</summary>
+    public ImmutableSortedDictionary<string, CompiledApprovalRule> ApprovalRules { get; init; } =
+        ImmutableSortedDictionary.Create<string, CompiledApprovalRule>(StringComparer.Ordinal);
+
     /// <summary>Keys that remote backends have begun and that are not known to be recorded, by slot; see <see cref="StoredKeyIntents"/>.</summary>
     public ImmutableSortedDictionary<int, KeyIntent> KeyIntents { get; init; } = ImmutableSortedDictionary<int, KeyIntent>.Empty;
 
@@ -91,6 +101,10 @@ public sealed record Snapshot
     public Credential? Credential(string reference) =>
         Credentials.GetValueOrDefault(reference)
         ?? (CredentialIds.TryGetValue(reference, out var id) ? Credentials.GetValueOrDefault(id) : null);
+
+    /// <summary>All of them have to be met.</summary>
+    internal IReadOnlyList<CompiledApprovalRule> ApprovalRulesFor(AccessRequest request) =>
+        ApprovalRules.IsEmpty ? [] : [.. ApprovalRules.Values.Where(r => r.IsFor(request))];
 
     public Snapshot With(StateChanges changes)
     {
@@ -135,6 +149,20 @@ public sealed record Snapshot
             case DocumentKind.Grant:
                 var grant = JsonSerializer.Deserialize(body, SigningJson.Default.Grant)!;
                 return next with { Grants = next.Grants.SetItem(grant.Id, grant), Access = next.Access.With(grant) };
+            case DocumentKind.Approval:
+                return next with
+                {
+                    Approvals = body.IsEmpty
+                        ? Approvals.Remove(document.Id)
+                        : Approvals.SetItem(document.Id, JsonSerializer.Deserialize(body, SigningJson.Default.Approval)!),
+                };
+            case DocumentKind.ApprovalRule:
+                return next with
+                {
+                    ApprovalRules = body.IsEmpty
+                        ? ApprovalRules.Remove(document.Id)
+                        : ApprovalRules.SetItem(document.Id, CompiledApprovalRule.Compile(JsonSerializer.Deserialize(body, SigningJson.Default.ApprovalRule)!)),
+                };
             case DocumentKind.KeyIntent:
                 var place = StoredKeyIntents.SlotOf(document.Id);
                 return next with
@@ -184,5 +212,7 @@ public static class DocumentKind
     public const string Policy = "policy";
     public const string KeyPolicy = "key-policy";
     public const string Grant = "grant";
+    public const string Approval = "approval";
+    public const string ApprovalRule = "approval-rule";
     public const string KeyIntent = "key-intent";
 }

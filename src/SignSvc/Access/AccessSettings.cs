@@ -11,5 +11,12 @@ public sealed record AccessSettings
 
     public ClientCertificateSettings ClientCertificates { get; set; } = new();
 
-    internal IEnumerable<string> Faults() => [.. IssuerSettingsCheck.Faults(Issuers), .. ClientCertificates.Faults()];
+    /// <summary>People who come as several principals, or whose tokens have no <c>email</c>: of approvals one person gives one.</summary>
+    public IList<PersonSettings> People { get; } = [];
+
+    internal IEnumerable<string> Faults() =>
+    [
+        .. IssuerSettingsCheck.Faults(Issuers), .. ClientCertificates.Faults(),
+        .. People.Where(p => p.Name.Length == 0 || p.Principals.Count == 0).Select(_ => "Access:People: a person has a Name and Principals."),
+    ];
 }

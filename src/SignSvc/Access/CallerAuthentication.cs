@@ -15,6 +15,7 @@ public static class CallerAuthentication
     public static void AddAccess(this IServiceCollection services, Settings settings)
     {
         services.AddSingleton<StrangerLog>();
+        services.AddSingleton(new People(settings.Access.People));
         services.AddSingleton(provider => new TrustedIssuers(
             settings.Access.Issuers, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<TrustedIssuers>>()));
         services.AddHostedService(provider => provider.GetRequiredService<TrustedIssuers>());

@@ -54,7 +54,10 @@ internal sealed class CallerRecognition(Credentials credentials, TrustedIssuers 
         new(Caller(http, credential.Principal, credential.Roles), CallerKind.Credential, credential.Name, credential.ExpiresAt);
 
     private static Caller Caller(HttpContext http, string principal, ImmutableArray<Role> roles) =>
-        new(principal, roles, http.Connection.RemoteIpAddress?.ToString(), Activity.Current?.TraceId.ToHexString());
+        new(principal, roles, http.Connection.RemoteIpAddress?.ToString(), Activity.Current?.TraceId.ToHexString())
+        {
+            KnownAs = http.RequestServices.GetRequiredService<People>().NameOf(principal),
+        };
 
     private static ValueTask<(CallerIdentity?, string)> Refused(string why) => ValueTask.FromResult<(CallerIdentity?, string)>((null, why));
 }

@@ -2,6 +2,7 @@ using SignSvc.Keys;
 using SignSvc.Operations;
 using SignSvc.Signing;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Access.Grants;
 using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Audit;
@@ -163,6 +164,8 @@ public static class EmbeddedNodeServices
         services.AddSingleton<PolicyAdministration>();
         services.AddSingleton<PolicyQuestions>();
         services.AddSingleton<KeyGrants>();
+        services.AddSingleton<Approvals>();
+        services.AddSingleton<ApprovalRules>();
         services.AddSingleton(node.GrantTokens);
         services.AddSingleton<Signer>();
     }

@@ -29,6 +29,8 @@ public static class Faults
         var info = new ErrorInfo { Reason = Reason(fault.Fault), Domain = Domain };
         if (fault.AuditId is { } auditId)
             info.Metadata["auditId"] = auditId;
+        if (fault.Approval is { } pending)
+            info.Metadata["approvalId"] = pending.Approval.Id;
         if (Activity.Current?.TraceId.ToHexString() is { } traceId)
             info.Metadata["traceId"] = traceId;
 
@@ -61,6 +63,7 @@ public static class Faults
         SigningFault.KeyNotUsable => (StatusCode.FailedPrecondition, false),
         SigningFault.StillInUse => (StatusCode.FailedPrecondition, false),
         SigningFault.LocksOut => (StatusCode.FailedPrecondition, false),
+        SigningFault.ApprovalRequired => (StatusCode.FailedPrecondition, false),
         // Not UNIMPLEMENTED, by which clients and proxies understand that the method is not there.
         SigningFault.Unsupported => (StatusCode.FailedPrecondition, false),
         SigningFault.Overloaded => (StatusCode.Unavailable, true),

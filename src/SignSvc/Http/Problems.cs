@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http.Json;
 using Microsoft.Extensions.Options;
+using SignSvc.Access;
 using SignSvc.Signing;
 
 namespace SignSvc.Http;
@@ -11,7 +12,8 @@ namespace SignSvc.Http;
 /// <summary>An RFC 9457 problem.</summary>
 /// <param name="Type"><c>urn:signsvc:problem:</c> and the stable code.</param>
 /// <param name="AuditId">The record of this refusal, where there is one.</param>
-public sealed record Problem(string Type, string Title, int Status, string Detail, string? AuditId, string? TraceId);
+/// <param name="ApprovalId">What the request waits for, where that is it.</param>
+public sealed record Problem(string Type, string Title, int Status, string Detail, string? AuditId, string? TraceId, string? ApprovalId = null);
 
 /// <summary>The one place where faults become HTTP answers.</summary>
 public static class Problems
@@ -19,7 +21,7 @@ public static class Problems
     public static Problem Of(SigningException fault)
     {
         var (status, title) = Describe(fault.Fault);
-        return Create(Code(fault.Fault), status, title, fault.Message, fault.AuditId);
+        return Create(Code(fault.Fault), status, title, fault.Message, fault.AuditId) with { ApprovalId = fault.Approval?.Approval.Id };
     }
 
     public static void UseProblems(this WebApplication app)
@@ -32,6 +34,10 @@ public static class Problems
                 await next(http);
                 if (http.Response is { HasStarted: false, StatusCode: >= 400, ContentLength: null, ContentType: null })
                     await writer.WriteAsync(http, OfStatus(http.Response.StatusCode));
+            }
+            catch (SigningException e) when (e.Approval is { } approval)
+            {
+                await writer.WritePendingAsync(http, e, ApprovalAnswer.Of(approval, e.AuditId));
             }
             catch (SigningException e)
             {
@@ -74,6 +80,8 @@ public static class Problems
         SigningFault.KeyNotUsable => (409, "The key does not sign now."),
         SigningFault.StillInUse => (409, "It is still in use."),
         SigningFault.LocksOut => (409, "Nobody could take it back."),
+        // Alone a request is answered 202; this is for an item of a batch.
+        SigningFault.ApprovalRequired => (409, "Others have to approve it."),
         SigningFault.Unsupported => (422, "The backend cannot do this."),
         SigningFault.Overloaded => (503, "Too much at once."),
         SigningFault.BackendUnavailable => (503, "The backend does not answer."),
@@ -152,6 +160,22 @@ public sealed partial class ProblemWriter(IOptions<JsonOptions> json, ILogger<Pr
             http.Response.Headers.WWWAuthenticate = "Bearer";
         await http.Response.WriteAsJsonAsync(
             problem, json.Value.SerializerOptions, "application/problem+json", http.RequestAborted);
+    }
+
+    /// <summary>No refusal yet: the approval is to be had at the location.</summary>
+    public async Task WritePendingAsync(HttpContext http, SigningException pending, ApprovalAnswer approval)
+    {
+        if (http.Response.HasStarted)
+        {
+            http.Abort();
+            return;
+        }
+
+        Note(Problems.Of(pending));
+        http.Response.StatusCode = StatusCodes.Status202Accepted;
+        http.Response.Headers.Location = $"/v1/approvals/{approval.Id}";
+        http.Response.Headers.CacheControl = "no-store";
+        await http.Response.WriteAsJsonAsync(approval, json.Value.SerializerOptions, "application/json", http.RequestAborted);
     }
 
     /// <summary>For trace and log, also of what another protocol words in its own way.</summary>

@@ -132,7 +132,7 @@ internal readonly record struct ResourcePattern(string Kind, string Name)
 {
     public static readonly ResourcePattern All = new("", "*");
 
-    private static readonly string[] Kinds = ["key", "alias", "profile", "credential", "policy", "audit", "backup"];
+    private static readonly string[] Kinds = ["key", "alias", "profile", "credential", "policy", "audit", "backup", "approval", "approval-rule"];
 
     public static ResourcePattern Parse(string text, string what)
     {

@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using System.Text.Json;
+using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
@@ -40,7 +42,7 @@ public sealed class PolicyAdministration(LiveSnapshot live, Decisions decisions,
             if (basis.Policies.Count >= MaxPolicies && !basis.Policies.ContainsKey(name))
                 throw new SigningException(SigningFault.InvalidRequest, $"There are {MaxPolicies} policies, which is as many as there may be.");
             return await PutAsync(permit, draft, basis, place, document, force, cancellationToken);
-        });
+        }, subject: SubjectOfPut(Decisions.Resource("policy", name), document, force));
     }
 
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>; <see cref="SigningFault.LocksOut"/>: it allowed somebody to change it.</exception>
@@ -53,7 +55,7 @@ public sealed class PolicyAdministration(LiveSnapshot live, Decisions decisions,
             if (!basis.Policies.ContainsKey(name))
                 throw NoSuchPolicy();
             return await DeleteAsync(permit, draft, basis, new Place(PolicyScope.Service, name, Key: null), force, cancellationToken);
-        });
+        }, subject: SubjectOfDelete(Decisions.Resource("policy", name), force));
     }
 
     /// <returns>A policy without statements where the key has none.</returns>
@@ -72,7 +74,8 @@ public sealed class PolicyAdministration(LiveSnapshot live, Decisions decisions,
         var (key, draft) = DraftOfKey(caller, Actions.PoliciesPut, reference);
         return decisions.ChangeAsync(caller, draft, async permit => key is null
             ? throw decisions.UnknownKey(caller)
-            : await PutAsync(permit, draft, live.Current, new Place(PolicyScope.Key, key.Id, key), document, force, cancellationToken));
+            : await PutAsync(permit, draft, live.Current, new Place(PolicyScope.Key, key.Id, key), document, force, cancellationToken),
+            subject: key is null ? null : SubjectOfPut($"key/{key.Id}", document, force));
     }
 
     public Task DeleteOfKeyAsync(Caller caller, string reference, bool force, CancellationToken cancellationToken)
@@ -80,7 +83,8 @@ public sealed class PolicyAdministration(LiveSnapshot live, Decisions decisions,
         var (key, draft) = DraftOfKey(caller, Actions.PoliciesDelete, reference);
         return decisions.ChangeAsync(caller, draft, async permit => key is null
             ? throw decisions.UnknownKey(caller)
-            : await DeleteAsync(permit, draft, live.Current, new Place(PolicyScope.Key, key.Id, key), force, cancellationToken));
+            : await DeleteAsync(permit, draft, live.Current, new Place(PolicyScope.Key, key.Id, key), force, cancellationToken),
+            subject: key is null ? null : SubjectOfDelete($"key/{key.Id}", force));
     }
 
     private async ValueTask<PolicyPut> PutAsync(
@@ -145,6 +149,15 @@ public sealed class PolicyAdministration(LiveSnapshot live, Decisions decisions,
             KeyName = known ? key!.Name : null,
         });
     }
+
+    private static ApprovalSubject SubjectOfPut(string resource, PolicyDocument document, bool force)
+    {
+        var text = JsonSerializer.Serialize(document, SigningJson.Default.PolicyDocument);
+        return ApprovalSubject.Of(Actions.PoliciesPut, resource, ("document", text), ("force", force ? "true" : "false"));
+    }
+
+    private static ApprovalSubject SubjectOfDelete(string resource, bool force) =>
+        ApprovalSubject.Of(Actions.PoliciesDelete, resource, ("force", force ? "true" : "false"));
 
     private static string Text(PolicyStatement statement) =>
         $"{statement.Effect}\n{string.Join('\n', statement.Principals)}\n\n{string.Join('\n', statement.Actions)}\n\n"

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends;
 using SignSvc.Signing.Storage;
@@ -83,9 +84,12 @@ public sealed class KeyImport(
                     return current with { Versions = current.Versions.Add(NextVersion(current, arrived, atOnce)) };
                 },
                 new AlongWith(basis => ticket!.Use(basis), Describe),
-                cancellationToken);
+                cancellationToken,
+                key => ApprovalSubject.OfKey(
+                    Actions.KeysImport, key, ("token", ApprovalSubject.Fingerprint(token)), ("wrappedKey", material.Fingerprint()),
+                    ("algorithm", material.Algorithm.ToString()), ("atOnce", atOnce ? "true" : "false")));
         }
-        catch (SigningException e) when (arrived is not null && e.Fault is SigningFault.Conflict or SigningFault.NameTaken or SigningFault.InvalidRequest)
+        catch (SigningException e) when (arrived is not null && e.Fault is SigningFault.Conflict or SigningFault.NameTaken or SigningFault.InvalidRequest or SigningFault.Forbidden)
         {
             // It is certain that nobody will use what the backend took in.
             if (backends.For(arrived!.Key) is IDestroysKeys backend)

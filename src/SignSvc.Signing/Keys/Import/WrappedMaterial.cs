@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using SignSvc.Signing.Access.Approvals;
 
 namespace SignSvc.Signing.Keys.Import;
 
@@ -38,6 +39,9 @@ public sealed class WrappedMaterial
     public static IReadOnlyList<string> Algorithms => [RsaOaepSha256, RsaAesKeyWrapSha256];
 
     public WrappingAlgorithm Algorithm { get; }
+
+    /// <summary>SHA-256 of what arrived, to recognise it by.</summary>
+    public string Fingerprint() => ApprovalSubject.Fingerprint(_wrapped);
 
     /// <param name="wrappedKey">Standard base64.</param>
     /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>, <see cref="SigningFault.UnknownAlgorithm"/>.</exception>

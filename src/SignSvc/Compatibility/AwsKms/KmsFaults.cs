@@ -19,7 +19,7 @@ internal static class KmsFaults
             key is null ? fault.Message : $"{keyArn} signs with {string.Join(", ", key.Algorithms.Select(a => a.KmsName))} only."),
         SigningFault.HardwareRequired or SigningFault.Unsupported => Caller("UnsupportedOperationException", fault.Message),
         SigningFault.Unauthenticated => Caller("UnrecognizedClientException", fault.Message),
-        SigningFault.Forbidden => Caller("AccessDeniedException", fault.Message),
+        SigningFault.Forbidden or SigningFault.ApprovalRequired => Caller("AccessDeniedException", fault.Message),
         SigningFault.NotFound => Caller("NotFoundException", fault.Message),
         SigningFault.NameTaken => Caller("AlreadyExistsException", fault.Message),
         SigningFault.Conflict => Caller("ConflictException", fault.Message),

@@ -1,0 +1,89 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using SignSvc.Http;
+using SignSvc.Signing;
+using SignSvc.Signing.Access.Approvals;
+
+namespace SignSvc.Access;
+
+/// <summary><c>/v1/approvals</c> and <c>/v1/approval-rules</c>: what waits for others, and what has to.</summary>
+public static partial class ApprovalEndpoints
+{
+    private const int MostSeconds = 60;
+
+    public static void MapApprovals(this IEndpointRouteBuilder routes)
+    {
+        var approvals = routes.MapGroup("/v1/approvals").WithTags("Approvals").WithProblems();
+        approvals.MapGet("/", ListAsync).WithName("ListApprovals");
+        approvals.MapGet("/{approval}", ReadAsync).WithName("ReadApproval");
+        approvals.MapPost("/{approval}/approve", ApproveAsync).WithName("Approve");
+        approvals.MapPost("/{approval}/reject", RejectAsync).WithName("Reject");
+        approvals.MapPost("/{approval}/break-glass", BreakGlassAsync).WithName("BreakGlass");
+
+        var rules = routes.MapGroup("/v1/approval-rules").WithTags("Approvals").WithProblems();
+        rules.MapGet("/", ListRulesAsync).WithName("ListApprovalRules");
+        rules.MapGet("/{rule}", ReadRuleAsync).WithName("ReadApprovalRule");
+        rules.MapPut("/{rule}", PutRuleAsync).WithName("PutApprovalRule");
+        rules.MapDelete("/{rule}", DeleteRuleAsync).WithName("DeleteApprovalRule");
+    }
+
+    private static async Task<Ok<ApprovalList>> ListAsync(HttpContext http, Approvals approvals, CancellationToken cancellationToken) =>
+        TypedResults.Ok(new ApprovalList([.. (await approvals.ListAsync(http.Caller(), cancellationToken)).Select(a => ApprovalAnswer.Of(a))]));
+
+    /// <param name="wait">Seconds, at most 60: answers as soon as it is pending no more.</param>
+    private static async Task<Ok<ApprovalAnswer>> ReadAsync(
+        HttpContext http, string approval, Approvals approvals, CancellationToken cancellationToken, int wait = 0)
+    {
+        if (wait is < 0 or > MostSeconds)
+            throw new SigningException(SigningFault.InvalidRequest, $"wait is from 0 to {MostSeconds} seconds.");
+        return TypedResults.Ok(ApprovalAnswer.Of(await approvals.ReadAsync(http.Caller(), approval, TimeSpan.FromSeconds(wait), cancellationToken)));
+    }
+
+    private static async Task<Ok<ApprovalAnswer>> ApproveAsync(
+        HttpContext http, string approval, ApproveBody body, Approvals approvals, CancellationToken cancellationToken) =>
+        TypedResults.Ok(ApprovalAnswer.Of(await approvals.ApproveAsync(http.Caller(), approval, body.Reason, cancellationToken)));
+
+    private static async Task<Ok<ApprovalAnswer>> RejectAsync(
+        HttpContext http, string approval, ApprovalReasonBody body, Approvals approvals, CancellationToken cancellationToken) =>
+        TypedResults.Ok(ApprovalAnswer.Of(await approvals.RejectAsync(http.Caller(), approval, body.Reason, cancellationToken)));
+
+    private static async Task<Ok<ApprovalAnswer>> BreakGlassAsync(
+        HttpContext http, string approval, ApprovalReasonBody body, Approvals approvals, ILogger<Approvals> log, CancellationToken cancellationToken)
+    {
+        var broken = await approvals.BreakGlassAsync(http.Caller(), approval, body.Reason, cancellationToken);
+        LogBrokenGlass(log, http.Caller().Principal, broken.Approval.Subject.Action, broken.Approval.Subject.Resource, broken.Approval.Requester, broken.Approval.Id);
+        return TypedResults.Ok(ApprovalAnswer.Of(broken));
+    }
+
+    private static async Task<Ok<ApprovalRuleList>> ListRulesAsync(HttpContext http, ApprovalRules rules, CancellationToken cancellationToken) =>
+        TypedResults.Ok(new ApprovalRuleList([.. (await rules.ListAsync(http.Caller(), cancellationToken)).Select(ApprovalRuleAnswer.Of)]));
+
+    private static async Task<Ok<ApprovalRuleAnswer>> ReadRuleAsync(
+        HttpContext http, string rule, ApprovalRules rules, CancellationToken cancellationToken) =>
+        TypedResults.Ok(ApprovalRuleAnswer.Of(await rules.ReadAsync(http.Caller(), rule, cancellationToken)));
+
+    private static async Task<Ok<ApprovalRuleAnswer>> PutRuleAsync(
+        HttpContext http, string rule, ApprovalRuleBody body, ApprovalRules rules, CancellationToken cancellationToken)
+    {
+        var wish = new ApprovalRule
+        {
+            Name = rule,
+            Resources = body.Resources,
+            Actions = body.Actions,
+            Required = body.Required,
+            Approvers = body.Approvers,
+            ExpiresAfterSeconds = body.ExpiresAfterSeconds,
+            ChangedAt = default,
+            ChangedBy = "",
+        };
+        return TypedResults.Ok(ApprovalRuleAnswer.Of(await rules.PutAsync(http.Caller(), wish, cancellationToken)));
+    }
+
+    private static async Task<NoContent> DeleteRuleAsync(HttpContext http, string rule, ApprovalRules rules, CancellationToken cancellationToken)
+    {
+        await rules.DeleteAsync(http.Caller(), rule, cancellationToken);
+        return TypedResults.NoContent();
+    }
+
+    [LoggerMessage(1501, LogLevel.Critical, "GLASS BROKEN by {Principal}: {Action} on {Resource}, asked for by {Requester}, goes on without approval ({Approval})")]
+    private static partial void LogBrokenGlass(ILogger log, string principal, string action, string resource, string requester, string approval);
+}
