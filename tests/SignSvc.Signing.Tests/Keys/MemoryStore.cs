@@ -29,7 +29,7 @@ internal sealed class MemoryStore : IStore
         lock (_gate)
         {
             foreach (var change in changes)
-                Check(change);
+                Check(change, changes);
             if (changes.Count > 0)
                 _revision++;
             foreach (var change in changes)
@@ -60,13 +60,14 @@ internal sealed class MemoryStore : IStore
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
-    private void Check(DocumentChange change)
+    private void Check(DocumentChange change, IReadOnlyList<DocumentChange> together)
     {
         var id = (change.Document.Kind, change.Document.Id);
         var version = _documents.TryGetValue(id, out var known) ? known.Document.Version : 0;
         if (change.Document.Version != version + 1)
             throw new SigningException(SigningFault.Conflict, "It was changed meanwhile.");
-        if (_documents.Any(d => d.Key != id && d.Value.Names.Intersect(change.Names, StringComparer.Ordinal).Any()))
+        // What is changed in the same commit holds other names after it.
+        if (_documents.Any(d => !together.Any(c => d.Key == (c.Document.Kind, c.Document.Id)) && d.Value.Names.Intersect(change.Names, StringComparer.Ordinal).Any()))
             throw new SigningException(SigningFault.NameTaken, "The name is taken.");
     }
 
