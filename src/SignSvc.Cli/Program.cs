@@ -1,5 +1,6 @@
 using System.CommandLine;
 using SignSvc.Cli;
+using SignSvc.Cli.Approvals;
 using SignSvc.Cli.Audit;
 using SignSvc.Cli.Backups;
 using SignSvc.Cli.Callers;
@@ -47,6 +48,7 @@ static RootCommand Root(TimeProvider time) => new($"SignSvc at the command line.
     CredentialCommands.Create(time),
     PolicyCommands.Create(),
     GrantCommands.Create(time),
+    ApprovalCommands.Create(),
     BackupCommand.Create(),
     HsmCommands.Create(),
     CompletionCommand.Create(),

@@ -19,6 +19,8 @@ internal static class ApiPath
 
     public static string Grant(string key, string grant) => $"{Key(key)}/grants/{Segment("grant", grant)}";
 
+    public static string Approval(string approval) => $"/v1/approvals/{Segment("approval", approval)}";
+
     /// <summary>Appends the parameters that have a value.</summary>
     public static string WithQuery(string path, params ReadOnlySpan<(string Name, string? Value)> parameters)
     {

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using SignSvc.Cli.Approvals;
 using SignSvc.Cli.Audit;
 using SignSvc.Cli.Backups;
 using SignSvc.Cli.Callers;
@@ -67,6 +68,8 @@ namespace SignSvc.Cli.Http;
 [JsonSerializable(typeof(PolicyTestReport))]
 [JsonSerializable(typeof(GrantAnswer))]
 [JsonSerializable(typeof(GrantList))]
+[JsonSerializable(typeof(ApprovalAnswer))]
+[JsonSerializable(typeof(ApprovalList))]
 [JsonSerializable(typeof(WhoAmIAnswer))]
 [JsonSerializable(typeof(HsmSlots))]
 [JsonSerializable(typeof(HsmMechanisms))]

@@ -1,8 +1,10 @@
+using System.Net;
 using System.CommandLine;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json.Serialization.Metadata;
 using SignSvc.Cli.Login;
+using SignSvc.Cli.Approvals;
 
 namespace SignSvc.Cli.Http;
 
@@ -100,10 +102,17 @@ internal sealed class ServiceClient : IDisposable
         {
             using var response = await _http.SendAsync(request, cancellationToken);
             var body = await response.Content.ReadAsByteArrayAsync(cancellationToken);
+            if (response.StatusCode == HttpStatusCode.Accepted)
+                throw Pending(new Answer(body).Read(CliJson.Default.ApprovalAnswer));
             return response.IsSuccessStatusCode
                 ? new Answer(body)
                 : throw Refusals.Of(request.RequestUri!, response, body, _connection);
         });
+
+    /// <summary>Nothing is done yet: the same command does it, once, when others have approved.</summary>
+    private static CommandException Pending(ApprovalAnswer approval) => new(
+        ExitCode.Refused, $"This needs the approval of {approval.Required}: it is asked for as {approval.Id}.",
+        $"Repeat the same command when it is given, before {approval.ExpiresAt:u}: signsvc approvals show {approval.Id} --wait 60", status: 202);
 
     private async Task<T> AskAsync<T>(HttpRequestMessage request, Func<Task<T>> ask)
     {
