@@ -6,6 +6,7 @@ using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Keys.Import;
+using SignSvc.Signing.Storage;
 using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Signing;
@@ -25,5 +26,6 @@ namespace SignSvc.Signing;
 [JsonSerializable(typeof(KeyIntent))]
 [JsonSerializable(typeof(AuditRecord))]
 [JsonSerializable(typeof(string[]))]
+[JsonSerializable(typeof(VersionUsage[]))]
 [JsonSerializable(typeof(long))]
 public sealed partial class SigningJson : JsonSerializerContext;
