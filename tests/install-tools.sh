@@ -30,6 +30,8 @@ readonly packages=(
   iproute2 prometheus slowhttptest strace
   # outside clients and verifiers
   awscli docker-registry osslsigncode
+  # the image, built without an engine
+  buildah
   python3 python3-authlib python3-boto3 python3-cryptography python3-grpcio python3-hvac
   python3-jose python3-jwcrypto python3-jwt python3-protobuf
 )
@@ -48,6 +50,7 @@ readonly newer=(
   "cosign   trixie 2 cosign-2.5"
   "cosign   sid    3 cosign-3.1"
   "notation sid    1 notation"
+  "kubernetes-client sid 1 kubectl"
 )
 
 # The Python modules that clients import, from Debian's packages alone.
@@ -153,7 +156,7 @@ keep_daemons_down() {
 
 install_newer() {
   local package=$1 suite=$2 major=$3 name=$4
-  [[ $(unpacked_version "$name") == "$major".* ]] && "$tools/bin/$name" version >/dev/null 2>&1 && return 0
+  [[ $(unpacked_version "$name") == "$major".* ]] && runs "$tools/bin/$name" >/dev/null 2>&1 && return 0
 
   local deb
   deb=$(cached_deb "$package" "$major")
@@ -164,11 +167,20 @@ install_newer() {
   say "Unpacking $(basename "$deb") as $tools/bin/$name"
   rm -rf "$scratch/unpacked"
   dpkg -x "$deb" "$scratch/unpacked" || { rm -f "$deb"; fail "$deb was damaged and is removed: run this again"; }
-  install -m 755 "$scratch/unpacked/usr/bin/$package" "$tools/bin/.$name.new"
-  "$tools/bin/.$name.new" version >"$scratch/ran" 2>&1 ||
+  local program=$package
+  [[ $package != kubernetes-client ]] || program=kubectl
+  install -m 755 "$scratch/unpacked/usr/bin/$program" "$tools/bin/.$name.new"
+  runs "$tools/bin/.$name.new" >"$scratch/ran" 2>&1 ||
     fail "$(basename "$deb") does not run here: $(tail -n 3 "$scratch/ran")"
   mv "$tools/bin/.$name.new" "$tools/bin/$name"
   dpkg-deb -f "$deb" Version >"$tools/versions/$name"
+}
+
+# kubectl alone would ask a cluster for its version, too.
+runs() {
+  local client=
+  [[ $1 != *kubectl* ]] || client=--client
+  "$1" version $client
 }
 
 # Debian's version of a program under $tools/bin: cosign's own answer is "devel" in Debian's builds.

@@ -136,7 +136,8 @@ public sealed class AwsKmsBackend
         await _unrecorded.EndedAsync(handle.Arn, cancellationToken);
     }
 
-    public Task MirrorAsync(Key key, CancellationToken cancellationToken) => _mirror.MirrorAsync(key, cancellationToken);
+    public Task MirrorAsync(Key key, bool mayEnable, CancellationToken cancellationToken) =>
+        _mirror.MirrorAsync(key, mayEnable, cancellationToken);
 
     public Task<byte[]> WrapAsync(ReadOnlyMemory<byte> secret, WrappingContext context, CancellationToken cancellationToken) =>
         _wrapping.WrapAsync(secret, context, cancellationToken);

@@ -14,7 +14,7 @@ public sealed partial class AwsKmsOptions
 
     /// <summary>
     /// With any, keys are made as multi-Region keys and replicated here, and signing falls back to these in turn while
-    /// the first is down. Each replica costs as much as a key. A key made without cannot be replicated later.
+    /// the first is down. Each replica costs as much as a key. A key made without cannot be replicated later, unless it asked to be multi-Region itself.
     /// </summary>
     public IList<string> ReplicaRegions { get; } = [];
 

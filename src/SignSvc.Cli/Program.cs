@@ -10,6 +10,7 @@ using SignSvc.Cli.Declared;
 using SignSvc.Cli.Hsm;
 using SignSvc.Cli.Keys;
 using SignSvc.Cli.Login;
+using SignSvc.Cli.Policies;
 using SignSvc.Cli.Profiles;
 using SignSvc.Cli.Signing;
 using SignSvc.Cli.Sigstore;
@@ -44,6 +45,8 @@ static RootCommand Root(TimeProvider time) => new($"SignSvc at the command line.
     ProfileCommands.Create(),
     AuditCommands.Create(time),
     CredentialCommands.Create(time),
+    PolicyCommands.Create(),
+    GrantCommands.Create(time),
     BackupCommand.Create(),
     HsmCommands.Create(),
     CompletionCommand.Create(),

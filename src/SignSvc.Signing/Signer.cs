@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Grants;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends;
 using SignSvc.Signing.Backends.Budgets;
@@ -24,6 +25,7 @@ public sealed partial class Signer(
     private const int VolumeSample = 1024;
 
     private readonly ConcurrentDictionary<string, bool> _verifiedKids = new(StringComparer.Ordinal);
+    private readonly GrantUses _grantUses = new(live, decisions);
     private long _volumeSignatures;
 
     /// <exception cref="SigningException">The refusal, with the id of its audit record.</exception>
@@ -102,12 +104,13 @@ public sealed partial class Signer(
         try
         {
             // Resolve.
-            var key = Find(request.Key);
+            var snapshot = live.Current;
+            var key = snapshot.Keys.TryGet(request.Key, out var found) ? found : null;
             record = record with { Resource = key is null ? Decisions.Resource("key", request.Key) : null, KeyId = key?.Id, KeyName = key?.Name };
 
             // Authorise. An unknown key is decided after it, so that it cannot be told from a forbidden one.
             var facts = new AccessFacts { Key = key, Context = record.Context, Bytes = request.Payload.Bytes.Length, Count = count };
-            var permit = live.Current.Access.Authorise(decisions.Ask(caller, Actions.KeysSign, record.Resource, facts));
+            var permit = snapshot.Access.Authorise(decisions.Ask(caller, Actions.KeysSign, record.Resource, facts));
             if (key is null)
                 throw decisions.UnknownKey(caller);
             if (key.Purpose != KeyPurpose.Artifacts)
@@ -128,7 +131,7 @@ public sealed partial class Signer(
 
             var signature = await SignAsync(permit, key, version, algorithm, digest, cancellationToken);
             return new Decided<SignedDigest>(
-                record with { BackendRequestId = signature.RequestId },
+                record with { BackendRequestId = signature.RequestId, Detail = permit.Remark },
                 auditId => new SignedDigest(signature.Value, algorithm, key, version, auditId));
         }
         catch (Exception e) when (AsRefusal(e) is { } refusal)
@@ -176,7 +179,7 @@ public sealed partial class Signer(
             var input = TokenWriter.WriteSigningInput(profile.Type, algorithm, version.Kid, claims);
             var signature = await SignAsync(permit, key, version, algorithm, algorithm.HashData(input), cancellationToken);
             return new Decided<IssuedToken>(
-                record with { BackendRequestId = signature.RequestId },
+                record with { BackendRequestId = signature.RequestId, Detail = permit.Remark },
                 auditId => new IssuedToken(
                     TokenWriter.Join(input, signature.Value), claims.ExpiresAt, version.Kid, claims.TokenId, auditId));
         }
@@ -196,6 +199,7 @@ public sealed partial class Signer(
             throw new SigningException(SigningFault.HardwareRequired, $"{key.Name} lives in software, and this service demands hardware.");
 
         CallTerms.Current.ThrowIfLate(time);
+        await _grantUses.SpendAsync(permit, cancellationToken);
         var signature = key.Tier == KeyTier.Assured
             ? await AskAsync(backends.SigningFor(key), version, algorithm, digest, cancellationToken)
             : await backends.SigningFor(key).SignAsync(version, algorithm, digest, cancellationToken);
@@ -242,7 +246,7 @@ public sealed partial class Signer(
 
         var auditId = await audit.AppendAsync(decided.Record, cancellationToken);
         if (SigningMeters.MeasuresSignatures && live.Current.Keys.TryGet(decided.Record.KeyId!, out var key))
-            SigningMeters.Signed(key, decided.Record.Action, time.GetElapsedTime(started));
+            SigningMeters.Delivered(key, decided.Record.Action, time.GetElapsedTime(started));
         return decided.Release!(auditId);
     }
 

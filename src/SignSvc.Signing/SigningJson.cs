@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Grants;
 using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends;
@@ -23,6 +24,7 @@ namespace SignSvc.Signing;
 [JsonSerializable(typeof(TokenProfile))]
 [JsonSerializable(typeof(ImportTicket))]
 [JsonSerializable(typeof(StoredPolicy))]
+[JsonSerializable(typeof(Grant))]
 [JsonSerializable(typeof(KeyIntent))]
 [JsonSerializable(typeof(AuditRecord))]
 [JsonSerializable(typeof(string[]))]

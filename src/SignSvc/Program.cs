@@ -57,6 +57,7 @@ try
     app.UseAliasesInPaths();
     app.UseTransitAnswers();
     app.UseCallers();
+    app.UseGrantTokens();
     app.UseDeadlines();
 
     app.MapSigning();
@@ -76,6 +77,7 @@ try
     app.MapCredentials();
     app.MapPolicies();
     app.MapPolicyQuestions();
+    app.MapGrants();
     app.MapAccessKeys();
     app.MapClientKeys();
     app.MapWhoAmI();

@@ -24,8 +24,8 @@ public sealed class KeyLifeTests : IAsyncLifetime
         var first = await VersionAsync(backend, 1);
         var key = KeyOf(first) with { Tags = ImmutableSortedDictionary<string, string>.Empty.Add("team", "build#1") };
 
-        await backend.MirrorAsync(key, Cancel);
-        await backend.MirrorAsync(key, Cancel);
+        await backend.MirrorAsync(key, mayEnable: true, Cancel);
+        await backend.MirrorAsync(key, mayEnable: true, Cancel);
         Assert.Equal(ArnOf(first), await AliasTargetAsync());
         var tags = (await kms.ListResourceTagsAsync(new() { KeyId = ArnOf(first) }, Cancel)).Tags.ToDictionary(t => t.TagKey, t => t.TagValue, StringComparer.Ordinal);
         Assert.Equal("build_1", tags["team"]);
@@ -33,15 +33,15 @@ public sealed class KeyLifeTests : IAsyncLifetime
 
         // Rotated: the alias follows the version that signs; the retired one could still sign, the removed one not.
         var second = await VersionAsync(backend, 2);
-        await backend.MirrorAsync(key with { Versions = [first with { State = VersionState.Retired }, second] }, Cancel);
+        await backend.MirrorAsync(key with { Versions = [first with { State = VersionState.Retired }, second] }, mayEnable: true, Cancel);
         Assert.Equal(ArnOf(second), await AliasTargetAsync());
         Assert.Equal(KmsState.Enabled, await StateAsync(first));
-        await backend.MirrorAsync(key with { Versions = [first with { State = VersionState.Removed }, second] }, Cancel);
+        await backend.MirrorAsync(key with { Versions = [first with { State = VersionState.Removed }, second] }, mayEnable: true, Cancel);
         Assert.Equal(KmsState.Disabled, await StateAsync(first));
 
         // A key of another type under the same name takes the alias over.
         var other = EmulatedKms.VersionOf(await backend.CreateAsync(EmulatedKms.Request(KeySpec.Rsa2048), Cancel));
-        await backend.MirrorAsync(KeyOf(other), Cancel);
+        await backend.MirrorAsync(KeyOf(other), mayEnable: true, Cancel);
         Assert.Equal(ArnOf(other), await AliasTargetAsync());
 
         foreach (var (state, expected) in new[]
@@ -49,9 +49,14 @@ public sealed class KeyLifeTests : IAsyncLifetime
             (KeyState.Disabled, KmsState.Disabled), (KeyState.PendingDeletion, KmsState.PendingDeletion), (KeyState.Enabled, KmsState.Enabled),
         })
         {
-            await backend.MirrorAsync(KeyOf(second) with { State = state, DeletesAt = TimeProvider.System.GetUtcNow().AddDays(10) }, Cancel);
+            await backend.MirrorAsync(KeyOf(second) with { State = state, DeletesAt = TimeProvider.System.GetUtcNow().AddDays(10) }, mayEnable: true, Cancel);
             Assert.Equal(expected, await StateAsync(second));
         }
+
+        // Somebody stopped it in AWS: no restart brings it back.
+        await kms.DisableKeyAsync(ArnOf(second), Cancel);
+        await backend.MirrorAsync(KeyOf(second), mayEnable: false, Cancel);
+        Assert.Equal(KmsState.Disabled, await StateAsync(second));
 
         async Task<string> AliasTargetAsync() => (await kms.DescribeKeyAsync("alias/signsvc/test/release", Cancel)).KeyMetadata.Arn;
         async Task<KmsState> StateAsync(KeyVersion version) => (await kms.DescribeKeyAsync(ArnOf(version), Cancel)).KeyMetadata.KeyState;
@@ -105,7 +110,7 @@ public sealed class KeyLifeTests : IAsyncLifetime
         using var there = _kms.Client("eu-west-1");
         var arn = ArnOf(key).Replace("eu-central-1", "eu-west-1", StringComparison.Ordinal);
         await Assert.ThrowsAsync<Amazon.KeyManagementService.Model.NotFoundException>(() => there.DescribeKeyAsync(arn, Cancel));
-        await backend.MirrorAsync(KeyOf(key), Cancel);
+        await backend.MirrorAsync(KeyOf(key), mayEnable: true, Cancel);
         Assert.Equal(KmsState.Enabled, (await there.DescribeKeyAsync(arn, Cancel)).KeyMetadata.KeyState);
     }
 

@@ -79,7 +79,7 @@ public sealed partial class PolicyTests
         foreach (var version in new[] { first, second, third })
         {
             foreach (var state in new[] { KeyState.Enabled, KeyState.Disabled, KeyState.PendingDeletion, KeyState.Enabled })
-                await backend.MirrorAsync(KeyOf(version, state), Cancel);
+                await backend.MirrorAsync(KeyOf(version, state), mayEnable: true, Cancel);
         }
 
         await backend.DestroyAsync(second, Cancel);

@@ -14,7 +14,7 @@ public sealed class CredentialTests(CallersService callers)
     {
         var made = await CreateAsync();
         var rotated = await MustAsync(200, $"/v1/credentials/{made["name"]}/rotate", """{"overlapSeconds":600}""");
-        Assert.NotEqual(made["token"], rotated["token"]);
+        Assert.NotEqual(made["token"], rotated["token"], StringComparer.Ordinal);
         Assert.Equal(made["id"], rotated["id"]);
         Assert.True(rotated.Headers.CacheControl?.NoStore);
         Assert.InRange(rotated.Json.GetProperty("previousUntil").GetDateTimeOffset() - TimeProvider.System.GetUtcNow(), TimeSpan.FromSeconds(500), TimeSpan.FromSeconds(601));
@@ -90,6 +90,21 @@ public sealed class CredentialTests(CallersService callers)
         Assert.All(records, r => Assert.DoesNotContain("ssv1_", r.GetRawText(), StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task Nobody_gets_more_than_they_hold_by_rotating_another_s_credential()
+    {
+        var (rotator, peer) = (await CreateAsync(), await CreateAsync());
+        var statement = $$"""{"effect":"allow","principals":["{{rotator["principal"]}}"],"actions":["credentials:Rotate"],"resources":["*"]}""";
+        var put = await Admin.CallAsync(HttpMethod.Put, "/v1/policies/rotators", $$"""{"statements":[{{statement}}]}""");
+        Assert.True(put.Code is 200 or 201, put.ToString());
+        var client = callers.Process.As(rotator["token"]);
+
+        Assert.Equal(403, (await client.PostJsonAsync("/v1/credentials/bootstrap/rotate")).Code);
+        Assert.Equal(200, (await client.PostJsonAsync($"/v1/credentials/{peer["name"]}/rotate")).Code);
+        Assert.Equal(200, (await client.PostJsonAsync($"/v1/credentials/{rotator["name"]}/rotate")).Code);
+        await Admin.DeleteAsync("/v1/policies/rotators", TestContext.Current.CancellationToken);
+    }
+
     [Theory]
     [InlineData("127.0.0.0/8", true)]
     [InlineData("127.0.0.1/32", true)]
@@ -107,6 +122,17 @@ public sealed class CredentialTests(CallersService callers)
     [InlineData("")]
     public async Task What_is_no_network_is_refused(string network) =>
         Assert.Equal(400, (await Admin.PostJsonAsync("/v1/credentials", $$"""{"name":"{{NewName()}}","roles":["signer"],"addresses":["{{network}}"]}""")).Code);
+
+    [Fact]
+    public async Task A_token_with_a_wrong_character_or_a_stray_bit_is_a_stranger_s_and_no_fault_of_the_service()
+    {
+        var good = (await CreateAsync())["token"];
+        const string alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        // The last character holds two bits that no encoder sets.
+        var stray = good[..^1] + alphabet[alphabet.IndexOf(good[^1], StringComparison.Ordinal) + 1];
+        foreach (var wrong in (string[])[stray, good[..^1] + "!", good[..^1] + "=", good[..^2] + "==", good[..30] + "+" + good[31..], good[..30] + "." + good[31..]])
+            await MustKnowAsync(wrong, isKnown: false);
+    }
 
     [Fact]
     public async Task A_header_of_a_proxy_does_not_move_a_caller()

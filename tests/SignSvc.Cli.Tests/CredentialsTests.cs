@@ -32,6 +32,27 @@ public sealed class CredentialsTests(ServiceProcess service) : IDisposable
     }
 
     [Fact]
+    public async Task A_rotated_credential_has_two_tokens_for_a_while_and_each_is_told_who_it_is()
+    {
+        var first = (await _signsvc.RunAsync("credentials", "create", "rotated-1", "--role", "signer", "--address", "127.0.0.0/8")).Ended(0).Text.Trim();
+        var second = (await _signsvc.RunAsync("credentials", "rotate", "rotated-1", "--overlap", "10m")).Ended(0).Text.Trim();
+        Assert.NotEqual(first, second, StringComparer.Ordinal);
+        foreach (var token in (string[])[first, second])
+        {
+            using var other = new CommandLine().Set("SIGNSVC_URL", service.Url).Set("SIGNSVC_TOKEN", token);
+            Assert.Contains("credential:rotated-1", (await other.RunAsync("whoami")).Ended(0).Text, StringComparison.Ordinal);
+        }
+
+        var shown = (await _signsvc.RunAsync("credentials", "show", "rotated-1")).Ended(0).Text;
+        Assert.Contains("127.0.0.0/8", shown, StringComparison.Ordinal);
+        Assert.DoesNotContain("ssv1_", shown, StringComparison.Ordinal);
+        var third = (await _signsvc.RunAsync("credentials", "rotate", "rotated-1", "--overlap", "0", "--output-token", "token")).Ended(0);
+        Assert.DoesNotContain("ssv1_", third.Text + third.Errors, StringComparison.Ordinal);
+        using var late = new CommandLine().Set("SIGNSVC_URL", service.Url).Set("SIGNSVC_TOKEN", second);
+        (await late.RunAsync("whoami")).Ended(3);
+    }
+
+    [Fact]
     public async Task A_file_that_exists_is_not_overwritten_and_costs_no_credential()
     {
         _signsvc.Folder.Write("token", "mine");

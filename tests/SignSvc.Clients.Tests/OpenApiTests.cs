@@ -36,6 +36,8 @@ public sealed class OpenApiTests(RunningService service)
     [InlineData("/v1/keys/{key}/sign", "post")]
     [InlineData("/v1/keys/{key}/sign-batch", "post")]
     [InlineData("/v1/keys/{key}/verify", "post")]
+    [InlineData("/v1/keys/{key}/bundle", "post")]
+    [InlineData("/v1/keys/{key}/attest-batch", "post")]
     [InlineData("/v1/tokens", "post")]
     [InlineData("/v1/tokens/batch", "post")]
     [InlineData("/v1/profiles/{profile}", "get", "put")]

@@ -16,6 +16,7 @@ public sealed class AccessTests(RunningService service)
         ("keys:List", "GET", "/v1/keys?limit=1", "", "admin operator auditor"),
         ("keys:Read", "GET", "/v1/keys/release", "", "admin operator signer auditor"),
         ("keys:Read", "GET", "/v1/keys/release/public-key", "", "admin operator signer auditor"),
+        ("keys:Rewrap", "POST", "/v1/keys/tokens/rewrap", "", "admin operator"),
         ("keys:Sign", "POST", "/v1/keys/release/sign", Sign, "admin signer"),
         ("keys:Verify", "POST", "/v1/keys/release/verify", $$"""{"digest":"{{Expectations.Base64Digest("a")}}","signature":"AAAA"}""", "admin operator signer auditor"),
         ("tokens:Issue", "POST", "/v1/tokens", """{"profile":"default","audience":"a"}""", "admin signer"),

@@ -113,7 +113,7 @@ public sealed class PolicyTests(RunningService service)
 
         var missing = await ExplainAsync(_admin, $$$"""{"action":"keys:Sign","resource":"key/{{{key}}}","principal":"{{{Principal}}}","claims":{"repository":["acme/app"]} }""");
         Assert.False(missing.GetProperty("allowed").GetBoolean());
-        Assert.Equal(["caller.ref", "context.commit"], missing.GetProperty("missing").EnumerateArray().Select(m => m.GetString()));
+        Assert.Equal(["caller.ref", "context.commit"], missing.GetProperty("missing").EnumerateArray().Select(m => m.GetString()), StringComparer.Ordinal);
         Assert.EndsWith("#main-only", missing.GetProperty("statements")[0].GetProperty("name").GetString(), StringComparison.Ordinal);
 
         var allowed = await ExplainAsync(_admin, $$$"""
@@ -126,7 +126,7 @@ public sealed class PolicyTests(RunningService service)
         // A signer may ask about itself, without the reasons; about others it may not ask.
         var (_, signer) = await NewCallerAsync("signer");
         var own = await ExplainAsync(signer, $$"""{"action":"keys:Sign","resource":"key/{{key}}"}""");
-        Assert.Equal(["allowed"], own.EnumerateObject().Select(m => m.Name));
+        Assert.Equal(["allowed"], own.EnumerateObject().Select(m => m.Name), StringComparer.Ordinal);
         Assert.True(own.GetProperty("allowed").GetBoolean());
         await signer.PostJsonAsync("/v1/policy/explain", $$"""{"action":"keys:Sign","resource":"key/{{key}}","principal":"{{Principal}}"}""").MustBeForbiddenAsync();
     }
@@ -181,8 +181,8 @@ public sealed class PolicyTests(RunningService service)
         await _admin.MustPutAsync(200, $"/v1/keys/{hidden}/policy", $$"""{"statements":[{"effect":"deny","principals":["credential:{{name}}"],"actions":["keys:Read"]}]}""");
         var list = await caller.MustGetAsync($"/v1/keys?limit=1000&prefix={shown[..^1]}");
         var names = list.Json.GetProperty("keys").EnumerateArray().Select(k => k.GetProperty("name").GetString()).ToArray();
-        Assert.Contains(shown, names);
-        Assert.DoesNotContain(hidden, names);
+        Assert.Contains(shown, names, StringComparer.Ordinal);
+        Assert.DoesNotContain(hidden, names, StringComparer.Ordinal);
     }
 
     [Fact]
@@ -228,7 +228,7 @@ public sealed class PolicyTests(RunningService service)
             """);
         var findings = lint.Json.GetProperty("findings").EnumerateArray()
             .Select(f => $"{f.GetProperty("statement").GetString()} {f.GetProperty("kind").GetString()}");
-        Assert.Equal(["wide everyPrincipal", "wide everyAction", "never unreachable"], findings);
+        Assert.Equal(["wide everyPrincipal", "wide everyAction", "never unreachable"], findings, StringComparer.Ordinal);
     }
 
     private async Task<string> NewKeyAsync()
@@ -278,4 +278,6 @@ internal static class PolicyExpectations
         refused.MustBeProblem(403, "forbidden");
         return refused;
     }
+
+    public static async Task MustBeProblemAsync(this Task<JsonAnswer> answer, int status, string code) => (await answer).MustBeProblem(status, code);
 }

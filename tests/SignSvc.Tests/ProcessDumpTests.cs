@@ -42,6 +42,7 @@ public sealed class ProcessDumpTests
         {
             var start = new ProcessStartInfo("setpriv")
             {
+                UseShellExecute = false,
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,
                 Environment =

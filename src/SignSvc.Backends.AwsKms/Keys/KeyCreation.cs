@@ -16,7 +16,8 @@ internal sealed class KeyCreation(AwsKmsOptions options, KmsCalls calls, Unrecor
     {
         var (intent, arn) = await BeginAsync(request, isImport: false, cancellationToken);
         var pair = await ReadPairAsync(arn, request.Spec, cancellationToken);
-        await ReplicateAsync(arn, intent, request, cancellationToken);
+        if (request.MultiRegion ?? true)
+            await ReplicateAsync(arn, intent, request, cancellationToken);
         return pair;
     }
 
@@ -100,7 +101,7 @@ internal sealed class KeyCreation(AwsKmsOptions options, KmsCalls calls, Unrecor
                     KeySpec = request.Spec.Name,
                     KeyUsage = KeyUsageType.SIGN_VERIFY,
                     Origin = isImport ? OriginType.EXTERNAL : OriginType.AWS_KMS,
-                    MultiRegion = options.ReplicaRegions.Count > 0 && !isImport,
+                    MultiRegion = (request.MultiRegion ?? options.ReplicaRegions.Count > 0) && !isImport,
                     Description = $"SignSvc {options.Installation}: {request.KeyName}, version {request.Version}",
                     Policy = options.KeyPolicy,
                     Tags = [.. KmsTags.Of(options, intent, request.KeyName)],

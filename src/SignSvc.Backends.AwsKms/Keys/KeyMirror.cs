@@ -11,7 +11,7 @@ namespace SignSvc.Backends.AwsKms.Keys;
 /// <summary>Brings KMS keys in line with the domain: state in each Region, replicas, tags and alias.</summary>
 internal sealed class KeyMirror(AwsKmsOptions options, KmsCalls calls, TimeProvider time)
 {
-    public async Task MirrorAsync(Key key, CancellationToken cancellationToken)
+    public async Task MirrorAsync(Key key, bool mayEnable, CancellationToken cancellationToken)
     {
         foreach (var version in key.Versions)
         {
@@ -22,7 +22,7 @@ internal sealed class KeyMirror(AwsKmsOptions options, KmsCalls calls, TimeProvi
             {
                 var found = await DescribeAsync(handle, region, isWanted: isKept, key, version, cancellationToken);
                 if (found is not null)
-                    await SetStateAsync(handle.ArnIn(region), region, found, WishFor(key, version), version.IsPublished, cancellationToken);
+                    await SetStateAsync(handle.ArnIn(region), region, found, WishFor(key, version), version.IsPublished, mayEnable, cancellationToken);
                 if (found is not null && isKept)
                     await TagAsync(handle.ArnIn(region), region, key, version, cancellationToken);
             }
@@ -99,7 +99,7 @@ internal sealed class KeyMirror(AwsKmsOptions options, KmsCalls calls, TimeProvi
 
     /// <param name="isNeeded">A version that is not published any more is on its way out: what was scheduled for it stays, whoever came first.</param>
     private async Task SetStateAsync(
-        string arn, string region, KmsState state, (KmsState State, int Days) wish, bool isNeeded, CancellationToken cancellationToken)
+        string arn, string region, KmsState state, (KmsState State, int Days) wish, bool isNeeded, bool mayEnable, CancellationToken cancellationToken)
     {
         var isPending = state == KmsState.PendingDeletion || state == KmsState.PendingReplicaDeletion;
         if (state == wish.State || (isPending && (wish.State == KmsState.PendingDeletion || !isNeeded)))
@@ -113,7 +113,7 @@ internal sealed class KeyMirror(AwsKmsOptions options, KmsCalls calls, TimeProvi
 
         if (wish.State == KmsState.PendingDeletion)
             await ScheduleAsync(arn, region, wish.Days, cancellationToken);
-        else if (wish.State == KmsState.Enabled && state == KmsState.Disabled)
+        else if (wish.State == KmsState.Enabled && state == KmsState.Disabled && mayEnable)
             await DoAsync(region, (kms, cancel) => kms.EnableKeyAsync(arn, cancel), cancellationToken);
         else if (wish.State == KmsState.Disabled && state == KmsState.Enabled)
             await DoAsync(region, (kms, cancel) => kms.DisableKeyAsync(arn, cancel), cancellationToken);

@@ -15,6 +15,10 @@ internal static class ApiPath
 
     public static string Credential(string credential) => $"/v1/credentials/{Segment("credential", credential)}";
 
+    public static string Policy(string policy) => $"/v1/policies/{Segment("policy", policy)}";
+
+    public static string Grant(string key, string grant) => $"{Key(key)}/grants/{Segment("grant", grant)}";
+
     /// <summary>Appends the parameters that have a value.</summary>
     public static string WithQuery(string path, params ReadOnlySpan<(string Name, string? Value)> parameters)
     {

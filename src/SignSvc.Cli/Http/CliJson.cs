@@ -8,6 +8,7 @@ using SignSvc.Cli.Declared;
 using SignSvc.Cli.Hsm;
 using SignSvc.Cli.Keys;
 using SignSvc.Cli.Login;
+using SignSvc.Cli.Policies;
 using SignSvc.Cli.Profiles;
 using SignSvc.Cli.Signing;
 using SignSvc.Cli.Tokens;
@@ -46,6 +47,7 @@ namespace SignSvc.Cli.Http;
 [JsonSerializable(typeof(AttestationAnswer))]
 [JsonSerializable(typeof(TokenBody))]
 [JsonSerializable(typeof(TokenAnswer))]
+[JsonSerializable(typeof(ExplainAnswer))]
 [JsonSerializable(typeof(IssuerMetadata))]
 [JsonSerializable(typeof(TokenVerification))]
 [JsonSerializable(typeof(ProfileAnswer))]
@@ -57,6 +59,14 @@ namespace SignSvc.Cli.Http;
 [JsonSerializable(typeof(RotateCredentialBody))]
 [JsonSerializable(typeof(CredentialAnswer))]
 [JsonSerializable(typeof(CredentialList))]
+[JsonSerializable(typeof(JsonElement))]
+[JsonSerializable(typeof(PolicyAnswer))]
+[JsonSerializable(typeof(PolicyList))]
+[JsonSerializable(typeof(LintAnswer))]
+[JsonSerializable(typeof(ExplainAnswer))]
+[JsonSerializable(typeof(PolicyTestReport))]
+[JsonSerializable(typeof(GrantAnswer))]
+[JsonSerializable(typeof(GrantList))]
 [JsonSerializable(typeof(WhoAmIAnswer))]
 [JsonSerializable(typeof(HsmSlots))]
 [JsonSerializable(typeof(HsmMechanisms))]

@@ -1,14 +1,20 @@
 using System.CommandLine;
+using System.Text.Json;
 using SignSvc.Cli.Http;
 using SignSvc.Cli.Output;
+using SignSvc.Cli.Tokens;
 
 namespace SignSvc.Cli.Profiles;
 
 internal sealed record ProfileAnswer(
-    string Name, string KeyId, string? Issuer, string[] Audiences, int DefaultLifetimeSeconds, int MaxLifetimeSeconds, string Type);
+    string Name, string KeyId, string? Issuer, string[] Audiences, int DefaultLifetimeSeconds, int MaxLifetimeSeconds, string Type,
+    string? Subject = null, Dictionary<string, JsonElement>? Claims = null, string[]? RequiredClaims = null, string[]? Grants = null,
+    string[]? Scopes = null, bool Introspection = false, bool RequireBinding = false, bool Payloads = false);
 
 internal sealed record ProfileBody(
-    string Key, string[] Audiences, int? DefaultLifetimeSeconds, int? MaxLifetimeSeconds, string? Issuer, string? Type);
+    string Key, string[] Audiences, int? DefaultLifetimeSeconds, int? MaxLifetimeSeconds, string? Issuer, string? Type,
+    string? Subject, Dictionary<string, JsonElement>? Claims, string[]? RequiredClaims, string[]? Grants, string[]? Scopes,
+    bool? Introspection, bool? RequireBinding, bool? Payloads);
 
 internal sealed record ProfileList(ProfileAnswer[] Profiles);
 
@@ -51,15 +57,29 @@ internal static class ProfileCommands
         var audiences = new Option<string[]>("--audience") { HelpName = "audience", Required = true, Description = "What may be asked for; * at the end stands for any rest. May be given several times." };
         var usual = Parameters.Text("--default-lifetime", "time", "How long a token lives: 300, 15m. Default: 300 s.");
         var longest = Parameters.Text("--max-lifetime", "time", "How long a token may live. Default: 3600 s.");
-        var issuer = Parameters.Text("--issuer", "URL", "Default: the service's public URL.");
-        var type = Parameters.OneOf("--type", "Default: at+jwt.", "at+jwt", "JWT");
+        var issuer = Parameters.Text("--issuer", "name|URL", "A name: an issuer under /issuers. Default: the service's public URL.");
+        var type = Parameters.Text("--type", "type", "at+jwt, JWT, or another that ends with +jwt. Default: at+jwt.");
+        var subject = Parameters.Text("--subject", "template", "The claim sub: repo:{caller.repository}. Default: what is asked for, else the caller.");
+        var claims = Parameters.Many("--claim", "name=template|name:=json", "A claim that every token has: repository={caller.repository}.");
+        var required = Parameters.Many("--require-claim", "name", "A claim without which nothing is signed.");
+        var scopes = Parameters.Many("--scope", "scope", "A scope that may be asked for at the token endpoint.");
+        var exchange = new Option<bool>("--exchange") { Description = "The token endpoint gives it for other tokens (token exchange), too." };
+        var introspection = new Option<bool>("--introspection") { Description = "Tokens can be introspected and revoked one by one." };
+        var binding = new Option<bool>("--require-binding") { Description = "The token endpoint gives only tokens that are bound to a key or certificate." };
+        var payloads = new Option<bool>("--payloads") { Description = "It signs what callers give, and issues no tokens. Its key signs nothing else." };
 
-        var command = new Command("put", "Makes a token profile, or replaces it whole.") { profile, key, audiences, usual, longest, issuer, type };
+        var command = new Command("put", "Makes a token profile, or replaces it whole. Rules for claims are put over HTTP.")
+        {
+            profile, key, audiences, usual, longest, issuer, type, subject, claims, required, scopes, exchange, introspection, binding, payloads,
+        };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var body = new ProfileBody(
                 parsed.GetRequiredValue(key), parsed.GetRequiredValue(audiences), Durations.Seconds("--default-lifetime", parsed.GetValue(usual)),
-                Durations.Seconds("--max-lifetime", parsed.GetValue(longest)), parsed.GetValue(issuer), parsed.GetValue(type));
+                Durations.Seconds("--max-lifetime", parsed.GetValue(longest)), parsed.GetValue(issuer), parsed.GetValue(type),
+                parsed.GetValue(subject), TokenCommands.ParseClaims(parsed.GetValue(claims)), Given(parsed.GetValue(required)),
+                parsed.GetValue(exchange) ? ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"] : null,
+                Given(parsed.GetValue(scopes)), IfSo(parsed.GetValue(introspection)), IfSo(parsed.GetValue(binding)), IfSo(parsed.GetValue(payloads)));
             using var service = ServiceClient.Connect(parsed);
             var answer = await service.PutAsync(
                 ApiPath.Profile(parsed.GetRequiredValue(profile)), body, CliJson.Default.ProfileBody, cancellationToken);
@@ -68,6 +88,10 @@ internal static class ProfileCommands
         });
         return command;
     }
+
+    private static string[]? Given(string[]? texts) => texts is { Length: > 0 } ? texts : null;
+
+    private static bool? IfSo(bool value) => value ? true : null;
 
     private static void WriteList(ProfileList list) => Tables.Write(
         ["NAME", "TYPE", "LIFETIME", "AUDIENCES", "ISSUER"],
@@ -82,7 +106,11 @@ internal static class ProfileCommands
         ("key", Cell.Of(p.KeyId)),
         ("issuer", IssuerOf(p)),
         ("audiences", Cell.Of(string.Join(' ', p.Audiences))),
-        ("lifetime", LifetimeOf(p)));
+        ("lifetime", LifetimeOf(p)),
+        ("subject", Cell.Of(p.Subject ?? "as asked for, else the caller")),
+        ("claims", Cell.Of(p.Claims is null ? "" : string.Join(' ', p.Claims.Select(c => $"{c.Key}={c.Value.GetRawText()}")))),
+        ("scopes", Cell.Of(string.Join(' ', p.Scopes ?? []))),
+        ("grants", Cell.Of(string.Join(' ', p.Grants ?? []))));
 
     private static Cell LifetimeOf(ProfileAnswer p) => Cell.Of($"{p.DefaultLifetimeSeconds} s, at most {p.MaxLifetimeSeconds} s");
 

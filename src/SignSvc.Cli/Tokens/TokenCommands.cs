@@ -19,7 +19,9 @@ internal static class TokenCommands
         var lifetime = Parameters.Text("--lifetime", "time", "300 or 300s, 15m, 1h. Default: the profile's.");
         var claims = Parameters.Many("--claim", "name=text|name:=json", "A further claim.");
 
-        var command = new Command("issue", "Issues a token and prints it.") { profile, subject, audiences, lifetime, claims };
+        var explain = new Option<bool>("--explain") { Description = "Shows what the token would say; nothing is signed." };
+
+        var command = new Command("issue", "Issues a token and prints it.") { profile, subject, audiences, lifetime, claims, explain };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var body = new TokenBody(
@@ -28,6 +30,13 @@ internal static class TokenCommands
                 parsed.GetValue(lifetime) is { } text ? (int)Durations.Parse("--lifetime", text).TotalSeconds : null,
                 ParseClaims(parsed.GetValue(claims)));
             using var service = ServiceClient.Connect(parsed);
+            if (parsed.GetValue(explain))
+            {
+                var explained = await service.PostAsync("/v1/tokens/explain", body, CliJson.Default.TokenBody, cancellationToken);
+                await explained.ShowAsync(parsed, CliJson.Default.ExplainAnswer, Write, cancellationToken);
+                return ExitCode.Ok;
+            }
+
             var answer = await service.PostAsync("/v1/tokens", body, CliJson.Default.TokenBody, cancellationToken);
             await answer.ShowAsync(parsed, CliJson.Default.TokenAnswer, Write, cancellationToken);
             return ExitCode.Ok;
@@ -36,7 +45,7 @@ internal static class TokenCommands
     }
 
     /// <summary><c>name=text</c> is a string; <c>name:=json</c> is what the JSON says: a number, an array, an object.</summary>
-    private static Dictionary<string, JsonElement>? ParseClaims(string[]? texts)
+    internal static Dictionary<string, JsonElement>? ParseClaims(string[]? texts)
     {
         if (texts is null or [])
             return null;
@@ -65,6 +74,13 @@ internal static class TokenCommands
         {
             throw CommandException.Usage($"The claim {name} is not JSON.", $"For plain text write {name}=text.", e);
         }
+    }
+
+    private static void Write(ExplainAnswer explained)
+    {
+        Console.Out.WriteLine(explained.Header.GetRawText());
+        Console.Out.WriteLine(explained.Claims.GetRawText());
+        Remarks.Write($"Profile {explained.Profile}: nothing was signed");
     }
 
     /// <summary>The token alone is on standard output, so that it can be piped on.</summary>

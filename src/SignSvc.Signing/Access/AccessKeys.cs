@@ -19,7 +19,7 @@ public sealed class AccessKeys(LiveSnapshot live, Decisions decisions, IWrapsKey
     private const int SecretLength = 30;
 
     /// <returns>The access key and its secret, 40 characters that are never shown again.</returns>
-    /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>: no such credential; <see cref="SigningFault.InvalidRequest"/>: it has two already, or is refused itself.</exception>
+    /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>: no such credential; <see cref="SigningFault.InvalidRequest"/>: it has two already, or is refused itself; <see cref="SigningFault.Forbidden"/>: also where it may do what the caller may not.</exception>
     public Task<(AccessKey Key, string Secret)> CreateAsync(Caller caller, string credential, CancellationToken cancellationToken)
     {
         var draft = Draft(caller, Actions.CredentialsCreate, credential);
@@ -27,8 +27,10 @@ public sealed class AccessKeys(LiveSnapshot live, Decisions decisions, IWrapsKey
         {
             var basis = live.Current;
             var owner = Find(basis, credential);
+            basis.Access.RefuseMoreThanHeld(caller, owner, basis.Keys, time.GetUtcNow());
             if (!owner.IsLive(time.GetUtcNow()))
                 throw new SigningException(SigningFault.InvalidRequest, $"The credential {owner.Name} has expired or was revoked.");
+            decisions.RefuseTakingOver(caller, owner.Principal, owner.Roles);
             var present = owner.AccessKeys ?? [];
             if (present.Length >= MaxPerCredential)
                 throw new SigningException(SigningFault.InvalidRequest, $"A credential has at most {MaxPerCredential} access keys: delete one first.");

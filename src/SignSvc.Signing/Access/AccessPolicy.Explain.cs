@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using SignSvc.Signing.Access.Grants;
 using SignSvc.Signing.Access.Policies;
 
 namespace SignSvc.Signing.Access;
@@ -69,6 +70,12 @@ public sealed partial class AccessPolicy
             about.Add(new StatementExplanation(statement.Name, statement.Effect, failing.Count == 0, failing.ToImmutable()));
         }
 
+        foreach (var grant in request.Facts.Key is { } key ? _grants.GetValueOrDefault(key.Id, []) : [])
+        {
+            if (grant.IsFor(request))
+                about.Add(Explain(grant, request));
+        }
+
         return new AccessExplanation(ruling.IsAllowed, ruling.By.Length == 0 ? null : ruling.By, about.ToImmutable());
     }
 
@@ -76,6 +83,22 @@ public sealed partial class AccessPolicy
     {
         var ofKey = request.Facts.Key is { } key && _keys.TryGetValue(key.Id, out var policy) ? policy.Statements : [];
         return ofKey.Concat(_service.Values.SelectMany(p => p.Statements));
+    }
+
+    private static StatementExplanation Explain(CompiledGrant grant, in AccessRequest request)
+    {
+        var failing = ImmutableArray.CreateBuilder<FailingCondition>();
+        if (!grant.Grant.IsLiveAt(request.At))
+            failing.Add(new FailingCondition("dateLessThan", "request.time", [$"{grant.Grant.ExpiresAt:O}"], [$"{request.At:O}"]));
+        if (grant.IsSpentFor(request.Action))
+            failing.Add(new FailingCondition("numericLessThan", "grant.uses", [$"{grant.Grant.MaxUses}"], [$"{grant.Grant.Uses}"]));
+        foreach (var condition in grant.Conditions)
+        {
+            if (!condition.Holds(request, PolicyEffect.Allow))
+                failing.Add(Failing(condition, request));
+        }
+
+        return new StatementExplanation(grant.Name, PolicyEffect.Allow, failing.Count == 0, failing.ToImmutable());
     }
 
     private static FailingCondition Failing(Condition condition, in AccessRequest request)

@@ -26,14 +26,53 @@ public sealed partial class AccessPolicy
         }
     }
 
+    /// <summary>Whoever makes a credential, or a new secret for one, could act in its place.</summary>
+    /// <param name="principal">Of the credential: what policies and grants give to it counts, too.</param>
     /// <exception cref="SigningException"><see cref="SigningFault.Forbidden"/>.</exception>
-    internal void RefuseMoreThanHeld(Caller caller, IEnumerable<Role> roles, DateTimeOffset now)
+    internal void RefuseTakingOver(Caller caller, string principal, IEnumerable<Role> roles, KeyRing keys, DateTimeOffset now)
+    {
+        if (string.Equals(caller.Principal, principal, StringComparison.Ordinal))
+            return;
+        RefuseMoreThanHeld(caller, roles, now);
+        bool IsItsOwn(CompiledStatement s) => s.IsFor(principal) && !s.IsFor(caller.Principal);
+        RefuseMoreThanHeld(caller, _service.Values.SelectMany(p => p.Statements).Where(IsItsOwn), key: null, now);
+        foreach (var (keyId, policy) in _keys)
+        {
+            if (keys.TryGet(keyId, out var key))
+                RefuseMoreThanHeld(caller, policy.Statements.Where(IsItsOwn), key, now);
+        }
+
+        foreach (var grant in _grants.Values.SelectMany(g => g).Select(g => g.Grant).Where(g => g.IsLiveAt(now) && Wildcard.Matches(g.Grantee, principal)))
+        {
+            if (keys.TryGet(grant.KeyId, out var key)
+                && !grant.Operations.All(o => Holds(caller, o, new ResourcePattern("key", key.Name), key, grant.Constraints.All, now)))
+                throw NotHeld($"grant/{grant.Id} is given to {principal}");
+        }
+    }
+
+    /// <exception cref="SigningException"><see cref="SigningFault.Forbidden"/>.</exception>
+    private void RefuseMoreThanHeld(Caller caller, IEnumerable<Role> roles, DateTimeOffset now)
     {
         foreach (var role in roles)
         {
             var actions = Actions.All.Where(a => role.Allows(a));
             if (actions.FirstOrDefault(a => !Holds(caller, a, ResourcePattern.All, key: null, [], now)) is { } missing)
                 throw NotHeld($"{role.PolicyName()} gives {missing} on everything");
+        }
+    }
+
+    /// <summary>A secret of another credential gives all that is its own: its roles, and what policies give to its principal.</summary>
+    /// <exception cref="SigningException"><see cref="SigningFault.Forbidden"/>.</exception>
+    internal void RefuseMoreThanHeld(Caller caller, Credential credential, KeyRing keys, DateTimeOffset now)
+    {
+        if (string.Equals(caller.Principal, credential.Principal, StringComparison.Ordinal))
+            return;
+        RefuseMoreThanHeld(caller, credential.Roles, now);
+        RefuseMoreThanHeld(caller, _service.Values.SelectMany(p => p.Statements).Where(s => s.IsFor(credential.Principal)), key: null, now);
+        foreach (var (id, policy) in _keys)
+        {
+            if (keys.TryGet(id, out var key))
+                RefuseMoreThanHeld(caller, policy.Statements.Where(s => s.IsFor(credential.Principal)), key, now);
         }
     }
 
@@ -62,7 +101,7 @@ public sealed partial class AccessPolicy
     private static bool MayDenyHimAlone(CompiledStatement denial, AccessRequest asked) =>
         denial.IsFor(asked.Caller.Principal)
         && denial.Conditions.All(c => !IsSettled(c, asked) || c.Holds(asked, PolicyEffect.Deny))
-        && !(denial.Statement.Principals.Contains("*") && !denial.Conditions.Any(c => c.Fact.IsOfCaller));
+        && !(denial.Statement.Principals.Contains("*", StringComparer.Ordinal) && !denial.Conditions.Any(c => c.Fact.IsOfCaller));
 
     /// <summary>Known now and for good: who the caller is and which key it is.</summary>
     private static bool IsSettled(Condition condition, in AccessRequest asked) =>

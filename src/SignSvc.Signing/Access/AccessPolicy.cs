@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
+using SignSvc.Signing.Access.Grants;
 using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Telemetry;
 
@@ -16,6 +17,7 @@ public sealed class Permit
         Caller = caller;
         Action = action;
         By = ruling.By;
+        Grant = ruling.Grant;
     }
 
     public Caller Caller { get; }
@@ -24,6 +26,12 @@ public sealed class Permit
 
     /// <summary>What allowed it: <c>role:admin</c>, <c>policy/team-a#main-only</c>, <c>key/release#ci</c>, <c>grant/ID</c>.</summary>
     public string By { get; }
+
+    /// <summary>For the audit, where it was not a role, which the caller's credential shows.</summary>
+    internal string? Remark => By.StartsWith("role:", StringComparison.Ordinal) || ReferenceEquals(Caller, Access.Caller.Service) ? null : $"allowed by {By}";
+
+    /// <summary>The grant without which it would not be allowed; null: there was no need of one.</summary>
+    internal Grant? Grant { get; }
 }
 
 /// <summary>
@@ -36,18 +44,21 @@ public sealed partial class AccessPolicy
     /// <summary>Nothing is allowed but what a role names.</summary>
     public static readonly AccessPolicy RolesAlone = new(
         ImmutableSortedDictionary.Create<string, CompiledPolicy>(StringComparer.Ordinal),
-        ImmutableDictionary.Create<string, CompiledPolicy>(StringComparer.Ordinal));
+        ImmutableDictionary.Create<string, CompiledPolicy>(StringComparer.Ordinal),
+        ImmutableDictionary.Create<string, ImmutableArray<CompiledGrant>>(StringComparer.Ordinal));
 
     private readonly ImmutableSortedDictionary<string, CompiledPolicy> _service;
     private readonly ImmutableDictionary<string, CompiledPolicy> _keys;
+    private readonly ImmutableDictionary<string, ImmutableArray<CompiledGrant>> _grants;
     private readonly Lazy<FrozenDictionary<string, ActionStatements>> _byAction;
 
     private AccessPolicy(
         ImmutableSortedDictionary<string, CompiledPolicy> service, ImmutableDictionary<string, CompiledPolicy> keys,
-        Lazy<FrozenDictionary<string, ActionStatements>>? byAction = null)
+        ImmutableDictionary<string, ImmutableArray<CompiledGrant>> grants, Lazy<FrozenDictionary<string, ActionStatements>>? byAction = null)
     {
         _service = service;
         _keys = keys;
+        _grants = grants;
         _byAction = byAction ?? new Lazy<FrozenDictionary<string, ActionStatements>>(() => Access.Actions.All.ToFrozenDictionary(
             action => action, action => ActionStatements.Of(action, service.Values), StringComparer.Ordinal));
     }
@@ -76,13 +87,20 @@ public sealed partial class AccessPolicy
     {
         var compiled = CompiledPolicy.Compile(policy.Source, policy.Document, policy.Scope);
         return policy.Scope == PolicyScope.Service
-            ? new AccessPolicy(_service.SetItem(policy.Name, compiled), _keys)
-            : new AccessPolicy(_service, _keys.SetItem(policy.Name, compiled), _byAction);
+            ? new AccessPolicy(_service.SetItem(policy.Name, compiled), _keys, _grants)
+            : new AccessPolicy(_service, _keys.SetItem(policy.Name, compiled), _grants, _byAction);
     }
 
     internal AccessPolicy Without(PolicyScope scope, string name) => scope == PolicyScope.Service
-        ? new AccessPolicy(_service.Remove(name), _keys)
-        : new AccessPolicy(_service, _keys.Remove(name), _byAction);
+        ? new AccessPolicy(_service.Remove(name), _keys, _grants)
+        : new AccessPolicy(_service, _keys.Remove(name), _grants, _byAction);
+
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>.</exception>
+    internal AccessPolicy With(Grant grant) => WithGrants(grant.KeyId, [.. Others(grant), CompiledGrant.Compile(grant)]);
+
+    internal AccessPolicy Without(Grant grant) => WithGrants(grant.KeyId, [.. Others(grant)]);
+
+    internal IEnumerable<Grant> GrantsOf(string keyId) => _grants.GetValueOrDefault(keyId, []).Select(g => g.Grant);
 
     internal Ruling Decide(in AccessRequest request)
     {
@@ -99,10 +117,39 @@ public sealed partial class AccessPolicy
                 return Ruling.Allowed(role.PolicyName());
         }
 
-        return (First(key?.Allowances, request) ?? First(service.Allowances, request)) is { } allowance
-            ? Ruling.Allowed(allowance.Name)
-            : Ruling.Silence;
+        if ((First(key?.Allowances, request) ?? First(service.Allowances, request)) is { } allowance)
+            return Ruling.Allowed(allowance.Name);
+        return request.Facts.Key is { } granted ? DecideByGrant(granted.Id, request) : Ruling.Silence;
     }
+
+    /// <summary>A grant whose uses are counted is the last resort: none is spent without need.</summary>
+    private Ruling DecideByGrant(string keyId, in AccessRequest request)
+    {
+        // A grantee can always give back what was granted.
+        if (request.Facts.Grant is { } subject && string.Equals(request.Action, Actions.GrantsRetire, StringComparison.Ordinal)
+            && Wildcard.Matches(subject.Grantee, request.Caller.Principal))
+        {
+            return Ruling.Allowed($"grant/{subject.Id}");
+        }
+
+        CompiledGrant? counted = null;
+        foreach (var grant in _grants.GetValueOrDefault(keyId, []))
+        {
+            if (!grant.Allows(request))
+                continue;
+            if (grant.Grant.MaxUses is null)
+                return Ruling.Allowed(grant.Name);
+            counted ??= grant;
+        }
+
+        return counted is null ? Ruling.Silence : Ruling.Allowed(counted.Name) with { Grant = counted.Grant };
+    }
+
+    private IEnumerable<CompiledGrant> Others(Grant grant) =>
+        _grants.GetValueOrDefault(grant.KeyId, []).Where(g => !string.Equals(g.Grant.Id, grant.Id, StringComparison.Ordinal));
+
+    private AccessPolicy WithGrants(string keyId, ImmutableArray<CompiledGrant> grants) =>
+        new(_service, _keys, grants.IsEmpty ? _grants.Remove(keyId) : _grants.SetItem(keyId, grants), _byAction);
 
     private static CompiledStatement? First(CompiledStatement[]? statements, in AccessRequest request)
     {
@@ -138,7 +185,8 @@ public sealed partial class AccessPolicy
 }
 
 /// <param name="By">The statement that decided; empty where none did.</param>
-internal readonly record struct Ruling(bool IsAllowed, string By)
+/// <param name="Grant">Of which a use has to be spent.</param>
+internal readonly record struct Ruling(bool IsAllowed, string By, Grant? Grant = null)
 {
     public static readonly Ruling Silence = new(IsAllowed: false, "");
 

@@ -1,3 +1,4 @@
+using SignSvc.Signing.Access.Grants;
 using SignSvc.Signing.Artifacts;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Tokens;
@@ -31,6 +32,9 @@ public readonly record struct AccessFacts
     public SigningContext? Context { get; init; }
 
     public TokenWish Token { get; init; }
+
+    /// <summary>The grant in question, where one is to be ended.</summary>
+    public Grant? Grant { get; init; }
 
     /// <summary>Of the message or digest.</summary>
     public long? Bytes { get; init; }

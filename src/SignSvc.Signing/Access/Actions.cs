@@ -77,8 +77,8 @@ public static class Actions
     [
         KeysCreate, KeysList, KeysRead, KeysUpdate, KeysEnable, KeysDisable, KeysRotate, KeysRetire, KeysRevoke, KeysImport, KeysRewrap,
         KeysScheduleDeletion, KeysCancelDeletion, KeysDelete, AliasesPut, AliasesDelete, KeysSign, KeysVerify, TokensIssue,
-        TokensExplain, TokensSignPayload, TokensIntrospect, TokensRevoke, TokensSignServiceAccount, ProfilesRead, ProfilesPut, CredentialsCreate, CredentialsRead, CredentialsRotate,
-        CredentialsUpdate, CredentialsRevoke, AuditRead,
-        MetricsRead, BackupCreate, PoliciesRead, PoliciesPut, PoliciesDelete, PoliciesExplain, GrantsCreate, GrantsRead, GrantsRevoke, GrantsRetire,
+        TokensExplain, TokensSignPayload, TokensIntrospect, TokensRevoke, TokensSignServiceAccount, ProfilesRead, ProfilesPut,
+        CredentialsCreate, CredentialsRead, CredentialsRotate, CredentialsUpdate, CredentialsRevoke, AuditRead, MetricsRead, BackupCreate,
+        PoliciesRead, PoliciesPut, PoliciesDelete, PoliciesExplain, GrantsCreate, GrantsRead, GrantsRevoke, GrantsRetire,
     ];
 }

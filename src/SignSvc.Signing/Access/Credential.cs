@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Text;
 using System.Collections.Immutable;
 using System.Net;
@@ -104,7 +105,7 @@ public sealed record Credential
         if (token.Length != TokenLength || !token.StartsWith(Prefix, StringComparison.Ordinal) || token[Prefix.Length + IdLength] != '_')
             return false;
         Span<byte> secret = stackalloc byte[SecretLength + 4];
-        if (!Base64Url.TryDecodeFromChars(token[(Prefix.Length + IdLength + 1)..], secret, out var written) || written != SecretLength)
+        if (!TryDecode(token[(Prefix.Length + IdLength + 1)..], secret))
             return false;
         id = token.Slice(Prefix.Length, IdLength).ToString();
         SHA256.HashData(secret[..SecretLength], secretHash);
@@ -118,7 +119,7 @@ public sealed record Credential
         if (TryReadToken(text, out _, secretHash))
             return true;
         Span<byte> secret = stackalloc byte[SecretLength + 4];
-        if (text.Length != TokenLength - Prefix.Length - IdLength - 1 || !Base64Url.TryDecodeFromChars(text, secret, out var written) || written != SecretLength)
+        if (text.Length != TokenLength - Prefix.Length - IdLength - 1 || !TryDecode(text, secret))
             return false;
         SHA256.HashData(secret[..SecretLength], secretHash);
         CryptographicOperations.ZeroMemory(secret);
@@ -153,6 +154,10 @@ public sealed record Credential
 
         return false;
     }
+
+    /// <summary><c>TryDecodeFromChars</c> throws where a character or an unused bit is wrong; a stranger's mistake is none of ours.</summary>
+    private static bool TryDecode(ReadOnlySpan<char> text, Span<byte> secret) =>
+        Base64Url.DecodeFromChars(text, secret, out _, out var written) == OperationStatus.Done && written == SecretLength;
 
     private static bool IsHash(string? base64, ReadOnlySpan<byte> hash)
     {

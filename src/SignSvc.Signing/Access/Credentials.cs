@@ -34,6 +34,9 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
         return credential;
     }
 
+    /// <summary>For ways of recognising it that are not its bearer token.</summary>
+    public void NoteUse(Credential credential) => NoteUse(credential.Id, time.GetUtcNow().ToUnixTimeSeconds());
+
     /// <summary>When this node last recognised it, to the second; null: not since the node started. The audit holds the whole truth.</summary>
     public DateTimeOffset? LastUse(Credential credential) =>
         _lastUses.TryGetValue(credential.Id, out var second) ? DateTimeOffset.FromUnixTimeSeconds(second) : null;
@@ -55,7 +58,7 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
             if (addresses.Count > MaxAddresses || !addresses.All(IsNetwork))
                 throw new SigningException(SigningFault.InvalidRequest, $"addresses are at most {MaxAddresses} networks such as 10.0.0.0/8 or 2001:db8::/32, with no bits behind the prefix.");
 
-            live.Current.Access.RefuseMoreThanHeld(caller, roles, now);
+            decisions.RefuseTakingOver(caller, $"credential:{valid}", roles);
 
             var (made, token) = Credential.Create(valid, [.. roles.Distinct()], now, expiresAt);
             var credential = made with { Addresses = [.. addresses] };
@@ -100,7 +103,8 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
             var credential = Find(basis, reference);
             if (credential.RevokedAt is not null || (expiresAt ?? credential.ExpiresAt) <= now)
                 throw new SigningException(SigningFault.Conflict, "A credential that is revoked, or that has expired and gets no new expiresAt, is not rotated.");
-
+            // Whoever gets the new secret speaks as the credential.
+            decisions.RefuseTakingOver(caller, credential.Principal, credential.Roles);
             var (rotated, token) = credential.Rotate(now, overlap, expiresAt ?? credential.ExpiresAt);
             var record = draft with { Detail = $"overlap {(int)overlap.TotalSeconds} s", ExpiresAt = rotated.ExpiresAt };
             await live.ChangeAsync(permit, record, cancellationToken, Change.Of(rotated, basis));

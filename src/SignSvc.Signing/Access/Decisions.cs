@@ -54,6 +54,14 @@ public sealed class Decisions(AuditLog audit, LiveSnapshot live, TimeProvider ti
             ? new SigningException(SigningFault.NotFound, message)
             : AccessPolicy.Forbidden();
 
+    /// <summary>Nobody gives more than they hold: to be asked where a credential is made, or gets a new secret.</summary>
+    /// <exception cref="SigningException"><see cref="SigningFault.Forbidden"/>.</exception>
+    public void RefuseTakingOver(Caller caller, string principal, IEnumerable<Role> roles)
+    {
+        var snapshot = live.Current;
+        snapshot.Access.RefuseTakingOver(caller, principal, roles, snapshot.Keys, time.GetUtcNow());
+    }
+
     /// <summary>For what depends on a further permission, which is not on record of its own.</summary>
     public bool Allows(Caller caller, string action, string? resource) =>
         live.Current.Access.Allows(Ask(caller, action, resource, default));

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.Text.Json;
 using System.Threading.Channels;
 using SignSvc.Signing.Storage;
@@ -129,19 +130,25 @@ public sealed class AuditLog : IAsyncDisposable
         using var span = SigningSpans.Start(SigningSpans.Audit);
         try
         {
-            await WaitForCommitAsync(entry, cancellationToken);
+            Enqueue(entry);
+            await entry.Done.Task.WaitAsync(_limits.CommitTimeout, _time, cancellationToken);
             span?.SetTag(Tags.AuditId, AuditId.Format(_node, entry.FirstSequence));
             entry.Measure(isDurable: true);
         }
+        catch (TimeoutException e)
+        {
+            var refusal = Unavailable("The audit store did not answer in time.", e);
+            Measure(entry, span, refusal);
+            throw refusal;
+        }
         catch (SigningException e)
         {
-            span.Refused(e);
-            entry.Measure(isDurable: false);
+            Measure(entry, span, e);
             throw;
         }
     }
 
-    private async ValueTask WaitForCommitAsync(Entry entry, CancellationToken cancellationToken)
+    private void Enqueue(Entry entry)
     {
         if (_failed is { } failed)
             throw failed;
@@ -150,14 +157,14 @@ public sealed class AuditLog : IAsyncDisposable
             throw Unavailable("The audit store does not answer.");
         if (!_queue.Writer.TryWrite(entry))
             throw Unavailable("Too many requests wait for the audit store.");
-        try
-        {
-            await entry.Done.Task.WaitAsync(_limits.CommitTimeout, _time, cancellationToken);
-        }
-        catch (TimeoutException e)
-        {
-            throw Unavailable("The audit store did not answer in time.", e);
-        }
+    }
+
+    /// <summary>A change that is refused for its own sake gets a record of its refusal, and is counted with that.</summary>
+    private static void Measure(Entry entry, Activity? span, SigningException refusal)
+    {
+        span.Refused(refusal);
+        if (refusal.Fault == SigningFault.AuditUnavailable)
+            entry.Measure(isDurable: false);
     }
 
     private static async Task ServeAsync(Entry entry, Func<Task> serve)

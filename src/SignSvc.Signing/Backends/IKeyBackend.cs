@@ -35,7 +35,8 @@ public interface IKeyBackend
 }
 
 /// <param name="KeyId">The key that the pair is for. With <paramref name="Version"/> it is the pair's identity: an implementation that can, tags or labels the material with both, so that an orphan is found again.</param>
-public sealed record KeyPairRequest(string KeyId, int Version, string KeyName, KeySpec Spec, KeyPurpose Purpose);
+/// <param name="MultiRegion">Whether the material may be replicated to further places; null: as the backend is configured. Backends without places know no difference.</param>
+public sealed record KeyPairRequest(string KeyId, int Version, string KeyName, KeySpec Spec, KeyPurpose Purpose, bool? MultiRegion = null);
 
 /// <param name="Handle">Becomes <see cref="KeyVersion.Handle"/>.</param>
 /// <param name="Protection">What is true of this key, which may be less than the backend's best.</param>

@@ -10,5 +10,9 @@ public interface IMirrorsKeys
     /// <paramref name="key"/>. Called after an edit is durable, and again until it succeeds: doing it twice is no fault.
     /// What may sign is decided here; a mirror that lags never lets more sign.
     /// </summary>
-    Task MirrorAsync(Key key, CancellationToken cancellationToken);
+    /// <param name="mayEnable">
+    /// Whether what is disabled there was disabled from here. If not, it stays so: whoever stopped a key at its backend had
+    /// reasons, and no restart shall undo that. A scheduled deletion is cancelled in any case, which leaves the key disabled.
+    /// </param>
+    Task MirrorAsync(Key key, bool mayEnable, CancellationToken cancellationToken);
 }

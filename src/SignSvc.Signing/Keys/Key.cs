@@ -29,6 +29,9 @@ public sealed record Key
 
     public required KeyState State { get; init; }
 
+    /// <summary>When it was last enabled, disabled, or its deletion scheduled or cancelled; null: never.</summary>
+    public DateTimeOffset? StateChangedAt { get; init; }
+
     public required DateTimeOffset CreatedAt { get; init; }
 
     /// <summary>Where its versions come from. Imported: from outside only, and it may have none yet. A key that is made here may have imported versions too.</summary>
@@ -38,6 +41,9 @@ public sealed record Key
 
     /// <summary>Further names, which may move from key to key; see <see cref="AliasName"/>.</summary>
     public ImmutableSortedSet<string> Aliases { get; init; } = ImmutableSortedSet<string>.Empty;
+
+    /// <summary>Whether its versions may be replicated to further places of their backend; null: as the backend is configured.</summary>
+    public bool? MultiRegion { get; init; }
 
     /// <summary>Null: on demand, with the purpose's usual lead.</summary>
     public RotationPolicy? Rotation { get; init; }

@@ -49,7 +49,7 @@ public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, 
                 if (key.State == KeyState.PendingDeletion)
                     throw new SigningException(SigningFault.KeyNotUsable, $"{key.Name} is pending deletion already, at {key.DeletesAt:u}.");
                 await RefuseWhileInUseAsync(key, cancellationToken);
-                return key with { State = KeyState.PendingDeletion, DeletesAt = time.GetUtcNow().AddDays(days) };
+                return key with { State = KeyState.PendingDeletion, DeletesAt = time.GetUtcNow().AddDays(days), StateChangedAt = time.GetUtcNow() };
             },
             cancellationToken);
     }
@@ -63,16 +63,16 @@ public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, 
             reference,
             "deletion cancelled",
             key => key.State == KeyState.PendingDeletion && time.GetUtcNow() < key.DeletesAt
-                ? ValueTask.FromResult(key with { State = KeyState.Disabled, DeletesAt = null })
+                ? ValueTask.FromResult(key with { State = KeyState.Disabled, DeletesAt = null, StateChangedAt = time.GetUtcNow() })
                 : throw new SigningException(
                     SigningFault.KeyNotUsable,
                     key.State == KeyState.PendingDeletion ? $"{key.Name} is being deleted." : $"{key.Name} is not pending deletion."),
             cancellationToken);
 
-    private static ValueTask<Key> Set(Key key, KeyState state) =>
+    private ValueTask<Key> Set(Key key, KeyState state) =>
         key.State == KeyState.PendingDeletion
             ? throw new SigningException(SigningFault.KeyNotUsable, $"{key.Name} is pending deletion: cancel that first.")
-            : ValueTask.FromResult(key.State == state ? key : key with { State = state });
+            : ValueTask.FromResult(key.State == state ? key : key with { State = state, StateChangedAt = time.GetUtcNow() });
 
     private Key Updated(Key key, KeyUpdate update)
     {

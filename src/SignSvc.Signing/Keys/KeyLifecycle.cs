@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Backends;
+using SignSvc.Signing.Backends.Budgets;
 using SignSvc.Signing.Storage;
 
 namespace SignSvc.Signing.Keys;
@@ -108,6 +109,8 @@ public sealed class KeyLifecycle(
         RefuseSoftware(request, backend.Protection);
         if (request.Origin == KeyOrigin.Imported && backend is not IImportsKeys)
             throw new SigningException(SigningFault.Unsupported, $"The backend {request.Backend} takes no keys from outside.");
+        if (request.MultiRegion == true && backend is not (IHasPlaces or BudgetedBackend { Inner: IHasPlaces }))
+            throw new SigningException(SigningFault.Unsupported, $"The backend {request.Backend} has no Regions.");
         return backend;
     }
 
@@ -125,7 +128,7 @@ public sealed class KeyLifecycle(
     private static Task<BackendKeyPair> MakePairAsync(
         IKeyBackend backend, NewKey request, string keyId, CancellationToken cancellationToken)
     {
-        var pair = new KeyPairRequest(keyId, Version: 1, request.Name, request.Spec, request.Purpose);
+        var pair = new KeyPairRequest(keyId, Version: 1, request.Name, request.Spec, request.Purpose, request.MultiRegion);
         if (request.Adopt is null)
             return backend.CreateAsync(pair, cancellationToken);
         return backend is IAdoptsKeys adopting
@@ -147,6 +150,7 @@ public sealed class KeyLifecycle(
         State = KeyState.Enabled,
         CreatedAt = now,
         Origin = request.Origin,
+        MultiRegion = request.MultiRegion,
         Tags = request.Tags,
         Rotation = request.Rotation,
         DeletionProtection = request.DeletionProtection,

@@ -40,6 +40,9 @@ public sealed record NewKey
     /// <summary>Imported: it is made without a version.</summary>
     public KeyOrigin Origin { get; private init; }
 
+    /// <summary>See <see cref="Key.MultiRegion"/>.</summary>
+    public bool? MultiRegion { get; private init; }
+
     public ImmutableSortedDictionary<string, string> Tags { get; private init; } = ImmutableSortedDictionary<string, string>.Empty;
 
     /// <param name="tier">Null: assured for artifacts, volume for tokens.</param>
@@ -59,7 +62,8 @@ public sealed record NewKey
         RotationWish? rotation = null,
         bool deletionProtection = false,
         string? adopt = null,
-        KeyOrigin origin = KeyOrigin.Generated)
+        KeyOrigin origin = KeyOrigin.Generated,
+        bool? multiRegion = null)
     {
         var keySpec = KeySpec.Parse(spec);
         var effectiveTier = tier ?? (purpose == KeyPurpose.Tokens ? KeyTier.Volume : KeyTier.Assured);
@@ -67,6 +71,8 @@ public sealed record NewKey
             throw Invalid("The volume tier is for tokens: short-lived keys do not fit artifacts that are verified for years.");
         if (origin == KeyOrigin.Adopted)
             throw Invalid("origin is generated or imported.");
+        if (multiRegion is not null && (effectiveTier != KeyTier.Assured || origin != KeyOrigin.Generated || adopt is not null))
+            throw Invalid("multiRegion is for assured keys that are made in their backend.");
         return new NewKey
         {
             Name = KeyName.Parse(name),
@@ -82,6 +88,7 @@ public sealed record NewKey
             DeletionProtection = deletionProtection,
             Adopt = CheckAdopt(effectiveTier, origin, adopt),
             Origin = origin,
+            MultiRegion = multiRegion,
         };
     }
 

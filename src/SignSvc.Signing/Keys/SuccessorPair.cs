@@ -19,7 +19,7 @@ internal sealed class SuccessorPair(BackendSet backends, TimeProvider time)
             return _version;
         await EndAsync(cancellationToken);
         var pair = await backends.For(key).CreateAsync(
-            new KeyPairRequest(key.Id, number, key.Name, key.Spec, key.Purpose), cancellationToken);
+            new KeyPairRequest(key.Id, number, key.Name, key.Spec, key.Purpose, key.MultiRegion), cancellationToken);
         var now = time.GetUtcNow();
         _of = key;
         _version = new KeyVersion

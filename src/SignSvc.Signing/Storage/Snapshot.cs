@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Grants;
 using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
@@ -31,6 +32,7 @@ public sealed record Snapshot
         Imports = original.Imports;
         Policies = original.Policies;
         KeyPolicies = original.KeyPolicies;
+        Grants = original.Grants;
         Access = original.Access;
         KeyIntents = original.KeyIntents;
         DocumentVersions = original.DocumentVersions;
@@ -64,7 +66,10 @@ public sealed record Snapshot
     public ImmutableDictionary<string, StoredPolicy> KeyPolicies { get; init; } =
         ImmutableDictionary.Create<string, StoredPolicy>(StringComparer.Ordinal);
 
-    /// <summary>Who may do what, compiled from the policies.</summary>
+    /// <summary>By id.</summary>
+    public ImmutableDictionary<string, Grant> Grants { get; init; } = ImmutableDictionary.Create<string, Grant>(StringComparer.Ordinal);
+
+    /// <summary>Who may do what, compiled from policies and grants.</summary>
     public AccessPolicy Access { get; init; } = AccessPolicy.RolesAlone;
 
     /// <summary>Keys that remote backends have begun and that are not known to be recorded, by slot; see <see cref="StoredKeyIntents"/>.</summary>
@@ -123,6 +128,13 @@ public sealed record Snapshot
                 };
             case DocumentKind.Policy or DocumentKind.KeyPolicy:
                 return next.WithPolicy(document);
+            case DocumentKind.Grant when body.IsEmpty:
+                return next.Grants.TryGetValue(document.Id, out var ended)
+                    ? next with { Grants = next.Grants.Remove(document.Id), Access = next.Access.Without(ended) }
+                    : next;
+            case DocumentKind.Grant:
+                var grant = JsonSerializer.Deserialize(body, SigningJson.Default.Grant)!;
+                return next with { Grants = next.Grants.SetItem(grant.Id, grant), Access = next.Access.With(grant) };
             case DocumentKind.KeyIntent:
                 var place = StoredKeyIntents.SlotOf(document.Id);
                 return next with
@@ -171,5 +183,6 @@ public static class DocumentKind
     public const string Import = "import";
     public const string Policy = "policy";
     public const string KeyPolicy = "key-policy";
+    public const string Grant = "grant";
     public const string KeyIntent = "key-intent";
 }

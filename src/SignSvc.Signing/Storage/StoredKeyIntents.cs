@@ -49,7 +49,7 @@ public sealed class StoredKeyIntents(LiveSnapshot live, Decisions decisions) : I
     public static int SlotOf(string documentId) => int.Parse(documentId, NumberStyles.None, CultureInfo.InvariantCulture);
 
     /// <param name="place">Null: the intent is gone meanwhile, and nothing is to be changed.</param>
-    private Task ChangeAsync(
+    private Task<bool> ChangeAsync(
         KeyIntent intent, string step, Func<Snapshot, int?> place, ReadOnlyMemory<byte> body, CancellationToken cancellationToken)
     {
         var draft = decisions.Draft(Caller.Service, Actions.KeysIntend) with

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
-using SignSvc.Signing.Access;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Keys;
 
@@ -56,7 +55,7 @@ public static class SigningMeters
             Count(record, AuditOutcome.Failed, SigningFault.AuditUnavailable);
     }
 
-    public static void Signed(Key key, string action, TimeSpan elapsed)
+    public static void Delivered(Key key, string action, TimeSpan elapsed)
     {
         var tags = new TagList { { Tags.Action, action }, { Tags.Tier, NameOf(key.Tier) }, { Tags.Backend, key.Backend } };
         SignatureDuration.Record(elapsed.TotalSeconds, tags);

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
@@ -7,6 +8,7 @@ using System.Text.RegularExpressions;
 namespace SignSvc.Signing.Tokens;
 
 /// <summary>What JSON type a claim has.</summary>
+[SuppressMessage("Naming", "CA1720:Identifier contains type name", Justification = "These are JSON's types, and the names stand in profiles.")]
 public enum ClaimType
 {
     Any,

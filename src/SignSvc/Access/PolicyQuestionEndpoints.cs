@@ -12,7 +12,7 @@ using SignSvc.Signing.Tokens;
 namespace SignSvc.Access;
 
 /// <summary>The token that would be asked for.</summary>
-public sealed record ExplainToken(
+public sealed record PolicyQuestionToken(
     string? Subject = null, JsonElement? Audience = null, int? LifetimeSeconds = null, JsonElement? Claims = null);
 
 /// <param name="Action"><c>keys:Sign</c>, …</param>
@@ -22,18 +22,18 @@ public sealed record ExplainToken(
 /// <param name="Roles">Only with <paramref name="Principal"/>; default: a credential's own.</param>
 /// <param name="Address">Only with <paramref name="Principal"/>.</param>
 /// <param name="Time">Default: now.</param>
-public sealed record ExplainBody(
+public sealed record PolicyQuestionBody(
     string Action, string? Resource = null, string? Principal = null, Dictionary<string, ImmutableArray<string>>? Claims = null,
     ImmutableArray<Role>? Roles = null, string? Address = null, DateTimeOffset? Time = null, SigningContext? Context = null,
-    ExplainToken? Token = null, long? Bytes = null, int? Count = null);
+    PolicyQuestionToken? Token = null, long? Bytes = null, int? Count = null);
 
 /// <param name="By">What decided: <c>role:signer</c>, <c>policy/ci#main-only</c>, <c>key/ID#ci</c>, <c>grant/ID</c>.</param>
 /// <param name="Missing">Facts that conditions asked for and did not find.</param>
 /// <param name="Statements">Every statement about this principal, action and resource. Null, like all reasons, for who may not read policies.</param>
-public sealed record ExplainAnswer(
+public sealed record PolicyExplanation(
     bool Allowed, string? By, string? Reason, ImmutableArray<string>? Missing, ImmutableArray<StatementExplanation>? Statements)
 {
-    public static ExplainAnswer Of(AccessExplanation e) =>
+    public static PolicyExplanation Of(AccessExplanation e) =>
         e.IsOpaque ? new(e.Allowed, null, null, null, null) : new(e.Allowed, e.By, e.Reason, e.Missing, e.Statements);
 }
 
@@ -50,8 +50,8 @@ public static class PolicyQuestionEndpoints
         group.MapPost("/lint", LintAsync).WithName("LintPolicy");
     }
 
-    private static async Task<Ok<ExplainAnswer>> ExplainAsync(
-        HttpContext http, ExplainBody body, PolicyQuestions questions, CancellationToken cancellationToken)
+    private static async Task<Ok<PolicyExplanation>> ExplainAsync(
+        HttpContext http, PolicyQuestionBody body, PolicyQuestions questions, CancellationToken cancellationToken)
     {
         var question = new PolicyQuestion
         {
@@ -64,7 +64,7 @@ public static class PolicyQuestionEndpoints
             Bytes = body.Bytes,
             Count = body.Count,
         };
-        return TypedResults.Ok(ExplainAnswer.Of(await questions.ExplainAsync(http.Caller(), question, cancellationToken)));
+        return TypedResults.Ok(PolicyExplanation.Of(await questions.ExplainAsync(http.Caller(), question, cancellationToken)));
     }
 
     /// <param name="scope"><c>service</c> (default) or <c>key</c>: where it is meant to stand.</param>
@@ -75,7 +75,7 @@ public static class PolicyQuestionEndpoints
         return TypedResults.Ok(new LintAnswer(document, await questions.LintAsync(http.Caller(), document, place, cancellationToken)));
     }
 
-    private static Caller? CallerOf(ExplainBody body, PolicyQuestions questions)
+    private static Caller? CallerOf(PolicyQuestionBody body, PolicyQuestions questions)
     {
         if (body.Principal is null)
         {

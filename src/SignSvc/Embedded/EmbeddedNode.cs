@@ -2,6 +2,7 @@ using SignSvc.Keys;
 using SignSvc.Operations;
 using SignSvc.Signing;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Grants;
 using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends;
@@ -71,6 +72,8 @@ public sealed class EmbeddedNode : IAsyncDisposable
 
     /// <summary>Keeps what is stored in the clear by nobody: the root key itself.</summary>
     public IWrapsKeys Wrapping => _rootKey;
+
+    public GrantTokens GrantTokens => new(_rootKey.Derive("signsvc/grant-tokens/v1"), Live);
 
     public BackupKey BackupKey => BackupKeyOf(_rootKey);
 
@@ -159,6 +162,8 @@ public static class EmbeddedNodeServices
         services.AddSingleton<Credentials>();
         services.AddSingleton<PolicyAdministration>();
         services.AddSingleton<PolicyQuestions>();
+        services.AddSingleton<KeyGrants>();
+        services.AddSingleton(node.GrantTokens);
         services.AddSingleton<Signer>();
     }
 

@@ -23,8 +23,8 @@ public static class Deadlines
         var time = app.Services.GetRequiredService<TimeProvider>();
         app.Use(next => http =>
         {
-            if (http.Request.Headers.ContainsKey(Header))
-                return WithinAsync(next, http, Parse(http.Request.Headers[Header]), time);
+            if (http.Request.Headers.TryGetValue(Header, out var header))
+                return WithinAsync(next, http, Parse(header), time);
             return http.Request.Headers.GrpcTimeout is [{ } grpc] && TimeoutHeader.TryParse(grpc, out var timeout)
                 ? WithTermsAsync(next, http, timeout, time)
                 : next(http);

@@ -139,12 +139,7 @@ public sealed partial class ProblemWriter(IOptions<JsonOptions> json, ILogger<Pr
             return;
         }
 
-        Activity.Current?.SetTag("error.type", problem.Type);
-        // What an operator has to see; what callers did wrong is in the audit, and here only where somebody looks for it.
-        if (problem.Status is >= 500 and not 503)
-            LogFailed(problem.Type, problem.Status, problem.AuditId);
-        else
-            LogRefused(problem.Type, problem.Status, problem.AuditId);
+        Note(problem);
         http.Response.StatusCode = problem.Status;
         http.Response.Headers.CacheControl = "no-store";
         if (problem.Status is 429 or 503)
@@ -157,6 +152,17 @@ public sealed partial class ProblemWriter(IOptions<JsonOptions> json, ILogger<Pr
             http.Response.Headers.WWWAuthenticate = "Bearer";
         await http.Response.WriteAsJsonAsync(
             problem, json.Value.SerializerOptions, "application/problem+json", http.RequestAborted);
+    }
+
+    /// <summary>For trace and log, also of what another protocol words in its own way.</summary>
+    internal void Note(Problem problem)
+    {
+        Activity.Current?.SetTag("error.type", problem.Type);
+        // What an operator has to see; what callers did wrong is in the audit, and here only where somebody looks for it.
+        if (problem.Status is >= 500 and not 503)
+            LogFailed(problem.Type, problem.Status, problem.AuditId);
+        else
+            LogRefused(problem.Type, problem.Status, problem.AuditId);
     }
 
     public Task WriteInternalAsync(HttpContext http, Exception e)

@@ -17,11 +17,12 @@ namespace SignSvc.Keys;
 /// <param name="Algorithms">JWA names; default: the spec's first.</param>
 /// <param name="Adopt">The backend's name of a key that exists there: a PKCS#11 label or <c>id:</c> with hex CKA_ID, an ARN or KMS alias.</param>
 /// <param name="Origin"><c>generated</c>, or <c>imported</c>: the key has no version, and signs nothing, until its material is imported.</param>
+/// <param name="MultiRegion">AWS KMS: a multi-Region key, whether or not it has replicas yet; default: where the backend has replica Regions.</param>
 public sealed record NewKeyBody(
     string Name, KeyPurpose Purpose, string Spec, KeyTier? Tier = null, string? Backend = null,
     ImmutableArray<string>? Algorithms = null, string? Description = null, string? Owner = null,
     Dictionary<string, string>? Tags = null, RotationWish? Rotation = null, bool DeletionProtection = false,
-    string? Adopt = null, KeyOrigin Origin = KeyOrigin.Generated);
+    string? Adopt = null, KeyOrigin Origin = KeyOrigin.Generated, bool? MultiRegion = null);
 
 /// <summary>Null: on demand. See <see cref="RotationPolicy"/>.</summary>
 public sealed record RotationAnswer(long? PeriodSeconds, long LeadSeconds, long GraceSeconds)
@@ -47,14 +48,14 @@ public sealed record KeyAnswer(
     Protection Protection, string Spec, ImmutableArray<string> Algorithms, KeyState State,
     ImmutableArray<string> Aliases, IReadOnlyDictionary<string, string> Tags, RotationAnswer? Rotation, bool DeletionProtection,
     int MinSigningVersion, int MinVerificationVersion, DateTimeOffset CreatedAt, DateTimeOffset? DeletesAt,
-    ImmutableArray<VersionAnswer> Versions, ImmutableArray<string>? Warnings, KeyOrigin Origin)
+    ImmutableArray<VersionAnswer> Versions, ImmutableArray<string>? Warnings, KeyOrigin Origin, bool? MultiRegion)
 {
     public static KeyAnswer Of(Key key) => new(
         key.Id, key.Name, key.Description, key.Owner, key.Purpose, key.Tier, key.Backend, key.Protection, key.Spec.Name,
         [.. key.Algorithms.Select(a => a.Name)], key.State, [.. key.Aliases], key.Tags,
         key.Rotation is null ? null : RotationAnswer.Of(key.Rotation), key.DeletionProtection, key.MinSigningVersion,
         key.MinVerificationVersion, key.CreatedAt, key.DeletesAt, [.. key.Versions.Select(VersionAnswer.Of)],
-        KeyWarnings.Of(key, key.Protection), key.Origin);
+        KeyWarnings.Of(key, key.Protection), key.Origin, key.MultiRegion);
 }
 
 /// <param name="Next">Give it as <c>after</c> to read on; null: that was all.</param>
@@ -80,7 +81,7 @@ public static class KeyEndpoints
     {
         var request = NewKey.Parse(
             body.Name, body.Purpose, body.Tier, body.Backend, body.Spec, body.Algorithms, body.Description, body.Owner, body.Tags,
-            body.Rotation, body.DeletionProtection, body.Adopt, body.Origin);
+            body.Rotation, body.DeletionProtection, body.Adopt, body.Origin, body.MultiRegion);
         var key = await keys.CreateAsync(http.Caller(), request, cancellationToken);
         return TypedResults.Created($"/v1/keys/{key.Name}", KeyAnswer.Of(key));
     }

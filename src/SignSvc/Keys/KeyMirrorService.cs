@@ -22,6 +22,10 @@ public sealed partial class KeyMirrorService(
     /// <summary>Longer than one key takes.</summary>
     private static readonly TimeSpan Lease = TimeSpan.FromMinutes(3);
     private static readonly TimeSpan Renewal = TimeSpan.FromSeconds(30);
+
+    /// <summary>Keys that are gone through before new changes are looked for.</summary>
+    private const int AtOnce = 16;
+
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(5);
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
@@ -30,6 +34,8 @@ public sealed partial class KeyMirrorService(
     private async Task MirrorAsync(BudgetedBackend backend, CancellationToken stoppingToken)
     {
         var mirrored = new Dictionary<string, Key>(StringComparer.Ordinal);
+        // As it was mirrored last, or met first: a state that was changed here since may be enabled there.
+        var stateOf = new Dictionary<string, DateTimeOffset?>(StringComparer.Ordinal);
         var failed = new Dictionary<string, (Key Key, long At)>(StringComparer.Ordinal);
         long? leasedAt = null;
         using var timer = new PeriodicTimer(Interval, time);
@@ -37,14 +43,17 @@ public sealed partial class KeyMirrorService(
         {
             try
             {
-                var due = live.Current.Keys.Ever.Where(IsDue).ToArray();
+                // What was changed last comes first: after a start there may be thousands.
+                var due = live.Current.Keys.Ever.Where(IsDue).OrderByDescending(k => k.StateChangedAt ?? k.CreatedAt).Take(AtOnce).ToArray();
                 if (due.Length > 0 && await HasLeaseAsync())
                 {
                     foreach (var key in due)
                     {
-                        if (await TryMirrorAsync(backend, key, stoppingToken))
+                        stateOf.TryAdd(key.Id, key.StateChangedAt);
+                        if (await TryMirrorAsync(backend, key, mayEnable: stateOf[key.Id] != key.StateChangedAt, stoppingToken))
                         {
                             mirrored[key.Id] = key;
+                            stateOf[key.Id] = key.StateChangedAt;
                             if (failed.Remove(key.Id))
                                 LogMirrored(key.Name, backend.Name);
                         }
@@ -92,7 +101,7 @@ public sealed partial class KeyMirrorService(
     }
 
     /// <summary>A call that changed something, or failed to, is on record; that all was as it should be is not.</summary>
-    private async Task<bool> TryMirrorAsync(BudgetedBackend backend, Key key, CancellationToken stoppingToken)
+    private async Task<bool> TryMirrorAsync(BudgetedBackend backend, Key key, bool mayEnable, CancellationToken stoppingToken)
     {
         // Whoever waits for an answer goes first.
         using var terms = CallTerms.Begin(Lane.Bulk, patience: null, time);
@@ -100,7 +109,7 @@ public sealed partial class KeyMirrorService(
         var record = decisions.Draft(Caller.Service, Actions.KeysMirror) with { KeyId = key.Id, KeyName = key.Name };
         try
         {
-            await backend.MirrorAsync(key, stoppingToken);
+            await backend.MirrorAsync(key, mayEnable, stoppingToken);
         }
         catch (SigningException e)
         {

@@ -1,15 +1,16 @@
-using System.Diagnostics;
+using System.Collections.Immutable;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using SignSvc.Access;
+using SignSvc.Access.Certificates;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Storage;
 
 namespace SignSvc.OAuth;
 
 /// <summary>An OAuth 2 client that has proved who it is.</summary>
-/// <param name="Caller">A client is a service credential, and a caller like any other.</param>
+/// <param name="Caller">A service credential, or the holder of a client certificate: a caller like any other.</param>
 /// <param name="Method">As metadata names it: <c>client_secret_basic</c>.</param>
 internal sealed record OAuthClient(Caller Caller, string Method);
 
@@ -18,11 +19,16 @@ internal sealed record OAuthClient(Caller Caller, string Method);
 /// assertion under one of its keys, or a client certificate. <c>client_id</c> is a service credential's name or id; its
 /// secret is the whole bearer token, or the part of it behind the id.
 /// </summary>
-internal sealed class ClientAuthentication(LiveSnapshot live, ClientAssertions assertions, StrangerLog strangers, TimeProvider time)
+internal sealed class ClientAuthentication(
+    LiveSnapshot live, ClientAssertions assertions, CallerRecognition recognition, ClientCertificates certificates, StrangerLog strangers, TimeProvider time)
 {
-    public static readonly string[] Methods = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
+    private const string ByCertificate = "tls_client_auth";
 
     private const int MaxClientIdLength = 255;
+
+    /// <summary>As metadata names them: those that this service can serve.</summary>
+    public ImmutableArray<string> Methods { get; } =
+        ["client_secret_basic", "client_secret_post", "private_key_jwt", .. certificates.IsOn ? new[] { ByCertificate } : []];
 
     /// <param name="issuer">The URL that the client's assertion must be made for.</param>
     /// <exception cref="OAuthException"><c>invalid_request</c>: two methods at once. <c>invalid_client</c>.</exception>
@@ -30,16 +36,32 @@ internal sealed class ClientAuthentication(LiveSnapshot live, ClientAssertions a
     {
         try
         {
+            if (await OfCertificateAsync(http, form) is { } client)
+                return client;
             var (credential, method) = await RecogniseAsync(http, form, issuer, cancellationToken);
-            var caller = new Caller(
-                credential.Principal, credential.Roles, http.Connection.RemoteIpAddress?.ToString(), Activity.Current?.TraceId.ToHexString());
-            return new OAuthClient(caller, method);
+            return new OAuthClient(CallerRecognition.OfCredential(http, credential).Caller, method);
         }
         catch (OAuthException e)
         {
             await strangers.RecordAsync(e.Fault, "its client authentication failed", http.Connection.RemoteIpAddress?.ToString(), cancellationToken);
             throw;
         }
+    }
+
+    /// <summary>RFC 8705 section 2: the connection's certificate, where the request itself shows nothing else.</summary>
+    /// <returns>Null where it is not what the client means.</returns>
+    private async ValueTask<OAuthClient?> OfCertificateAsync(HttpContext http, OAuthForm form)
+    {
+        if (http.Connection.ClientCertificate is null || http.Request.Headers.Authorization.Count > 0 || form["client_secret"] is not null
+            || form["client_assertion"] is not null || form["client_assertion_type"] is not null)
+        {
+            return null;
+        }
+
+        var caller = (await recognition.RecogniseAsync(http)).Identity?.Caller ?? throw OAuthException.InvalidClient();
+        return form["client_id"] is not { } id || string.Equals(id, caller.Principal, StringComparison.Ordinal) || string.Equals(id, caller.Name, StringComparison.Ordinal)
+            ? new OAuthClient(caller, ByCertificate)
+            : throw OAuthException.InvalidClient();
     }
 
     private async Task<(Credential Credential, string Method)> RecogniseAsync(

@@ -27,6 +27,7 @@ internal sealed class ClientKeys(LiveSnapshot live, Decisions decisions)
         {
             var basis = live.Current;
             var credential = basis.Credential(reference) ?? throw new SigningException(SigningFault.NotFound, "There is no such credential.");
+            decisions.RefuseTakingOver(caller, credential.Principal, credential.Roles);
             var changed = credential with { ClientKeys = ClientKey.ParseSet(set) };
             var record = draft with { Detail = $"client keys {string.Join(", ", changed.ClientKeys.Select(k => k.PublicKey.Kid))}" };
             await live.ChangeAsync(permit, record, cancellationToken, Change.Of(changed, basis));

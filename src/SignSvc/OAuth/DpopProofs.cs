@@ -1,4 +1,3 @@
-using System.Text.Json;
 using SignSvc.Signing;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Keys;

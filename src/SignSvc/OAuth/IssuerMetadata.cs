@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
+using SignSvc.Access.Certificates;
 using SignSvc.Signing;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
@@ -44,6 +45,9 @@ public sealed record IssuerMetadata
     [JsonPropertyName("revocation_endpoint_auth_methods_supported")]
     public ImmutableArray<string>? RevocationAuthMethods { get; init; }
 
+    [JsonPropertyName("tls_client_certificate_bound_access_tokens")]
+    public bool? HasCertificateBoundTokens { get; init; }
+
     [JsonPropertyName("dpop_signing_alg_values_supported")]
     public required ImmutableArray<string> DpopAlgorithms { get; init; }
 
@@ -85,14 +89,15 @@ public static class IssuerMetadataEndpoints
     {
         http.Response.Headers.CacheControl = $"public, max-age={keys.MaxAge}";
         http.Response.Headers.AccessControlAllowOrigin = "*";
-        return TypedResults.Ok(Of(snapshot, url, issuer));
+        var services = http.RequestServices;
+        var metadata = Of(snapshot, url, issuer, services.GetRequiredService<ClientAuthentication>().Methods);
+        return TypedResults.Ok(services.GetRequiredService<ClientCertificates>().IsOn ? metadata with { HasCertificateBoundTokens = true } : metadata);
     }
 
-    private static IssuerMetadata Of(Snapshot snapshot, string url, string? issuer)
+    private static IssuerMetadata Of(Snapshot snapshot, string url, string? issuer, ImmutableArray<string> methods)
     {
         var profiles = snapshot.Profiles.Values.Where(p => !p.Payloads && string.Equals(p.Issuer, issuer, StringComparison.Ordinal)).ToArray();
         var hasStatus = profiles.Any(p => p.Introspection);
-        ImmutableArray<string> methods = [.. ClientAuthentication.Methods];
         var scopes = Sorted(profiles.SelectMany(p => p.Scopes));
         return new IssuerMetadata
         {

@@ -24,11 +24,13 @@ internal sealed record ProfileWish(string Grant, IReadOnlyList<string> Scopes, I
 
     /// <summary>
     /// The profile of this issuer that allows all of it: the one that is named; else the one that lists every audience
-    /// itself, before those that allow it by a <c>*</c>; and among equals the one called <c>default</c>.
+    /// itself, before those that allow it by a <c>*</c>; among equals those that the client may use, and among these the
+    /// one called <c>default</c>.
     /// </summary>
+    /// <param name="mayUse">Whether policy lets the client have a profile's tokens. It decides between profiles, and is asked again before one is signed.</param>
     /// <param name="issuer">As profiles name it; null: the service's own.</param>
     /// <exception cref="OAuthException"><c>unauthorized_client</c>, <c>invalid_scope</c>, <c>invalid_target</c>, or <c>invalid_request</c> where several fit.</exception>
-    public TokenProfile Choose(Snapshot snapshot, string? issuer)
+    public TokenProfile Choose(Snapshot snapshot, string? issuer, Func<TokenProfile, bool> mayUse)
     {
         var all = snapshot.Profiles.Values.Where(p =>
             !p.Payloads && string.Equals(p.Issuer, issuer, StringComparison.Ordinal)
@@ -44,22 +46,20 @@ internal sealed record ProfileWish(string Grant, IReadOnlyList<string> Scopes, I
         var ofScope = ofGrant.Where(p => Scopes.All(s => p.Scopes.Contains(s, StringComparer.Ordinal))).ToArray();
         if (ofScope.Length == 0)
             throw OAuthException.InvalidScope("No token profile of this issuer has these scopes.");
-        var fitting = ofScope.Where(AllowsAudiences).ToArray();
+        var fitting = ofScope.Where(p => Audiences.All(p.AllowsAudience)).ToArray();
         if (fitting.Length == 0)
-        {
-            throw OAuthException.InvalidTarget(Audiences.Count == 0
-                ? "Name a resource or an audience: no token profile of this issuer has one by default."
-                : "No token profile of this issuer has these audiences.");
-        }
+            throw OAuthException.InvalidTarget("No token profile of this issuer has these audiences.");
 
         var best = fitting.Where(p => Audiences.All(a => p.Audiences.Contains(a, StringComparer.Ordinal))).ToArray();
         var equals = best.Length > 0 ? best : fitting;
-        return equals is [var only]
+        if (equals.Length > 1 && equals.Where(mayUse).ToArray() is { Length: > 0 } usable)
+            equals = usable;
+        var chosen = equals is [var only]
             ? only
             : equals.FirstOrDefault(p => p.Name is "default")
                 ?? throw OAuthException.InvalidRequest("Several token profiles fit: name one by the parameter profile.");
+        return Audiences.Count > 0 || chosen.Audiences.Any(a => !a.EndsWith('*'))
+            ? chosen
+            : throw OAuthException.InvalidTarget($"Name a resource or an audience: the token profile {chosen.Name} has none by default.");
     }
-
-    private bool AllowsAudiences(TokenProfile profile) =>
-        Audiences.Count == 0 ? profile.Audiences.Any(a => !a.EndsWith('*')) : Audiences.All(profile.AllowsAudience);
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using SignSvc.Access.Issuers;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Tokens;
 
@@ -8,8 +9,8 @@ namespace SignSvc.OAuth;
 /// <param name="Subject">The claim <c>sub</c> of the new token, unless its profile has another.</param>
 internal sealed record ExchangedSubject(string Subject, JsonElement Claims, DateTimeOffset ExpiresAt);
 
-/// <summary>Token exchange (RFC 8693): a token of this issuer becomes one for another audience, in whose <c>act</c> stands who asked for it.</summary>
-internal sealed class TokenExchange(OwnTokens tokens, UsedOnce used)
+/// <summary>Token exchange (RFC 8693): a token of this issuer, or of an OIDC issuer that is trusted here, becomes one for another audience, in whose <c>act</c> stands who asked for it.</summary>
+internal sealed class TokenExchange(OwnTokens tokens, TrustedIssuers issuers, UsedOnce used)
 {
     public const string AccessToken = "urn:ietf:params:oauth:token-type:access_token";
 
@@ -32,15 +33,28 @@ internal sealed class TokenExchange(OwnTokens tokens, UsedOnce used)
         if (form["actor_token"] is not null || form["actor_token_type"] is not null)
             throw OAuthException.InvalidRequest("actor_token is not taken: the client itself is the actor.");
 
-        if (tokens.Recognise(form.Required("subject_token"), issuer) is not { } own
-            || own.Jws.Text("sub") is not { } subject
-            || await used.WasUsedAsync(OwnTokens.RevokedScope, [own.TokenId], cancellationToken))
-        {
+        var text = form.Required("subject_token");
+        var subject = tokens.Recognise(text, issuer) is { } own
+            ? await OfOwnAsync(own, cancellationToken)
+            : await OfTrustedIssuerAsync(text, cancellationToken);
+        if (subject is null)
             throw OAuthException.InvalidRequest("The subject token is not valid here.");
-        }
+        RequirePossession(subject.Claims, keyThumbprint);
+        return subject;
+    }
 
-        RequirePossession(own.Jws.Claims, keyThumbprint);
-        return new ExchangedSubject(subject, own.Jws.Claims, own.ExpiresAt);
+    private async Task<ExchangedSubject?> OfOwnAsync(OwnToken own, CancellationToken cancellationToken) =>
+        own.Jws.Text("sub") is { } subject && !await used.WasUsedAsync(OwnTokens.RevokedScope, [own.TokenId], cancellationToken)
+            ? new ExchangedSubject(subject, own.Jws.Claims, own.ExpiresAt)
+            : null;
+
+    /// <summary>Its <c>sub</c> means something at its issuer alone: here it is the whole principal, so that nobody takes the name of a client.</summary>
+    private async Task<ExchangedSubject?> OfTrustedIssuerAsync(string text, CancellationToken cancellationToken)
+    {
+        if ((await issuers.VerifyAsync(text, cancellationToken)).Token is not { } token)
+            return null;
+        using var claims = JsonDocument.Parse(token.Payload);
+        return new ExchangedSubject(token.Principal, claims.RootElement.Clone(), token.ExpiresAt);
     }
 
     /// <summary>RFC 8693 section 4.1: the client, and within it whoever acted before.</summary>

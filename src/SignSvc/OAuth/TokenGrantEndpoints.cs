@@ -19,7 +19,7 @@ public sealed record GrantedToken(
 
 /// <summary><c>/oauth2/token</c>, of the service and of every issuer that it hosts.</summary>
 internal sealed class TokenGrants(
-    Signer signer, LiveSnapshot live, TokenIssuing tokens, DpopProofs proofs, TokenExchange exchange, TimeProvider time)
+    Signer signer, LiveSnapshot live, TokenIssuing tokens, Decisions decisions, DpopProofs proofs, TokenExchange exchange, TimeProvider time)
 {
     public async Task<GrantedToken> GrantAsync(OAuthRequest request, CancellationToken cancellationToken)
     {
@@ -28,7 +28,8 @@ internal sealed class TokenGrants(
         if (grantType is not (TokenGrant.ClientCredentials or TokenGrant.TokenExchange))
             throw new OAuthException("unsupported_grant_type", SigningFault.InvalidRequest, $"grant_type is {TokenGrant.ClientCredentials} or {TokenGrant.TokenExchange}.");
         var wish = ProfileWish.Parse(form, grantType);
-        var profile = wish.Choose(live.Current, issuer);
+        var snapshot = live.Current;
+        var profile = wish.Choose(snapshot, issuer, p => MayUse(snapshot, client, p, wish));
 
         var thumbprint = await proofs.CheckAsync(http, $"{tokens.UrlOf(issuer)}/oauth2/token", cancellationToken);
         var grant = new TokenGrant(grantType, wish.Scopes.Count == 0 ? null : string.Join(' ', wish.Scopes), Confirm(http, thumbprint));
@@ -51,6 +52,18 @@ internal sealed class TokenGrants(
         return new GrantedToken(
             issued.Token, thumbprint is null ? "Bearer" : "DPoP", (long)(issued.ExpiresAt - time.GetUtcNow()).TotalSeconds, grant.Scope,
             subject is null ? null : TokenExchange.AccessToken);
+    }
+
+    private bool MayUse(Snapshot snapshot, Caller client, TokenProfile profile, ProfileWish wish)
+    {
+        var order = new TokenOrder(profile.Name, TokenRequest.Of(new TokenGrant(wish.Grant), subject: null, wish.Audiences));
+        var facts = new AccessFacts
+        {
+            Key = snapshot.Keys.TryGet(profile.KeyId, out var key) ? key : null,
+            Token = new TokenWish(order, profile, client),
+            Count = 1,
+        };
+        return snapshot.Access.Allows(decisions.Ask(client, Actions.TokensIssue, $"profile/{profile.Name}", facts));
     }
 
     /// <summary>RFC 9449 section 6.1 before RFC 8705 section 3.1: a proof is meant, a certificate may just be how the client connects.</summary>

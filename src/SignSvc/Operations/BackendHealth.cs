@@ -12,7 +12,7 @@ namespace SignSvc.Operations;
 public sealed record BudgetHealth(string Name, double? Rate, double? Quota, int Waiting, int InFlight, BreakerState Breaker);
 
 /// <summary>A backend with budgets. One that is down makes its own keys unavailable and no others: the node stays ready.</summary>
-/// <param name="State"><c>ok</c>; <c>limited</c>: it throttles, or calls wait; <c>down</c>: it does not answer at one of its places at least.</param>
+/// <param name="State"><c>ok</c>; <c>limited</c>: it throttles, calls wait, or nobody has asked since it was down; <c>down</c>: it does not answer at one of its places at least.</param>
 /// <param name="Budgets">Those that were used since the start.</param>
 public sealed record BackendHealth(string Name, string State, ImmutableArray<BudgetHealth> Budgets)
 {
@@ -25,8 +25,8 @@ public sealed record BackendHealth(string Name, string State, ImmutableArray<Bud
     private static BackendHealth Of(BudgetedBackend backend)
     {
         var budgets = backend.Budgets;
-        var state = budgets.Any(b => b.Breaker != BreakerState.Closed) ? "down"
-            : budgets.Any(b => b.Rate < b.Quota || b.WaitingInteractive + b.WaitingBulk > 0) ? "limited"
+        var state = budgets.Any(b => b.Breaker == BreakerState.Open) ? "down"
+            : budgets.Any(b => b.Breaker != BreakerState.Closed || b.Rate < b.Quota || b.WaitingInteractive + b.WaitingBulk > 0) ? "limited"
             : "ok";
         return new BackendHealth(
             backend.Name, state,

@@ -1,5 +1,4 @@
 using System.Net.Sockets;
-using Microsoft.AspNetCore.Http;
 
 namespace SignSvc.Operations;
 
@@ -29,7 +28,7 @@ internal static class MaintenanceCommands
     }
 
     /// <summary>The settings by themselves were good, or the process would not be here: what is left is what they name.</summary>
-    private static int Check(IConfiguration configuration, Settings settings)
+    private static int Check(ConfigurationManager configuration, Settings settings)
     {
         var faults = new List<string>();
         foreach (var url in AddressesOf(configuration).Where(a => !Http.Listeners.CanParse(a)))
@@ -66,16 +65,17 @@ internal static class MaintenanceCommands
         }
     }
 
-    private static string[] AddressesOf(IConfiguration configuration) =>
+    private static string[] AddressesOf(ConfigurationManager configuration) =>
         (configuration[WebHostDefaults.ServerUrlsKey] is { Length: > 0 } urls ? urls : Http.Listeners.DefaultUrl)
             .Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
 
     /// <summary>Asks the first address by itself, over TLS without looking at the certificate: it is this machine's own.</summary>
-    private static async Task<int> ProbeAsync(IConfiguration configuration, CancellationToken cancellationToken)
+    private static async Task<int> ProbeAsync(ConfigurationManager configuration, CancellationToken cancellationToken)
     {
         var address = BindingAddress.Parse(AddressesOf(configuration)[0]);
         using var handler = new SocketsHttpHandler { UseProxy = false, ConnectTimeout = Patience };
-        handler.SslOptions.RemoteCertificateValidationCallback = (_, _, _, _) => true;
+        // It may name any host, and only whether the service answers is asked: any certificate will do, none will not.
+        handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate is not null;
         if (address.IsUnixPipe)
             handler.ConnectCallback = (_, cancel) => ConnectAsync(address.UnixPipePath, cancel);
         using var client = new HttpClient(handler) { Timeout = Patience };

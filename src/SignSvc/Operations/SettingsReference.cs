@@ -47,14 +47,14 @@ internal static partial class SettingsReference
             var name = path.Length == 0 ? property.Name : $"{path}__{property.Name}";
             var kind = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
             var item = ItemOf(kind);
-            if (!property.CanWrite && item is null)
+            if (!property.CanWrite && !IsFilled(kind))
                 continue;
             if (item is not null && IsSection(item))
-                sections.Add((kind.IsAssignableTo(typeof(IDictionary)) || IsDictionary(kind) ? $"{name}__NAME" : $"{name}__0", item, Make(item)));
+                sections.Add(($"{name}{Entry(kind)}", item, Make(item)));
             else if (IsSection(kind))
                 sections.Add((name, kind, defaults is null ? Make(kind) : property.GetValue(defaults) ?? Make(kind)));
             else
-                AddSetting(text, item is null ? name : $"{name}__0", item ?? kind, property, defaults is null || item is not null ? null : property.GetValue(defaults));
+                AddSetting(text, item is null ? name : $"{name}{Entry(kind)}", item ?? kind, property, defaults is null ? null : property.GetValue(defaults));
         }
 
         foreach (var (sectionPath, section, value) in sections)
@@ -71,13 +71,18 @@ internal static partial class SettingsReference
     {
         null => "",
         "" => "empty",
+        // One that has to be named.
+        Enum choice when !Enum.IsDefined(choice.GetType(), choice) => "",
         bool truth => truth ? "`true`" : "`false`",
+        IDictionary entries => string.Join(", ", entries.Keys.Cast<string>().Order(StringComparer.Ordinal).Select(k => $"`{k}`: `{Convert.ToString(entries[k], CultureInfo.InvariantCulture)}`")),
+        IEnumerable entries and not string => string.Join(", ", entries.Cast<object>().Select(DefaultText)),
         _ => $"`{Convert.ToString(value, CultureInfo.InvariantCulture)}`",
     };
 
     private static string TypeName(Type type) => type switch
     {
         _ when type == typeof(string) => "text",
+        _ when type == typeof(Uri) => "URL",
         _ when type == typeof(bool) => "`true`, `false`",
         _ when type == typeof(double) => "number",
         _ when type == typeof(TimeSpan) => "`d.hh:mm:ss`",
@@ -85,9 +90,15 @@ internal static partial class SettingsReference
         _ => "whole number",
     };
 
-    private static bool IsSection(Type type) => type.IsClass && type != typeof(string) && ItemOf(type) is null;
+    private static bool IsSection(Type type) => type.IsClass && type != typeof(string) && type != typeof(Uri) && ItemOf(type) is null;
 
-    private static bool IsDictionary(Type type) => type.IsGenericType && type.GetGenericTypeDefinition().Name.Contains("Dictionary", StringComparison.Ordinal);
+    /// <summary>A collection without a setter is a setting where entries can be added to it.</summary>
+    private static bool IsFilled(Type type) =>
+        type.IsGenericType && (type.GetGenericTypeDefinition() == typeof(IList<>) || type.GetGenericTypeDefinition() == typeof(IDictionary<,>));
+
+    /// <summary>What stands for one entry: a name in a dictionary, a number in a list.</summary>
+    private static string Entry(Type type) =>
+        type.IsGenericType && type.GetGenericTypeDefinition().Name.Contains("Dictionary", StringComparison.Ordinal) ? "__NAME" : "__0";
 
     /// <summary>Of a list or dictionary what it holds; else null.</summary>
     private static Type? ItemOf(Type type) => type.IsArray ? type.GetElementType()

@@ -37,7 +37,7 @@ internal sealed class ServerCertificate(IConfiguration configuration, TimeProvid
             using var certificate = X509Certificate2.GetCertContentType(path) == X509ContentType.Pkcs12
                 ? X509CertificateLoader.LoadPkcs12FromFile(path, section["Password"], X509KeyStorageFlags.EphemeralKeySet)
                 : X509CertificateLoader.LoadCertificateFromFile(path);
-            return certificate.NotAfter;
+            return new DateTimeOffset(certificate.NotAfter);
         }
         catch (Exception e) when (e is CryptographicException or IOException or UnauthorizedAccessException)
         {

@@ -116,7 +116,7 @@ public static class TelemetrySetup
         {
             var parent = samplingParameters.ParentContext;
             return parent.TraceId != default && !parent.IsRemote
-                ? new SamplingResult((parent.TraceFlags & ActivityTraceFlags.Recorded) != 0)
+                ? new SamplingResult(parent.TraceFlags.HasFlag(ActivityTraceFlags.Recorded))
                 : share.ShouldSample(in samplingParameters);
         }
     }

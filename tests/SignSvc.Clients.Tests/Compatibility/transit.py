@@ -58,7 +58,7 @@ for name, hash_ in (("sha2-256", hashes.SHA256()), ("sha2-384", hashes.SHA384())
 assert "hvac-rsa" in transit.list_keys()["data"]["keys"]
 transit.rotate_key("hvac-ecdsa-p256")
 assert transit.read_key("hvac-ecdsa-p256")["data"]["latest_version"] == 2
-transit.update_key_configuration("hvac-ecdsa-p256", min_decryption_version=2, min_encryption_version=2, deletion_allowed=True)
+transit.update_key_configuration("hvac-ecdsa-p256", min_decryption_version=2, deletion_allowed=True)
 transit.delete_key("hvac-ecdsa-p256")
 
 refused(hvac.exceptions.InvalidPath, "no such key", transit.sign_data, "hvac-nobody", hash_input=b64(message))

@@ -18,6 +18,10 @@ internal static class Checkout
 
     public static string OpenSsl => Require("/usr/bin/openssl", "run tests/install-tools.sh");
 
+    public static string SoftHsm => Require("/usr/lib/softhsm/libsofthsm2.so", "run tests/install-tools.sh");
+
+    public static string SoftHsmUtil => Require("/usr/bin/softhsm2-util", "run tests/install-tools.sh");
+
     /// <summary>A program in <c>SIGNSVC_TOOLS</c>, by default <c>.tools</c> of the checkout.</summary>
     public static string Tool(string name)
     {

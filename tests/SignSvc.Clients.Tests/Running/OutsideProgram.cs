@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text;
 
 namespace SignSvc.Clients.Tests.Running;
 
@@ -16,11 +17,15 @@ internal static class OutsideProgram
 {
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(60);
 
-    /// <param name="environment">Set over this process's own.</param>
     /// <param name="home">The program's HOME and working folder, so that nothing of the machine's user is read or written.</param>
+    public static Task<Ended> RunAsync(
+        string program, IEnumerable<string> arguments, string home, string input = "", CancellationToken cancellationToken = default) =>
+        RunAsync(program, arguments, home, new Dictionary<string, string>(StringComparer.Ordinal), Encoding.UTF8.GetBytes(input), cancellationToken: cancellationToken);
+
+    /// <param name="environment">Set over this process's own, and over HOME.</param>
     public static async Task<Ended> RunAsync(
-        string program, IEnumerable<string> arguments, string home, string input = "", CancellationToken cancellationToken = default,
-        IReadOnlyDictionary<string, string>? environment = null)
+        string program, IEnumerable<string> arguments, string home, IReadOnlyDictionary<string, string> environment, byte[]? input = null,
+        TimeSpan? limit = null, CancellationToken cancellationToken = default)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
@@ -31,17 +36,17 @@ internal static class OutsideProgram
             RedirectStandardError = true,
             Environment = { ["HOME"] = home },
         };
-        foreach (var (name, value) in environment ?? new Dictionary<string, string>(StringComparer.Ordinal))
+        foreach (var (name, value) in environment)
             start.Environment[name] = value;
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        limit.CancelAfter(Limit);
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        ending.CancelAfter(limit ?? Limit);
         using var process = Process.Start(start)!;
         try
         {
-            var output = process.StandardOutput.ReadToEndAsync(limit.Token);
-            var errors = process.StandardError.ReadToEndAsync(limit.Token);
-            await WriteAsync(process.StandardInput, input, limit.Token);
-            await process.WaitForExitAsync(limit.Token);
+            var output = process.StandardOutput.ReadToEndAsync(ending.Token);
+            var errors = process.StandardError.ReadToEndAsync(ending.Token);
+            await WriteAsync(process.StandardInput.BaseStream, input ?? [], ending.Token);
+            await process.WaitForExitAsync(ending.Token);
             return new Ended($"{program} {string.Join(' ', start.ArgumentList)}", process.ExitCode, await output, await errors);
         }
         finally
@@ -51,11 +56,11 @@ internal static class OutsideProgram
         }
     }
 
-    private static async Task WriteAsync(StreamWriter input, string text, CancellationToken cancellationToken)
+    private static async Task WriteAsync(Stream input, byte[] bytes, CancellationToken cancellationToken)
     {
         try
         {
-            await input.WriteAsync(text.AsMemory(), cancellationToken);
+            await input.WriteAsync(bytes, cancellationToken);
             input.Close();
         }
         catch (IOException)

@@ -20,11 +20,15 @@ public sealed partial class RunningService : IAsyncLifetime
     /// <summary>Scheme, host and port, without a slash at the end: also the issuer of its tokens.</summary>
     public string Url { get; private set; } = "";
 
+    /// <summary>The administrator's bearer token.</summary>
+    public string Token { get; private set; } = "";
+
     /// <summary>Speaks as the administrator of the first start.</summary>
     public HttpClient Admin { get; } = new();
 
     public async ValueTask InitializeAsync()
     {
+        await MakeTokenAsync();
         var start = new ProcessStartInfo("dotnet", [Checkout.Service])
         {
             UseShellExecute = false,
@@ -37,6 +41,10 @@ public sealed partial class RunningService : IAsyncLifetime
                 ["SignSvc__Grpc__Url"] = "http://127.0.0.1:0",
                 ["SIGNSVC_DATA"] = Path.Combine(_data.FullName, "data"),
                 ["SignSvc__PrintBootstrapCredential"] = "false",
+                ["SOFTHSM2_CONF"] = TokenConfiguration,
+                ["SignSvc__Backends__Pkcs11__ModulePath"] = Checkout.SoftHsm,
+                ["SignSvc__Backends__Pkcs11__Tokens__0__Label"] = "clients",
+                ["SignSvc__Backends__Pkcs11__Tokens__0__PinFile"] = Path.Combine(_data.FullName, "pin"),
             },
         };
         _process = Process.Start(start)!;
@@ -54,9 +62,9 @@ public sealed partial class RunningService : IAsyncLifetime
         _ = _process.StandardOutput.BaseStream.CopyToAsync(Stream.Null);
         _ = _process.StandardError.BaseStream.CopyToAsync(Stream.Null);
 
-        var token = await File.ReadAllTextAsync(Path.Combine(_data.FullName, "data", "bootstrap.credential"));
+        Token = (await File.ReadAllTextAsync(Path.Combine(_data.FullName, "data", "bootstrap.credential"))).Trim();
         Admin.BaseAddress = new Uri(Url);
-        Admin.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token.Trim());
+        Admin.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Token);
     }
 
     public async ValueTask DisposeAsync()
@@ -89,6 +97,23 @@ public sealed partial class RunningService : IAsyncLifetime
         if (response.StatusCode is not (HttpStatusCode.OK or HttpStatusCode.Created))
             throw new HttpRequestException($"{method} {path} answered {response.StatusCode}: {text}");
         return JsonElement.Parse(text);
+    }
+
+    private string TokenConfiguration => Path.Combine(_data.FullName, "softhsm2.conf");
+
+    /// <summary>A SoftHSM2 token of this service's own, for the backend pkcs11.</summary>
+    private async Task MakeTokenAsync()
+    {
+        const string pin = "123456";
+        var tokens = _data.CreateSubdirectory("tokens");
+        await File.WriteAllTextAsync(Path.Combine(_data.FullName, "pin"), pin);
+        await File.WriteAllTextAsync(
+            TokenConfiguration, $"directories.tokendir = {tokens.FullName}\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n");
+        var made = await OutsideProgram.RunAsync(
+            Checkout.SoftHsmUtil, ["--init-token", "--free", "--label", "clients", "--pin", pin, "--so-pin", "87654321"], _data.FullName,
+            environment: new Dictionary<string, string>(StringComparer.Ordinal) { ["SOFTHSM2_CONF"] = TokenConfiguration });
+        if (!made.Succeeded)
+            throw new InvalidOperationException($"{made}");
     }
 
     private static async Task<string> ReadAddressAsync(Process process)

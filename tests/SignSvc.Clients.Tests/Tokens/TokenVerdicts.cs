@@ -94,7 +94,7 @@ public sealed class TokenVerdicts(RunningService service) : IAsyncLifetime
     {
         string[] lines = [JsonSerializer.Serialize(trust, Web), .. candidates.Select(c => JsonSerializer.Serialize(c, Web))];
         var ended = await OutsideProgram.RunAsync(
-            interpreter, [script], Path.GetTempPath(), string.Join('\n', lines), cancellationToken);
+            interpreter, [script], Path.GetTempPath(), string.Join('\n', lines), cancellationToken: cancellationToken);
         if (!ended.Succeeded)
             throw new InvalidOperationException($"{ended}\nIf a module is missing: run tests/install-tools.sh");
         return ended.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)

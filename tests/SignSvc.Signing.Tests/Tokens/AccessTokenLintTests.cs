@@ -30,12 +30,12 @@ public sealed class AccessTokenLintTests
     private static readonly string[] Values = ["1", "-1.5", "1e400", "true", "null", "\"\"", "\"prod\"", "\"a  b\"", "[]", "[\"a\"]", "[1]", "{}", "{\"sub\":\"x\"}", "\"\\u0000\""];
 
     [Fact]
-    public void Ten_thousand_random_profiles_and_requests_give_access_tokens_of_RFC_9068_or_nothing()
+    public void Ten_thousand_tokens_of_random_profiles_and_requests_keep_RFC_9068_and_the_rest_is_refused()
     {
         var random = new Random(9068);
         var issuing = new TokenIssuing("https://issuer.example");
         var (issued, refused) = (0, 0);
-        for (var i = 0; i < Cases; i++)
+        for (var i = 0; issued < Cases && i < 20 * Cases; i++)
         {
             string token;
             TokenProfile profile;
@@ -46,9 +46,8 @@ public sealed class AccessTokenLintTests
                 var claims = issuing.Settle(RandomCaller(random), profile, RandomRequest(random), Now);
                 token = Encoding.ASCII.GetString(TokenWriter.WriteSigningInput(profile.Type, SigningAlgorithm.ES256, "kid", claims));
             }
-            catch (SigningException e)
+            catch (Exception e) when (e is SigningException { Fault: SigningFault.InvalidRequest } or JsonException)
             {
-                Assert.True(e.Fault is SigningFault.InvalidRequest, e.ToString());
                 refused++;
                 continue;
             }
@@ -58,21 +57,21 @@ public sealed class AccessTokenLintTests
         }
 
         TestContext.Current.TestOutputHelper?.WriteLine($"{issued} issued, {refused} refused");
-        // Else nothing would have been shown.
-        Assert.InRange(issued, Cases / 5, Cases);
-        Assert.InRange(refused, Cases / 20, Cases);
+        Assert.Equal(Cases, issued);
+        // Else the wishes were too tame to show anything.
+        Assert.InRange(refused, Cases / 10, 19 * Cases);
     }
 
     private static TokenProfile RandomProfile(Random random) => new()
     {
         Name = "p",
         KeyId = "k",
-        Issuer = Pick(random, null, null, "ci", "https://other.example/x", "ftp://x", "https://x/?q"),
-        Audiences = [.. Many(random, 1, 3, () => Pick(random, "*", "api://*", "https://api.example/", "a", Pick(random, Texts)))],
-        DefaultLifetimeSeconds = Pick(random, 300, 300, 1, 3600, 0),
-        MaxLifetimeSeconds = Pick(random, 3600, 3600, 86_400, 1),
-        Subject = Pick(random, null, null, "{caller}", "{request.subject}", "repo:{caller.repository?}", "{request.subject?}", "fixed"),
-        Claims = RandomMap(random, 2, () => Json(Rarely(random) ? Pick(random, Templates) : Pick(random, Templates[..7]))),
+        Issuer = Rarely(random) ? Pick(random, "ftp://x", "https://x/?q", "https://other.example/x") : Pick(random, null, "ci"),
+        Audiences = ["*", .. Many(random, 1, 2, () => Rarely(random) ? Pick(random, Texts) : Pick(random, "api://*", "https://api.example/", "a"))],
+        DefaultLifetimeSeconds = Rarely(random) ? Pick(random, 1, 3600, 0) : 300,
+        MaxLifetimeSeconds = Rarely(random) ? Pick(random, 86_400, 1) : 3600,
+        Subject = Rarely(random) ? Pick(random, "{request.subject}", "{request.subject?}", "fixed") : Pick(random, null, "{caller}", "repo:{caller.repository?}"),
+        Claims = RandomMap(random, 2, () => Json(Rarely(random) ? Pick(random, Templates) : Pick(random, Templates.AsSpan(0, 5)))),
         CallerClaims = Rarely(random) ? RandomMap(random, 2, () => RandomRule(random)) : null,
         RequiredClaims = Rarely(random) ? [Pick(random, "env", "sub", "aud", "scope")] : [],
         Lint = Rarely(random) ? RandomMap(random, 1, () => RandomRule(random)) : ImmutableSortedDictionary<string, ClaimRule>.Empty,
@@ -101,15 +100,15 @@ public sealed class AccessTokenLintTests
                 Pick<(string, string)?>(random, null, ("jkt", "x"), ("x5t#S256", "y")),
                 random.Next(2) == 0 ? Json("""{"sub":"ci"}""") : null,
                 random.Next(2) == 0 ? Json("""{"sub":"s","email":"a@b"}""") : null,
-                Pick<DateTimeOffset?>(random, null, Now.AddSeconds(60), Now.AddSeconds(-1)));
-            return TokenRequest.Of(grant, Pick(random, null, "s", Pick(random, Texts)), [.. Many(random, 0, 2, () => Pick(random, "api://x", "a"))]);
+                Rarely(random) ? Now.AddSeconds(-1) : Pick<DateTimeOffset?>(random, null, Now.AddSeconds(60)));
+            return TokenRequest.Of(grant, Rarely(random) ? Pick(random, Texts) : Pick(random, null, "s"), [.. Many(random, 0, 2, () => Pick(random, "api://x", "a"))]);
         }
 
         var claims = string.Join(',', Many(random, 0, 2, () => $"{JsonSerializer.Serialize(Rarely(random) ? Pick(random, Names) : Pick(random, "env", "x", "y"))}:{Pick(random, Values)}").Distinct(StringComparer.Ordinal));
         return TokenRequest.Parse(
-            Pick(random, null, null, "build-42", Pick(random, Texts)),
+            Rarely(random) ? Pick(random, Texts) : Pick(random, null, "build-42"),
             Rarely(random) ? null : Json(Rarely(random) ? JsonSerializer.Serialize(Pick(random, Texts)) : Pick(random, "\"api://x\"", "\"a\"", "[\"a\",\"api://x\"]")),
-            Pick<int?>(random, null, null, 60, 0, 3600),
+            Rarely(random) ? Pick<int?>(random, 0, -1, 3600) : Pick<int?>(random, null, 60),
             Json($"{{{claims}}}"));
     }
 
@@ -125,9 +124,10 @@ public sealed class AccessTokenLintTests
 
     private static T Pick<T>(Random random, params ReadOnlySpan<T> choices) => choices[random.Next(choices.Length)];
 
+    /// <summary>As strict as the service reads it.</summary>
     private static JsonElement Json(string text)
     {
-        using var json = JsonDocument.Parse(text, new JsonDocumentOptions { AllowDuplicateProperties = true });
+        using var json = JsonDocument.Parse(text, new JsonDocumentOptions { AllowDuplicateProperties = false });
         return json.RootElement.Clone();
     }
 }

@@ -44,13 +44,13 @@ public sealed class AwsKeyTests(AwsService aws) : IClassFixture<AwsService>
     {
         var name = RunningService.NewName("aws");
         var id = (await aws.MakeKeyAsync(name))["id"];
-        await AwsService.WithinAsync(Soon, async () => await AliasTargetAsync(name) == (await aws.KeyOfAsync(id, 1)).Arn);
+        await AwsService.WithinAsync(Soon, () => AliasIsAtAsync(name, id, version: 1));
         var rotated = await aws.Admin.MustPostAsync(200, $"/v1/keys/{name}/rotate");
         Assert.Equal(2, rotated.Json.GetProperty("versions").GetArrayLength());
-        Assert.NotEqual((await aws.KeyOfAsync(id, 1)).Arn, (await aws.KeyOfAsync(id, 2)).Arn);
+        Assert.NotEqual((await aws.KeyOfAsync(id, 1)).Arn, (await aws.KeyOfAsync(id, 2)).Arn, StringComparer.Ordinal);
         var signed = await aws.Admin.MustPostAsync(200, $"/v1/keys/{name}/sign", $$"""{"digest":"{{Expectations.Base64Digest("a")}}"}""");
         Assert.Equal("2", signed["version"]);
-        await AwsService.WithinAsync(Soon, async () => await AliasTargetAsync(name) == (await aws.KeyOfAsync(id, 2)).Arn);
+        await AwsService.WithinAsync(Soon, () => AliasIsAtAsync(name, id, version: 2));
     }
 
     [Fact]
@@ -65,7 +65,8 @@ public sealed class AwsKeyTests(AwsService aws) : IClassFixture<AwsService>
         await StateBecomesAsync(KmsState.Enabled);
         var deleting = await aws.Admin.CallAsync(HttpMethod.Delete, $"/v1/keys/{name}?pendingWindowInDays=9", "");
         Assert.Equal(200, deleting.Code);
-        await StateBecomesAsync(KmsState.PendingDeletion);
+        // A primary waits for its replicas.
+        await StateBecomesAsync(KmsState.PendingReplicaDeletion);
         await aws.Admin.MustPostAsync(200, $"/v1/keys/{name}/cancel-deletion");
         await StateBecomesAsync(KmsState.Disabled);
 
@@ -78,6 +79,26 @@ public sealed class AwsKeyTests(AwsService aws) : IClassFixture<AwsService>
                     && r.GetProperty("backendRequestId").GetString()!.Length > 0));
 
         Task StateBecomesAsync(KmsState state) => AwsService.WithinAsync(Soon, async () => (await aws.KeyOfAsync(id, 1)).KeyState == state);
+    }
+
+    [Fact]
+    public async Task A_key_that_was_stopped_in_AWS_stays_stopped_until_it_is_stopped_and_enabled_here()
+    {
+        var name = RunningService.NewName("aws");
+        var id = (await aws.MakeKeyAsync(name))["id"];
+        await AwsService.WithinAsync(Soon, () => AliasIsAtAsync(name, id, version: 1));
+        using var kms = aws.Kms;
+        var arn = (await aws.KeyOfAsync(id, 1)).Arn;
+        await kms.DisableKeyAsync(arn, Cancel);
+        await aws.Admin.CallAsync(HttpMethod.Patch, $"/v1/keys/{name}", """{"tags":{"changed":"yes"}}""");
+        await AwsService.WithinAsync(Soon, async () =>
+            (await kms.ListResourceTagsAsync(new ListResourceTagsRequest { KeyId = arn }, Cancel)).Tags.Exists(t => t.TagKey is "changed"));
+        Assert.Equal(KmsState.Disabled, (await aws.KeyOfAsync(id, 1)).KeyState);
+        (await aws.Admin.PostJsonAsync($"/v1/keys/{name}/sign", $$"""{"digest":"{{Expectations.Base64Digest("a")}}"}""")).MustBeProblem(409, "key-not-usable");
+
+        await aws.Admin.MustPostAsync(200, $"/v1/keys/{name}/disable");
+        await aws.Admin.MustPostAsync(200, $"/v1/keys/{name}/enable");
+        await AwsService.WithinAsync(Soon, async () => (await aws.KeyOfAsync(id, 1)).KeyState == KmsState.Enabled);
     }
 
     [Theory]
@@ -151,12 +172,36 @@ public sealed class AwsKeyTests(AwsService aws) : IClassFixture<AwsService>
     }
 
     [Fact]
+    public async Task A_multi_Region_key_signs_in_its_replica_while_its_Region_is_down_and_a_single_Region_key_does_not()
+    {
+        var (several, single) = (RunningService.NewName("mrk"), RunningService.NewName("single"));
+        var id = (await aws.MakeKeyAsync(several))["id"];
+        Assert.Equal("False", (await aws.MakeKeyAsync(single, more: ",\"multiRegion\":false"))["multiRegion"]);
+        var key = await aws.KeyOfAsync(id, 1);
+        Assert.True(key.MultiRegion);
+        using var there = aws.KmsIn(AwsService.Replica);
+        Assert.Equal(KmsState.Enabled, (await there.DescribeKeyAsync(key.KeyId, Cancel)).KeyMetadata.KeyState);
+
+        aws.Emulator.Faults.Add(SignSvc.Emulation.Faults.Fault.Reset("Sign") with { Region = AwsService.Region });
+        var digest = $$"""{"digest":"{{Expectations.Base64Digest("a")}}"}""";
+        for (var i = 0; i < 10; i++)
+            await aws.Admin.MustPostAsync(200, $"/v1/keys/{several}/sign", digest);
+        (await aws.Admin.PostJsonAsync($"/v1/keys/{single}/sign", digest)).MustBeProblem(503, "backend-unavailable");
+        aws.Emulator.Faults.Clear();
+        await AwsService.WithinAsync(TimeSpan.FromSeconds(5), async () =>
+            (await aws.Admin.PostJsonAsync($"/v1/keys/{single}/sign", digest)).Code == 200);
+
+        (await aws.Admin.PostJsonAsync("/v1/keys", """{"name":"regions","purpose":"artifacts","spec":"ECC_NIST_P256","multiRegion":true}"""))
+            .MustBeProblem(422, "unsupported");
+    }
+
+    [Fact]
     public async Task Strangers_cause_no_call_to_KMS()
     {
         var name = RunningService.NewName("aws");
         var id = (await aws.MakeKeyAsync(name))["id"];
         // The mirror's calls are done when its alias stands.
-        await AwsService.WithinAsync(Soon, async () => await AliasTargetAsync(name) == (await aws.KeyOfAsync(id, 1)).Arn);
+        await AwsService.WithinAsync(Soon, () => AliasIsAtAsync(name, id, version: 1));
         var stranger = aws.Process.As(token: null);
         var forger = aws.Process.As("nobody's");
         var signs = aws.Emulator.Calls["Sign"].Received;
@@ -171,6 +216,9 @@ public sealed class AwsKeyTests(AwsService aws) : IClassFixture<AwsService>
         Assert.Equal(signs, aws.Emulator.Calls["Sign"].Received);
         Assert.Equal(creations, aws.Emulator.Calls["CreateKey"].Received);
     }
+
+    private async Task<bool> AliasIsAtAsync(string name, string id, int version) =>
+        string.Equals(await AliasTargetAsync(name), (await aws.KeyOfAsync(id, version)).Arn, StringComparison.Ordinal);
 
     private async Task<string?> AliasTargetAsync(string name)
     {

@@ -10,6 +10,7 @@ public sealed class AwsService : IAsyncLifetime
 {
     public const string Account = "111122223333";
     public const string Region = "eu-central-1";
+    public const string Replica = "eu-west-1";
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("signsvc-aws-");
     private ServiceProcess? _process;
@@ -21,9 +22,7 @@ public sealed class AwsService : IAsyncLifetime
     public HttpClient Admin => Process.Client;
 
     /// <summary>AWS's own view, as an administrator of the account has it.</summary>
-    public AmazonKeyManagementServiceClient Kms => new(
-        new BasicAWSCredentials(Account, "any"),
-        new AmazonKeyManagementServiceConfig { ServiceURL = Emulator.Uri.ToString(), AuthenticationRegion = Region });
+    public AmazonKeyManagementServiceClient Kms => KmsIn(Region);
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -37,6 +36,10 @@ public sealed class AwsService : IAsyncLifetime
         _process = await ServiceProcess.StartAsync(new ServiceOptions { Environment = Settings(Emulator.Uri) });
     }
 
+    public AmazonKeyManagementServiceClient KmsIn(string region) => new(
+        new BasicAWSCredentials(Account, "any"),
+        new AmazonKeyManagementServiceConfig { ServiceURL = Emulator.Uri.ToString(), AuthenticationRegion = region });
+
     /// <summary>Management is unhurried by default; tests make keys by the dozen.</summary>
     public static Dictionary<string, string> Settings(Uri kms) => new(StringComparer.Ordinal)
     {
@@ -47,7 +50,13 @@ public sealed class AwsService : IAsyncLifetime
         ["SignSvc__Backends__AwsKms__default__ServiceUrl"] = kms.ToString(),
         ["SignSvc__Backends__AwsKms__default__WrappingKey"] = "alias/signsvc-wrapping",
         ["SignSvc__Backends__AwsKms__default__QuotaPerSecond__MANAGEMENT"] = "200",
-        ["SignSvc__Backends__AwsKms__default__CallTimeoutMilliseconds"] = "4000",
+        ["SignSvc__Backends__AwsKms__default__ReplicaRegions__0"] = Replica,
+        // Another account, by a role of it, with hardly any quota.
+        ["SignSvc__Backends__AwsKms__second__Region"] = "us-east-1",
+        ["SignSvc__Backends__AwsKms__second__Installation"] = "test",
+        ["SignSvc__Backends__AwsKms__second__ServiceUrl"] = kms.ToString(),
+        ["SignSvc__Backends__AwsKms__second__RoleArn"] = "arn:aws:iam::444455556666:role/signsvc",
+        ["SignSvc__Backends__AwsKms__second__QuotaPerSecond__ECC"] = "5",
     };
 
     /// <summary>An assured key of its own in the account.</summary>

@@ -50,6 +50,46 @@ public sealed class AccessKeyTests(RunningService service)
     }
 
     [Fact]
+    public async Task An_access_key_may_be_used_from_where_its_credential_may_be()
+    {
+        var name = RunningService.NewName("elsewhere");
+        await service.Admin.MustPostAsync(201, "/v1/credentials", $$"""{"name":"{{name}}","roles":["signer"],"addresses":["10.0.0.0/8"]}""");
+        var made = await service.Admin.MustPostAsync(201, $"/v1/credentials/{name}/access-keys");
+        var aws = new AwsClient(service.Process.As(null), made["accessKeyId"], made["secretAccessKey"]);
+        await aws.MustRefuseAsync("UnrecognizedClientException", "DescribeKey", Describe);
+    }
+
+    [Fact]
+    public async Task Nobody_makes_an_access_key_of_a_credential_that_may_do_more_than_he()
+    {
+        var maker = await service.NewCredentialAsync("signer");
+        await service.Admin.MustPutAsync(200, $"/v1/policies/{RunningService.NewName("makers")}", $$"""
+            {"statements":[{"effect":"allow","principals":["credential:{{maker["name"]}}"],"actions":["credentials:Create"],"resources":["*"]}]}
+            """);
+        var client = service.Process.As(maker["token"]);
+        (await client.PostJsonAsync("/v1/credentials/bootstrap/access-keys")).MustBeProblem(403, "forbidden");
+
+        var other = (await service.NewCredentialAsync("signer"))["name"];
+        await client.MustPostAsync(201, $"/v1/credentials/{other}/access-keys");
+        var key = RunningService.NewName("guarded");
+        await service.Admin.MustPostAsync(201, "/v1/keys", $$"""{"name":"{{key}}","purpose":"artifacts","spec":"ECC_NIST_P256"}""");
+        await service.Admin.MustPutAsync(200, $"/v1/keys/{key}/policy", $$"""
+            {"statements":[{"effect":"allow","principals":["credential:{{other}}"],"actions":["keys:Disable"]}]}
+            """);
+        (await client.PostJsonAsync($"/v1/credentials/{other}/access-keys")).MustBeProblem(403, "forbidden");
+    }
+
+    [Fact]
+    public async Task A_signed_request_counts_as_a_use_of_its_credential()
+    {
+        var aws = await AwsClient.OfAsync(service, "signer");
+        await aws.MustAsync("DescribeKey", Describe);
+        var listed = (await service.Admin.MustGetAsync("/v1/credentials")).Json.GetProperty("credentials").EnumerateArray()
+            .Single(c => string.Equals(c.GetProperty("name").GetString(), aws.Credential, StringComparison.Ordinal));
+        Assert.True(listed.TryGetProperty("lastUsedAt", out _));
+    }
+
+    [Fact]
     public async Task Only_administrators_make_and_delete_access_keys()
     {
         var credential = (await service.NewCredentialAsync("signer"))["name"];

@@ -41,10 +41,13 @@ internal sealed class AwsClient(HttpClient http, string accessKeyId, string secr
     /// <summary>A client of the service with an access key of a new credential.</summary>
     public static async Task<AwsClient> OfAsync(RunningService service, params string[] roles)
     {
-        var credential = (await service.NewCredentialAsync(roles))["name"];
-        var made = await service.Admin.MustPostAsync(201, $"/v1/credentials/{credential}/access-keys");
-        return new AwsClient(service.Process.As(null), made["accessKeyId"], made["secretAccessKey"]) { Credential = credential };
+        var credential = await service.NewCredentialAsync(roles);
+        var made = await service.Admin.MustPostAsync(201, $"/v1/credentials/{credential["name"]}/access-keys");
+        return new AwsClient(service.Process.As(null), made["accessKeyId"], made["secretAccessKey"]) { Credential = credential["name"], Token = credential["token"] };
     }
+
+    /// <summary>The credential's bearer token.</summary>
+    public string Token { get; private init; } = "";
 
     public string Credential { get; private init; } = "";
 

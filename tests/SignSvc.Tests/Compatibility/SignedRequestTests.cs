@@ -31,6 +31,24 @@ public sealed class SignedRequestTests(RunningService service)
         Assert.Equal("denied", record.GetProperty("outcome").GetString());
     }
 
+    [Fact]
+    public async Task A_keys_policy_denies_by_either_foreign_API_too()
+    {
+        var key = RunningService.NewName("denied");
+        await service.Admin.MustPostAsync(201, "/v1/keys", $$"""{"name":"{{key}}","purpose":"artifacts","spec":"ECC_NIST_P256"}""");
+        var aws = await AwsClient.OfAsync(service, "signer");
+        var sign = $$"""{"KeyId":"alias/{{key}}","Message":"AAAA","SigningAlgorithm":"ECDSA_SHA_256"}""";
+        await aws.MustAsync("Sign", sign);
+        await service.Admin.MustPutAsync(200, $"/v1/keys/{key}/policy", $$"""
+            {"statements":[{"effect":"deny","principals":["credential:{{aws.Credential}}"],"actions":["keys:Sign"]}]}
+            """);
+        await aws.MustRefuseAsync("AccessDeniedException", "Sign", sign);
+        var vault = service.Process.As(null);
+        vault.DefaultRequestHeaders.Add("X-Vault-Token", aws.Token);
+        Assert.Equal(403, (await vault.PostJsonAsync($"/v1/transit/sign/{key}", """{"input":"AAAA"}""")).Code);
+        await vault.MustPostAsync(200, "/v1/transit/sign/release", """{"input":"AAAA"}""");
+    }
+
     [Theory]
     [InlineData(-4.9, true)]
     [InlineData(4.9, true)]

@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using System.Text.Json;
 
 namespace SignSvc.Tests.Compatibility;
 
@@ -189,7 +188,7 @@ public sealed class TransitTests(RunningService service)
         var health = await service.Process.As(null).MustGetAsync("/v1/sys/health");
         Assert.False(health.Json.GetProperty("sealed").GetBoolean());
         var self = (await (await service.AsAsync("signer", "auditor")).MustGetAsync("/v1/auth/token/lookup-self")).Json.GetProperty("data");
-        Assert.Equal(["signer", "auditor"], self.GetProperty("policies").EnumerateArray().Select(p => p.GetString()));
+        Assert.Equal(["signer", "auditor"], self.GetProperty("policies").EnumerateArray().Select(p => p.GetString()), StringComparer.Ordinal);
         MustBeErrors(await service.Process.As(null).GetJsonAsync("/v1/auth/token/lookup-self"), 403, "permission denied");
     }
 

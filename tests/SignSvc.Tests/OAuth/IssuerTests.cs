@@ -16,10 +16,10 @@ public sealed class IssuerTests(RunningService service)
     {
         var name = RunningService.NewName("own");
         var kid = await NewKeyAsync(name, "RSA_2048", "PS256");
-        Assert.Contains(kid, await KidsAsync("/.well-known/jwks.json"));
+        Assert.Contains(kid, await KidsAsync("/.well-known/jwks.json"), StringComparer.Ordinal);
         await PutAsync(name, $$"""{"key":"{{name}}","issuer":"{{name}}","audiences":["a"]}""");
         Assert.Equal([kid], await KidsAsync($"/issuers/{name}/jwks.json"));
-        Assert.DoesNotContain(kid, await KidsAsync("/.well-known/jwks.json"));
+        Assert.DoesNotContain(kid, await KidsAsync("/.well-known/jwks.json"), StringComparer.Ordinal);
 
         using var stranger = service.Process.As(token: null);
         foreach (var path in (string[])
@@ -50,7 +50,7 @@ public sealed class IssuerTests(RunningService service)
         Assert.Equal([first, second], await KidsAsync($"/issuers/{name}/jwks.json"));
         var other = $"{name}-other";
         await PutAsync(name, $$"""{"key":"{{name}}-2","issuer":"{{other}}","audiences":["a"]}""");
-        Assert.Contains(second, await KidsAsync($"/issuers/{name}/jwks.json"));
+        Assert.Contains(second, await KidsAsync($"/issuers/{name}/jwks.json"), StringComparer.Ordinal);
         Assert.Equal([second], await KidsAsync($"/issuers/{other}/jwks.json"));
     }
 
@@ -61,7 +61,7 @@ public sealed class IssuerTests(RunningService service)
         var kid = await NewKeyAsync(name);
         await PutAsync(name, $$"""{"key":"{{name}}","audiences":["a"]}""");
         await PutAsync(name, $$"""{"key":"{{name}}","audiences":["a"],"issuer":"{{name}}"}""");
-        Assert.Contains(kid, await KidsAsync("/.well-known/jwks.json"));
+        Assert.Contains(kid, await KidsAsync("/.well-known/jwks.json"), StringComparer.Ordinal);
         Assert.Equal([kid], await KidsAsync($"/issuers/{name}/jwks.json"));
     }
 
@@ -93,9 +93,9 @@ public sealed class IssuerTests(RunningService service)
         const string path = "/v1/keys/release/jwks.json";
         var plain = await stranger.MustGetAsync(path);
         Assert.Equal("*", plain.Headers.GetValues("Access-Control-Allow-Origin").Single());
-        Assert.Contains("Accept-Encoding", plain.Headers.Vary);
+        Assert.Contains("Accept-Encoding", plain.Headers.Vary, StringComparer.Ordinal);
         var packed = await CallAsync(HttpMethod.Get, "gzip, br");
-        Assert.Contains("gzip", packed.ContentHeaders.ContentEncoding);
+        Assert.Contains("gzip", packed.ContentHeaders.ContentEncoding, StringComparer.Ordinal);
         Assert.NotEqual(plain.Headers.ETag, packed.Headers.ETag);
         using var unpacked = new MemoryStream();
         await using (var gzip = new GZipStream(new MemoryStream(packed.Body), CompressionMode.Decompress))
@@ -147,7 +147,7 @@ public sealed class IssuerTests(RunningService service)
 
         Assert.Equal(200, (await ChainAsync(name, leaf, root)).Code);
         var jwk = (await _admin.MustGetAsync($"/v1/keys/{name}/jwks.json")).Json.GetProperty("keys")[0];
-        Assert.Equal([Convert.ToBase64String(leaf.RawData), Convert.ToBase64String(root.RawData)], jwk.GetProperty("x5c").EnumerateArray().Select(c => c.GetString()));
+        Assert.Equal([Convert.ToBase64String(leaf.RawData), Convert.ToBase64String(root.RawData)], jwk.GetProperty("x5c").EnumerateArray().Select(c => c.GetString()!), StringComparer.Ordinal);
         Assert.Equal(200, (await ChainAsync(name, leaf)).Code);
 
         (await ChainAsync(name, ofOther, root)).MustBeProblem(400, "invalid-request");

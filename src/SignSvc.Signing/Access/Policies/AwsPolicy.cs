@@ -121,7 +121,7 @@ internal static class AwsPolicy
             : throw PolicyReader.Refused($"{what}: the principal {principal} cannot be translated.");
     }
 
-    private static IEnumerable<string> ActionsOf(string action, string what)
+    private static string[] ActionsOf(string action, string what)
     {
         var own = ActionTable.Where(a => Wildcard.Matches(action, a.Aws, ignoreCase: true)).Select(a => a.Own).ToArray();
         return own.Length > 0 ? own : throw PolicyReader.Refused($"{what}: the action {action} has no equal here.");

@@ -1,7 +1,9 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Net;
+using System.Runtime.InteropServices;
 using System.Text.Json;
+using SignSvc.Signing.Artifacts;
 using SignSvc.Signing.Keys;
 
 namespace SignSvc.Signing.Access.Policies;
@@ -86,8 +88,10 @@ internal readonly struct FactValues
             FactKind.CallerPrincipal => Of(request.Caller.Principal),
             FactKind.CallerClaim => request.Caller.Claims.TryGetValue(fact.Member, out var claim) ? new FactValues(claim) : default,
             FactKind.ArtifactType => Of(facts.Context?.Artifact?.Type),
-            FactKind.ArtifactName => Of(facts.Context?.Artifact?.Name),
+            FactKind.ArtifactName => OfArtifacts(facts.Context, static a => a.Name),
             FactKind.ArtifactUri => Of(facts.Context?.Artifact?.Uri),
+            FactKind.ArtifactDigest => OfArtifacts(facts.Context, static a => a.Digest),
+            FactKind.PredicateType => Of(facts.Context?.PredicateType),
             FactKind.Repository => Of(facts.Context?.Repository),
             FactKind.Commit => Of(facts.Context?.Commit),
             FactKind.Ref => Of(facts.Context?.Ref),
@@ -114,6 +118,12 @@ internal readonly struct FactValues
             _ => default,
         };
     }
+
+    /// <summary>Of a statement, one value for each of its subjects: an allow holds only if all fit. One that has none fits nothing.</summary>
+    private static FactValues OfArtifacts(SigningContext? context, Func<ArtifactFacts, string?> read) =>
+        context?.Subjects is { Length: > 0 } subjects
+            ? new FactValues(ImmutableArray.CreateRange(subjects, s => read(s) ?? ""))
+            : Of(context?.Artifact is { } artifact ? read(artifact) : null);
 
     private static FactValues Of(string? text) => text is null ? default : new FactValues(new FactValue(text));
 
@@ -198,6 +208,7 @@ internal static class Moments
 }
 
 /// <summary>An IPv4 or IPv6 network. An IPv4 address in IPv6 clothes (<c>::ffff:192.0.2.1</c>) is that IPv4 address.</summary>
+[StructLayout(LayoutKind.Auto)]
 internal readonly record struct Network(UInt128 Address, UInt128 Mask)
 {
     public bool Contains(UInt128 address) => (address & Mask) == Address;

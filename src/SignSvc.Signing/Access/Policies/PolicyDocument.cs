@@ -68,3 +68,10 @@ public sealed record PolicyCondition(string Operator, string Fact, ImmutableArra
 
     public override string ToString() => $"{Operator} {Fact} [{string.Join(", ", Values)}]";
 }
+
+/// <summary>Conditions without a statement around them; all of them have to hold.</summary>
+[JsonConverter(typeof(PolicyConditionsConverter))]
+public sealed record PolicyConditions(ImmutableArray<PolicyCondition> All)
+{
+    public static readonly PolicyConditions None = new([]);
+}

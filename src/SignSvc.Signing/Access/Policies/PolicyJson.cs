@@ -67,15 +67,15 @@ public sealed class PolicyDocumentConverter : JsonConverter<PolicyDocument>
 }
 
 /// <summary>Conditions alone, as a grant's constraints are written: <c>{"stringEquals":{"context.ref":["refs/heads/main"]}}</c>.</summary>
-public sealed class PolicyConditionsConverter : JsonConverter<ImmutableArray<PolicyCondition>>
+public sealed class PolicyConditionsConverter : JsonConverter<PolicyConditions>
 {
     /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>.</exception>
-    public override ImmutableArray<PolicyCondition> Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+    public override PolicyConditions Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
         using var json = JsonDocument.ParseValue(ref reader);
-        return PolicyReader.ReadConditions(json.RootElement, "The grant");
+        return new PolicyConditions(PolicyReader.ReadConditions(json.RootElement, "The grant"));
     }
 
-    public override void Write(Utf8JsonWriter writer, ImmutableArray<PolicyCondition> value, JsonSerializerOptions options) =>
-        PolicyDocumentConverter.WriteConditions(writer, value.IsDefault ? [] : value);
+    public override void Write(Utf8JsonWriter writer, PolicyConditions value, JsonSerializerOptions options) =>
+        PolicyDocumentConverter.WriteConditions(writer, value.All);
 }

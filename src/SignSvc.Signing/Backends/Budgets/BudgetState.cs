@@ -8,7 +8,7 @@ public enum BreakerState
     /// <summary>The backend counts as down: calls are refused.</summary>
     Open,
 
-    /// <summary>One call is let through to see.</summary>
+    /// <summary>One call is let through to see; also while nobody asks.</summary>
     HalfOpen,
 }
 

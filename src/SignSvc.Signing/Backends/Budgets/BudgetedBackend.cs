@@ -66,9 +66,9 @@ public sealed class BudgetedBackend : IKeyBackend, IImportsKeys, IAdoptsKeys, ID
             ? ManageAsync(cancel => NothingAsync(destroys.DestroyAsync(version, cancel)), cancellationToken)
             : Task.CompletedTask;
 
-    public Task MirrorAsync(Key key, CancellationToken cancellationToken) =>
+    public Task MirrorAsync(Key key, bool mayEnable, CancellationToken cancellationToken) =>
         _inner is IMirrorsKeys mirrors
-            ? ManageAsync(cancel => NothingAsync(mirrors.MirrorAsync(key, cancel)), cancellationToken)
+            ? ManageAsync(cancel => NothingAsync(mirrors.MirrorAsync(key, mayEnable, cancel)), cancellationToken)
             : Task.CompletedTask;
 
     public Task<byte[]> WrapAsync(ReadOnlyMemory<byte> secret, WrappingContext context, CancellationToken cancellationToken) =>

@@ -14,7 +14,10 @@ internal sealed class CircuitBreaker(BudgetLimits limits, TimeProvider time)
 
     public long Opened { get; private set; }
 
-    public BreakerState State => !_isOpen ? BreakerState.Closed : _isProbing ? BreakerState.HalfOpen : BreakerState.Open;
+    public BreakerState State =>
+        !_isOpen ? BreakerState.Closed
+        : _isProbing || time.GetElapsedTime(_openedAt) >= _openFor ? BreakerState.HalfOpen
+        : BreakerState.Open;
 
     /// <param name="isProbe">The call decides for all; its verdict has to be reported.</param>
     /// <param name="retryAfter">Where it may not pass: when the next probe is due.</param>

@@ -5,7 +5,6 @@ using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
-using SignSvc.Access.Issuers;
 using SignSvc.Signing.Access;
 
 namespace SignSvc.Access.Certificates;

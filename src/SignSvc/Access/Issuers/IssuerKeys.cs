@@ -27,7 +27,7 @@ internal sealed partial class IssuerKeys : IDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _log;
     private readonly Lock _gate = new();
-    private Task? _fetch;
+    private Task _fetch = Task.CompletedTask;
     private DateTimeOffset _lastFetch = DateTimeOffset.MinValue;
     private int _waiting;
     private int _failures;
@@ -63,7 +63,8 @@ internal sealed partial class IssuerKeys : IDisposable
     {
         while (true)
         {
-            await Fetch(evenIfRecent: true)!.WaitAsync(cancellationToken);
+            TryFetch(TimeSpan.Zero, out var fetch);
+            await fetch.WaitAsync(cancellationToken);
             var failures = Volatile.Read(ref _failures);
             var pause = failures == 0 ? _refresh : TimeSpan.FromTicks(Math.Min(_refresh.Ticks, FirstRetry.Ticks << Math.Min(failures - 1, 10)));
             await Task.Delay(pause, _time, cancellationToken);
@@ -75,7 +76,7 @@ internal sealed partial class IssuerKeys : IDisposable
     /// <returns>Whether there may be something new to look at.</returns>
     private async ValueTask<bool> AskAsync(CancellationToken cancellationToken)
     {
-        if (Fetch(evenIfRecent: false) is not { } fetch)
+        if (!TryFetch(BetweenAsks, out var fetch))
             return false;
         if (Interlocked.Increment(ref _waiting) > MaxWaiting)
         {
@@ -94,19 +95,21 @@ internal sealed partial class IssuerKeys : IDisposable
         }
     }
 
-    /// <summary>The fetch that runs now, or a new one; null where the last one is too recent.</summary>
-    private Task? Fetch(bool evenIfRecent)
+    /// <summary>The fetch that runs now, or a new one; false where the last one began less than that ago.</summary>
+    private bool TryFetch(TimeSpan since, out Task fetch)
     {
         lock (_gate)
         {
-            if (_fetch is { IsCompleted: false } running)
-                return running;
+            fetch = _fetch;
+            if (!fetch.IsCompleted)
+                return true;
             var now = _time.GetUtcNow();
-            if (!evenIfRecent && now - _lastFetch < BetweenAsks)
-                return null;
+            if (now - _lastFetch < since)
+                return false;
             _lastFetch = now;
             // On a thread of its own: whoever asks holds the gate.
-            return _fetch = Task.Run(FetchAsync);
+            fetch = _fetch = Task.Run(FetchAsync);
+            return true;
         }
     }
 

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Net;
 using System.Net.Http.Headers;
-using System.Net.Security;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 
@@ -80,11 +79,13 @@ internal sealed class KeyDocuments : IDisposable
             throw new InvalidDataException($"The discovery document at {url} is of another issuer.");
         var keys = Uri.TryCreate(Text(document, "jwks_uri"), UriKind.Absolute, out var parsed) ? parsed : null;
         // A document from elsewhere must not make us call ourselves without TLS.
-        if (keys is null || !TrustedUrl.IsAllowed(keys) || (keys.Scheme == Uri.UriSchemeHttp && url.Scheme != Uri.UriSchemeHttp))
+        if (keys is null || !TrustedUrl.IsAllowed(keys) || (IsPlain(keys) && !IsPlain(url)))
             throw new InvalidDataException($"The discovery document at {url} names no https address of keys.");
         _discovered = (keys, _time.GetUtcNow());
         return keys;
     }
+
+    private static bool IsPlain(Uri url) => string.Equals(url.Scheme, Uri.UriSchemeHttp, StringComparison.Ordinal);
 
     private async Task<byte[]> GetAsync(Uri url, bool isConfigured, int maxBytes, CancellationToken cancellationToken)
     {

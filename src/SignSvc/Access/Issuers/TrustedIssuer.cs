@@ -3,7 +3,6 @@ using System.Text;
 using System.Text.Json;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
-using SignSvc.Signing.Access;
 using SignSvc.Signing.Keys;
 
 namespace SignSvc.Access.Issuers;

@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 
@@ -63,12 +65,13 @@ internal sealed class VerifiedTokens
 }
 
 /// <summary>SHA-256 of a token: a secret is not kept to recognise it by.</summary>
+[StructLayout(LayoutKind.Auto)]
 internal readonly record struct TokenHash(UInt128 Upper, UInt128 Lower)
 {
     public static TokenHash Of(string token)
     {
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
         SHA256.HashData(Encoding.UTF8.GetBytes(token), hash);
-        return new TokenHash(System.Buffers.Binary.BinaryPrimitives.ReadUInt128BigEndian(hash), System.Buffers.Binary.BinaryPrimitives.ReadUInt128BigEndian(hash[16..]));
+        return new TokenHash(BinaryPrimitives.ReadUInt128BigEndian(hash), BinaryPrimitives.ReadUInt128BigEndian(hash[16..]));
     }
 }

@@ -16,7 +16,7 @@ internal static class KeyMetadata
         if (key.State == KeyState.PendingDeletion && key.DeletesAt is { } deletesAt)
             WriteTime(writer, "DeletionDate", deletesAt);
         writer.WriteString("Description", key.Description ?? "");
-        writer.WriteBoolean("Enabled", StateOf(key) == "Enabled");
+        writer.WriteBoolean("Enabled", key.State == KeyState.Enabled && !key.Versions.IsEmpty);
         writer.WriteString("KeyManager", "CUSTOMER");
         writer.WriteString("KeyState", StateOf(key));
         writer.WriteString("Origin", key.Origin == KeyOrigin.Imported ? "EXTERNAL" : "AWS_KMS");

@@ -1,4 +1,3 @@
-using SignSvc.Signing;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Keys;
 

@@ -5,6 +5,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using SignSvc.Access;
 using SignSvc.Grpc;
+using SignSvc.Http;
 using SignSvc.Signing;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Storage;
@@ -16,7 +17,7 @@ namespace SignSvc.Compatibility.AwsKms;
 /// an access key. Signature Version 4 stands in the place of the bearer token; everything behind it is the house's one path.
 /// </summary>
 internal sealed class KmsEndpoint(
-    AccessKeys accessKeys, StrangerLog strangers, LiveSnapshot live, TimeProvider time,
+    Credentials credentials, AccessKeys accessKeys, StrangerLog strangers, LiveSnapshot live, ProblemWriter problems, TimeProvider time,
     SigningOperations signing, KeyOperations keys, AliasOperations aliases, TagOperations tags)
 {
     private const string Target = "TrentService.";
@@ -74,6 +75,7 @@ internal sealed class KmsEndpoint(
         }
         catch (SigningException e)
         {
+            problems.Note(Problems.Of(e));
             await RefuseAsync(http, FaultOf(e, call), e.AuditId);
         }
         catch (BadHttpRequestException e) when (e.StatusCode == StatusCodes.Status413PayloadTooLarge)
@@ -95,6 +97,7 @@ internal sealed class KmsEndpoint(
                 var body = await ClientJson.ReadBodyAsync(http);
                 if (!signed.IsSignedWith(secret, http.Request, body))
                     throw SignedRequest.DoesNotMatch();
+                credentials.NoteUse(credential);
                 var identity = CallerRecognition.OfCredential(http, credential);
                 http.Features.Set(identity);
                 return (identity.Caller, signed.Region, body);
@@ -140,7 +143,6 @@ internal sealed class KmsEndpoint(
 
     private static Task RefuseAsync(HttpContext http, KmsFault fault, string? auditId)
     {
-        Activity.Current?.SetTag("error.type", fault.Type);
         http.Response.StatusCode = fault.Status;
         if (auditId is not null)
             http.Response.Headers[Faults.AuditIdTrailer] = auditId;

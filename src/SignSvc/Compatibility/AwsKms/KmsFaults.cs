@@ -14,7 +14,9 @@ internal static class KmsFaults
     {
         SigningFault.InvalidRequest or SigningFault.UnknownAlgorithm or SigningFault.TooLarge => Validation(fault.Message),
         SigningFault.InvalidDigest => Validation(fault.Message),
-        SigningFault.AlgorithmMismatch => Caller("InvalidKeyUsageException", fault.Message),
+        SigningFault.AlgorithmMismatch => Caller(
+            "InvalidKeyUsageException",
+            key is null ? fault.Message : $"{keyArn} signs with {string.Join(", ", key.Algorithms.Select(a => a.KmsName))} only."),
         SigningFault.HardwareRequired or SigningFault.Unsupported => Caller("UnsupportedOperationException", fault.Message),
         SigningFault.Unauthenticated => Caller("UnrecognizedClientException", fault.Message),
         SigningFault.Forbidden => Caller("AccessDeniedException", fault.Message),

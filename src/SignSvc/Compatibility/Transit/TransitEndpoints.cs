@@ -38,7 +38,7 @@ public static class TransitEndpoints
         group.MapMethods("/keys/{key}", [HttpMethods.Delete], Serve(call => keys.Value.DeleteAsync(call)));
         group.MapMethods("/keys/{key}/rotate", Writes, Serve(call => keys.Value.RotateAsync(call)));
         group.MapMethods("/keys/{key}/config", Writes, Serve(call => keys.Value.ConfigureAsync(call)));
-        group.MapMethods("/keys/{key}/trim", Writes, Serve(call => keys.Value.TrimAsync(call)));
+        group.MapMethods("/keys/{key}/trim", Writes, Serve(_ => TransitKeys.TrimAsync()));
         group.MapMethods("/export/{type}/{key}/{version?}", Get, Serve(call => keys.Value.ExportAsync(call)));
         group.MapMethods("/sign/{key}/{hash?}", Writes, Serve(call => signing.Value.SignAsync(call))).WithMetadata(new RequestSizeLimitAttribute(batchBytes));
         group.MapMethods("/verify/{key}/{hash?}", Writes, Serve(call => signing.Value.VerifyAsync(call))).WithMetadata(new RequestSizeLimitAttribute(batchBytes));

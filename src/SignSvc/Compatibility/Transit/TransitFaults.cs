@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using SignSvc.Grpc;
@@ -17,16 +16,20 @@ public static class TransitFaults
     private const string Scheme = "Bearer ";
 
     /// <summary>Stands before authentication: takes Vault's header for the house's own, and words the refusals of both.</summary>
-    public static void UseTransitAnswers(this WebApplication app) => app.Use(next => http =>
+    public static void UseTransitAnswers(this WebApplication app)
     {
-        if (http.GetEndpoint()?.Metadata.GetMetadata<TransitMetadata>() is null)
-            return next(http);
-        if (http.Request.Headers["X-Vault-Token"].ToString() is { Length: > 0 } token)
-            http.Request.Headers.Authorization = Scheme + token;
-        return WithWordsAsync(next, http);
-    });
+        var problems = app.Services.GetRequiredService<ProblemWriter>();
+        app.Use(next => http =>
+        {
+            if (http.GetEndpoint()?.Metadata.GetMetadata<TransitMetadata>() is null)
+                return next(http);
+            if (http.Request.Headers["X-Vault-Token"].ToString() is { Length: > 0 } token)
+                http.Request.Headers.Authorization = Scheme + token;
+            return WithWordsAsync(next, http, problems);
+        });
+    }
 
-    private static async Task WithWordsAsync(RequestDelegate next, HttpContext http)
+    private static async Task WithWordsAsync(RequestDelegate next, HttpContext http, ProblemWriter problems)
     {
         try
         {
@@ -34,13 +37,14 @@ public static class TransitFaults
         }
         catch (SigningException e)
         {
+            problems.Note(Problems.Of(e));
             await WriteAsync(http, e);
         }
         catch (BadHttpRequestException e)
         {
-            await WriteAsync(http, new SigningException(
-                e.StatusCode == StatusCodes.Status413PayloadTooLarge ? SigningFault.TooLarge : SigningFault.InvalidRequest,
-                "The request is too large, or was cut off."));
+            await WriteAsync(http, e.StatusCode == StatusCodes.Status413PayloadTooLarge
+                ? new SigningException(SigningFault.TooLarge, "The request is too large: hash locally and send the digest, or send smaller batches.")
+                : ClientJson.Invalid("The request was cut off or cannot be read."));
         }
     }
 
@@ -52,7 +56,6 @@ public static class TransitFaults
             return;
         }
 
-        Activity.Current?.SetTag("error.type", Problems.Of(fault).Type);
         http.Response.StatusCode = StatusOf(fault.Fault);
         http.Response.Headers.CacheControl = "no-store";
         if (fault.AuditId is not null)

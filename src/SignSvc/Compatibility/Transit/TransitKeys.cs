@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 using SignSvc.Signing;
 using SignSvc.Signing.Keys;
 
@@ -88,7 +87,7 @@ internal sealed class TransitKeys(KeyLifecycle keys, KeyChanges changes, KeyRota
         return new TransitAnswer(_ => { }, $"{key.Name} signs no more and is deleted at {key.DeletesAt:u}; until then the deletion can be cancelled.");
     }
 
-    public Task<TransitAnswer> TrimAsync(TransitCall call) => throw ClientJson.Invalid(
+    public static Task<TransitAnswer> TrimAsync() => throw ClientJson.Invalid(
         "Versions end by rotation and revocation, and none is trimmed: raise min_decryption_version, and the older ones verify no more.");
 
     public async Task<TransitAnswer> ExportAsync(TransitCall call)

@@ -1,0 +1,71 @@
+using System.Text.RegularExpressions;
+
+namespace SignSvc.Operations.Tests;
+
+public sealed partial class AlarmTests
+{
+    private const string InstallPrometheus = "apt-get install -y prometheus";
+
+    private static readonly string Folder = Outside.File("deploy", "prometheus");
+
+    [Theory]
+    [InlineData("faults.yml")]
+    [InlineData("days.yml")]
+    public async Task Every_alarm_fires_on_its_fault_and_not_on_a_normal_day(string file)
+    {
+        var run = await Outside.RunAsync(InstallPrometheus, "promtool", ["test", "rules", Path.Combine(Folder, "tests", file)]);
+        Assert.True(run.ExitCode == 0, run.ToString());
+    }
+
+    [Fact]
+    public void Every_alarm_has_a_test_in_which_it_fires_and_a_runbook_that_exists()
+    {
+        var rules = File.ReadAllText(Path.Combine(Folder, "alerts.yml"));
+        var tests = string.Concat(Directory.GetFiles(Path.Combine(Folder, "tests")).Select(File.ReadAllText));
+        var alarms = Alarm().Matches(rules).Select(m => m.Groups["name"].Value).ToArray();
+        Assert.NotEmpty(alarms);
+        Assert.All(alarms, alarm => Assert.Contains($"alertname=\"{alarm}\"", tests, StringComparison.Ordinal));
+
+        var runbooks = Runbook().Matches(rules).Select(m => m.Groups["name"].Value).ToArray();
+        Assert.Equal(alarms.Length, runbooks.Length);
+        Assert.All(runbooks, name => Assert.True(File.Exists(Outside.File("deploy", "runbooks", name)), name));
+    }
+
+    [Fact]
+    public async Task Everything_that_rules_ask_for_is_measured()
+    {
+        await using var service = await ServiceProcess.StartAsync();
+        Assert.Equal(200, (await service.Client.PostJsonAsync("/v1/keys/release/sign", """{"message":"aGk="}""")).Code);
+        var measured = (await Scrape.OfAsync(service.Client)).Names;
+        var rules = new[] { "recording.yml", "alerts.yml" }.Select(f => File.ReadAllText(Path.Combine(Folder, f))).ToArray();
+        var recorded = Recorded().Matches(rules[0]).Select(m => m.Groups["name"].Value).ToHashSet(StringComparer.Ordinal);
+        var asked = rules.SelectMany(r => r.Split('\n')).Where(l => !NoExpression().IsMatch(l)).SelectMany(Scrape.NamesIn).ToHashSet(StringComparer.Ordinal);
+        Assert.Contains("signsvc_decisions_total", asked, StringComparer.Ordinal);
+        Assert.DoesNotContain(asked, name => !measured.Contains(name) && !recorded.Contains(name));
+    }
+
+    [Fact]
+    public async Task A_service_in_good_health_sets_off_nothing_that_looks_at_one_moment()
+    {
+        await using var service = await ServiceProcess.StartAsync();
+        var metrics = await Scrape.OfAsync(service.Client);
+        Assert.Equal(0, metrics.Sum("signsvc_audit_failed"));
+        Assert.Equal(0, metrics.Sum("signsvc_schedule_alarms"));
+        Assert.Equal(0, metrics.Sum("signsvc_key_rotation_overdue_seconds"));
+        Assert.Equal(0, metrics.Sum("signsvc_budget_breaker_open"));
+        Assert.InRange(metrics.Sum("signsvc_snapshot_age_seconds"), 0, 15);
+        Assert.InRange(metrics.Sum("signsvc_jwks_keys"), 1, 10);
+    }
+
+    [GeneratedRegex(@"^ +- alert: (?<name>\w+)", RegexOptions.Multiline | RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, 1000)]
+    private static partial Regex Alarm();
+
+    [GeneratedRegex(@"runbook_url: "".*/(?<name>[a-z-]+\.md)""", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, 1000)]
+    private static partial Regex Runbook();
+
+    [GeneratedRegex(@"record: (?<name>\S+)", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, 1000)]
+    private static partial Regex Recorded();
+
+    [GeneratedRegex("^ *(#|summary:|description:|runbook_url:|- name:|- record:)", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, 1000)]
+    private static partial Regex NoExpression();
+}

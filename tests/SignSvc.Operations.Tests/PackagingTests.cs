@@ -1,0 +1,78 @@
+using System.Text.RegularExpressions;
+using YamlDotNet.RepresentationModel;
+
+namespace SignSvc.Operations.Tests;
+
+/// <summary>The image, the composition and the unit. The image's last stage is built and run by buildah; its first stage takes a registry.</summary>
+public sealed partial class PackagingTests
+{
+    [Fact]
+    public async Task The_image_runs_as_nobody_without_a_shell_and_says_whether_it_is_well()
+    {
+        var proof = await Outside.RunAsync(
+            "apt-get install -y buildah", "bash", [Outside.File("deploy", "image", "prove.sh"), Path.GetDirectoryName(Outside.Service)!]);
+        Assert.True(proof.ExitCode == 0, proof.ToString());
+        Assert.Contains("proved", proof.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_image_is_pinned_labelled_and_takes_no_form_that_needs_a_shell()
+    {
+        var lines = File.ReadAllLines(Outside.File("Dockerfile")).Where(l => !l.StartsWith('#')).ToArray();
+        Assert.All(lines.Where(l => Instruction().IsMatch(l)), l => Assert.Contains("[", l, StringComparison.Ordinal));
+        Assert.All(lines.Where(l => l.StartsWith("ARG SDK=", StringComparison.Ordinal) || l.StartsWith("ARG RUNTIME=", StringComparison.Ordinal)), l => Assert.Matches(Pinned(), l));
+        Assert.Contains("STOPSIGNAL SIGTERM", lines, StringComparer.Ordinal);
+        Assert.Contains("USER 1654:1654", lines, StringComparer.Ordinal);
+        foreach (var label in new[] { "title", "description", "version", "revision", "base.name" })
+            Assert.Contains(lines, l => l.Contains($"org.opencontainers.image.{label}=", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task The_composition_is_whole_hardened_and_pinned_and_the_service_takes_its_settings()
+    {
+        var yaml = new YamlStream();
+        yaml.Load(new StringReader(await File.ReadAllTextAsync(Outside.File("deploy", "compose.yaml"), TestContext.Current.CancellationToken)));
+        var root = (YamlMappingNode)yaml.Documents[0].RootNode;
+        var services = (YamlMappingNode)root.Children["services"];
+        Assert.All(services.Children, s => Assert.Matches(Pinned(), ((YamlMappingNode)s.Value).Children["image"].ToString()));
+        var service = (YamlMappingNode)services.Children["signsvc"];
+        Assert.Equal("true", service.Children["read_only"].ToString());
+        foreach (var (kind, names) in new[] { ("secrets", "secrets"), ("networks", "networks") })
+        {
+            var used = ((YamlSequenceNode)service.Children[kind]).Children.Select(c => c.ToString());
+            Assert.All(used, u => Assert.Contains(((YamlMappingNode)root.Children[names]).Children.Keys, k => string.Equals(k.ToString(), u, StringComparison.Ordinal)));
+        }
+
+        var secrets = Directory.CreateTempSubdirectory("signsvc-compose-").FullName;
+        try
+        {
+            foreach (var name in new[] { "root-key", "postgres-password" })
+                await File.WriteAllTextAsync(Path.Combine(secrets, name), "x", TestContext.Current.CancellationToken);
+            var environment = ((YamlMappingNode)service.Children["environment"]).Children.ToDictionary(
+                e => e.Key.ToString(), e => e.Value.ToString().Replace("/run/secrets", secrets, StringComparison.Ordinal), StringComparer.Ordinal);
+            var check = await Outside.RunAsync("see README.md", "dotnet", [Outside.Service, "--check"], environment);
+            Assert.True(check.ExitCode == 0, check.ToString());
+        }
+        finally
+        {
+            Directory.Delete(secrets, recursive: true);
+        }
+    }
+
+    [Fact]
+    public async Task The_unit_is_hardened_and_waits_for_the_drain()
+    {
+        var unit = Outside.File("deploy", "systemd", "signsvc.service");
+        var text = await File.ReadAllTextAsync(unit, TestContext.Current.CancellationToken);
+        Assert.Contains("TimeoutStopSec=20", text, StringComparison.Ordinal);
+        // In tenths, 0 to 100; systemd calls more than 20 exposed.
+        var security = await Outside.RunAsync("apt-get install -y systemd", "systemd-analyze", ["security", "--offline=true", "--threshold=20", unit]);
+        Assert.True(security.ExitCode == 0, security.ToString());
+    }
+
+    [GeneratedRegex("^(RUN|CMD|ENTRYPOINT|VOLUME)|HEALTHCHECK", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, 1000)]
+    private static partial Regex Instruction();
+
+    [GeneratedRegex(@":v?\d+(\.\d+)+(-[a-z0-9-]+)?$", RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, 1000)]
+    private static partial Regex Pinned();
+}

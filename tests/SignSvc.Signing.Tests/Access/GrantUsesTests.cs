@@ -1,0 +1,93 @@
+using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Grants;
+using SignSvc.Signing.Audit;
+using SignSvc.Signing.Backends;
+using SignSvc.Signing.Backends.Software;
+using SignSvc.Signing.Keys;
+using SignSvc.Signing.Storage;
+using SignSvc.Signing.Tests.Keys;
+using SignSvc.Signing.Tokens;
+
+namespace SignSvc.Signing.Tests.Access;
+
+/// <summary>A bounded grant on several nodes that share one store, and over a restart.</summary>
+public sealed class GrantUsesTests
+{
+    private static readonly Caller Grantee = new("credential:ci", []);
+    private static readonly Caller Administrator = new("credential:admin", [Role.Admin]);
+
+    [Fact]
+    public async Task Two_nodes_together_sign_exactly_as_often_as_the_grant_allows_and_a_restart_brings_no_more()
+    {
+        var cancellation = TestContext.Current.CancellationToken;
+        using var root = RootKey.Generate();
+        using var software = new SoftwareBackend("software", root);
+        var store = new MemoryStore();
+        await using var one = await Node.StartAsync("one", store, root, software, cancellation);
+        await using var two = await Node.StartAsync("two", store, root, software, cancellation);
+        var key = await one.Keys.CreateAsync(
+            Administrator, NewKey.Parse("release", KeyPurpose.Artifacts, KeyTier.Assured, "software", "ECC_NIST_P256", algorithms: null), cancellation);
+        await one.Grants.CreateAsync(
+            Administrator, key.Id, new NewGrant("nightly", Grantee.Principal, [Actions.KeysSign], Constraints: null, ExpiresAt: null, MaxUses: 30), cancellation);
+        await two.Live.RefreshAsync(cancellation);
+
+        var signed = await Task.WhenAll(Enumerable.Range(0, 80).Select(i => (i % 2 == 0 ? one : two).SignsAsync(cancellation)));
+        Assert.Equal(30, signed.Count(s => s));
+
+        await using var restarted = await Node.StartAsync("one", store, root, software, cancellation);
+        Assert.False(await restarted.SignsAsync(cancellation));
+        Assert.Equal(30, Assert.Single(restarted.Live.Current.Grants.Values).Uses);
+    }
+
+    private sealed class Node : IAsyncDisposable
+    {
+        private readonly AuditLog _audit;
+        private readonly Signer _signer;
+
+        private Node(AuditLog audit, LiveSnapshot live, SoftwareBackend software)
+        {
+            _audit = audit;
+            Live = live;
+            var decisions = new Decisions(audit, live, TimeProvider.System);
+            var backends = new BackendSet([software]);
+            var rules = new KeyRules(RequireHardware: false);
+            Keys = new KeyLifecycle(live, decisions, backends, rules, TimeProvider.System);
+            Grants = new KeyGrants(live, decisions, TimeProvider.System);
+            _signer = new Signer(live, backends, audit, decisions, rules, new TokenIssuing("https://issuer.example"), TimeProvider.System);
+        }
+
+        public LiveSnapshot Live { get; }
+
+        public KeyLifecycle Keys { get; }
+
+        public KeyGrants Grants { get; }
+
+        public static async Task<Node> StartAsync(
+            string name, MemoryStore store, RootKey root, SoftwareBackend software, CancellationToken cancellationToken)
+        {
+            var audit = await AuditLog.OpenAsync(
+                store, new AuditChain(root.Derive("audit")), name, new AuditLimits { CommitTimeout = TimeSpan.FromMinutes(1) }, TimeProvider.System, cancellationToken);
+            var live = await LiveSnapshot.OpenAsync(store, audit, new DocumentSeal(root.Derive("documents")), cancellationToken);
+            return new Node(audit, live, software);
+        }
+
+        public async Task<bool> SignsAsync(CancellationToken cancellationToken)
+        {
+            try
+            {
+                await _signer.SignAsync(Grantee, new SignRequest { Key = "release", Payload = Payload.Digest(new byte[32]) }, cancellationToken);
+                return true;
+            }
+            catch (SigningException e) when (e.Fault == SigningFault.Forbidden)
+            {
+                return false;
+            }
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await _audit.DisposeAsync();
+            Live.Dispose();
+        }
+    }
+}
