@@ -7,7 +7,6 @@ using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Keys.Import;
-using SignSvc.Signing.Storage;
 using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Signing;
@@ -28,6 +27,5 @@ namespace SignSvc.Signing;
 [JsonSerializable(typeof(KeyIntent))]
 [JsonSerializable(typeof(AuditRecord))]
 [JsonSerializable(typeof(string[]))]
-[JsonSerializable(typeof(VersionUsage[]))]
 [JsonSerializable(typeof(long))]
 public sealed partial class SigningJson : JsonSerializerContext;

@@ -36,7 +36,7 @@ internal sealed class SigningLoad : IAsyncDisposable
         {
             if (_callers.FirstOrDefault(c => c.IsFaulted) is { } faulted)
                 await faulted;
-            await Task.Delay(20, TestContext.Current.CancellationToken);
+            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, TestContext.Current.CancellationToken);
         }
 
         int Count() => Signed.Count(a => a.Node == node);
@@ -72,12 +72,12 @@ internal sealed class SigningLoad : IAsyncDisposable
                     node, at, _clock.Elapsed - at, answer.Code, answer.Headers.RetryAfter is not null,
                     isSigned ? answer["auditId"] : null, digest, isSigned ? Convert.FromBase64String(answer["signature"]) : null));
                 if (!isSigned)
-                    await Task.Delay(50, TestContext.Current.CancellationToken);
+                    await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, TestContext.Current.CancellationToken);
             }
             catch (Exception e) when (e is HttpRequestException or InvalidOperationException or ObjectDisposedException)
             {
                 _attempts.Enqueue(new Attempt(node, at, _clock.Elapsed - at, null, HasRetryAfter: false, null, digest, null));
-                await Task.Delay(50, TestContext.Current.CancellationToken);
+                await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, TestContext.Current.CancellationToken);
             }
         }
     }

@@ -133,8 +133,8 @@ public sealed class KeyScheduler(
     private async Task<bool> IsEveryTokenOnRecordAsync(CancellationToken cancellationToken)
     {
         var heard = await cluster.ReadNodesAsync(Caution, cancellationToken);
-        var live = await cluster.ReadNodesAsync(NodeTimeout, cancellationToken);
-        return heard.Count <= live.Count;
+        var alive = await cluster.ReadNodesAsync(NodeTimeout, cancellationToken);
+        return heard.Count <= alive.Count;
     }
 
     private async Task<Func<string, DateTimeOffset?>> ReadLatestExpiryAsync(CancellationToken cancellationToken)

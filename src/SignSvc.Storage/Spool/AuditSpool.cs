@@ -1,8 +1,6 @@
-using System.Text.Json;
 using Microsoft.Data.Sqlite;
 using SignSvc.Signing;
 using SignSvc.Signing.Audit;
-using SignSvc.Signing.Storage;
 using SignSvc.Storage.Sqlite;
 
 namespace SignSvc.Storage.Spool;
@@ -55,8 +53,7 @@ public sealed class AuditSpool : IDisposable
                      BEGIN IMMEDIATE;
                      CREATE TABLE segments (
                          id INTEGER PRIMARY KEY AUTOINCREMENT, node TEXT NOT NULL, first_sequence INTEGER NOT NULL, count INTEGER NOT NULL,
-                         first_at INTEGER NOT NULL, last_at INTEGER NOT NULL, body BLOB NOT NULL, previous BLOB NOT NULL, seal BLOB NOT NULL,
-                         terms TEXT NOT NULL, usage TEXT NOT NULL);
+                         first_at INTEGER NOT NULL, last_at INTEGER NOT NULL, body BLOB NOT NULL, previous BLOB NOT NULL, seal BLOB NOT NULL);
                      PRAGMA application_id = {ApplicationId};
                      COMMIT;
                      """);
@@ -78,13 +75,11 @@ public sealed class AuditSpool : IDisposable
     {
         Run(
             """
-            INSERT INTO segments (node, first_sequence, count, first_at, last_at, body, previous, seal, terms, usage)
-            VALUES ($0, $1, $2, $3, $4, $5, $6, $7, $8, $9)
+            INSERT INTO segments (node, first_sequence, count, first_at, last_at, body, previous, seal)
+            VALUES ($0, $1, $2, $3, $4, $5, $6, $7)
             """,
             segment.Node, segment.FirstSequence, segment.Count, segment.FirstAt.UtcTicks, segment.LastAt.UtcTicks,
-            segment.Body.ToArray(), segment.Previous.ToArray(), segment.Seal.ToArray(),
-            JsonSerializer.Serialize([.. segment.Terms], SigningJson.Default.StringArray),
-            JsonSerializer.Serialize([.. segment.Usage], SigningJson.Default.VersionUsageArray));
+            segment.Body.ToArray(), segment.Previous.ToArray(), segment.Seal.ToArray());
         Interlocked.Increment(ref _count);
     }
 
@@ -94,6 +89,10 @@ public sealed class AuditSpool : IDisposable
     /// <summary>The end of a node's chain in here; null where nothing of it waits.</summary>
     public AuditHead? HeadOf(string node) =>
         Read("SELECT * FROM segments WHERE node = $0 ORDER BY id DESC LIMIT 1", node) is { } last ? new AuditHead(node, last.LastSequence, last.Seal) : null;
+
+    /// <summary>The next segment of a node's chain in here, after a record of that chain; null where there is none.</summary>
+    public AuditSegment? Next(string node, long afterSequence) =>
+        Read("SELECT * FROM segments WHERE node = $0 AND first_sequence > $1 ORDER BY first_sequence LIMIT 1", node, afterSequence);
 
     public void Remove(AuditSegment first)
     {
@@ -149,18 +148,23 @@ public sealed class AuditSpool : IDisposable
         return command;
     }
 
-    private static AuditSegment Segment(SqliteDataReader reader) => new()
+    private static AuditSegment Segment(SqliteDataReader reader)
     {
-        Id = reader.GetInt64(0),
-        Node = reader.GetString(1),
-        FirstSequence = reader.GetInt64(2),
-        Count = reader.GetInt32(3),
-        FirstAt = new DateTimeOffset(reader.GetInt64(4), TimeSpan.Zero),
-        LastAt = new DateTimeOffset(reader.GetInt64(5), TimeSpan.Zero),
-        Body = reader.GetFieldValue<byte[]>(6),
-        Previous = reader.GetFieldValue<byte[]>(7),
-        Seal = reader.GetFieldValue<byte[]>(8),
-        Terms = JsonSerializer.Deserialize(reader.GetString(9), SigningJson.Default.StringArray)!,
-        Usage = JsonSerializer.Deserialize(reader.GetString(10), SigningJson.Default.VersionUsageArray)!,
-    };
+        var body = reader.GetFieldValue<byte[]>(6);
+        var index = AuditIndex.Of(body);
+        return new AuditSegment
+        {
+            Id = reader.GetInt64(0),
+            Node = reader.GetString(1),
+            FirstSequence = reader.GetInt64(2),
+            Count = reader.GetInt32(3),
+            FirstAt = new DateTimeOffset(reader.GetInt64(4), TimeSpan.Zero),
+            LastAt = new DateTimeOffset(reader.GetInt64(5), TimeSpan.Zero),
+            Body = body,
+            Previous = reader.GetFieldValue<byte[]>(7),
+            Seal = reader.GetFieldValue<byte[]>(8),
+            Terms = index.Terms,
+            Usage = index.Usage,
+        };
+    }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using SignSvc.Signing;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends;
@@ -104,8 +105,23 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
     public IAsyncEnumerable<AuditSegment> SearchAuditAsync(AuditSegmentFilter filter, CancellationToken cancellationToken) =>
         _database.SearchAuditAsync(filter, cancellationToken);
 
-    public IAsyncEnumerable<AuditSegment> ReadAuditChainAsync(string node, long fromSequence, CancellationToken cancellationToken) =>
-        _database.ReadAuditChainAsync(node, fromSequence, cancellationToken);
+    /// <summary>With what waits here at its end, so that it is whole up to its head.</summary>
+    public async IAsyncEnumerable<AuditSegment> ReadAuditChainAsync(
+        string node, long fromSequence, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        long last = 0;
+        await foreach (var segment in _database.ReadAuditChainAsync(node, fromSequence, cancellationToken))
+        {
+            last = segment.LastSequence;
+            yield return segment;
+        }
+
+        while (_spool.Next(node, last) is { } waiting)
+        {
+            last = waiting.LastSequence;
+            yield return waiting;
+        }
+    }
 
     public Task<IReadOnlyList<string>> ReadAuditNodesAsync(CancellationToken cancellationToken) => _database.ReadAuditNodesAsync(cancellationToken);
 
@@ -217,6 +233,12 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
         catch (SigningException e)
         {
             _failure = e;
+            return true;
+        }
+        catch (Exception e)
+        {
+            // An edge of the process: a defect must stop signing, not leave records on this disk for ever.
+            _failure = new SigningException(SigningFault.StoreFailed, "The records that wait on this node's disk cannot be handed over.", e);
             return true;
         }
     }
