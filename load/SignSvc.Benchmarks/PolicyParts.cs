@@ -49,7 +49,7 @@ public class PolicyParts
         var document = JsonSerializer.Deserialize<PolicyDocument>(
             $$$"""
             {"statements":[{"sid":"main","effect":"allow","principals":["oidc:github:repo:{{{organisation}}}/app:*"],"actions":["keys:Sign"],"resources":["key/*"],
-             "conditions":{"stringEquals":{"context.ref":"refs/heads/main"}}}]}
+             "conditions":{"stringEquals":{"context.ref":"refs/heads/main"} } }]}
             """)!;
         var policy = new StoredPolicy { Scope = PolicyScope.Service, Name = name, Document = document, ChangedAt = Now, ChangedBy = "benchmark" };
         return new Document(DocumentKind.Policy, name, 1, JsonSerializer.SerializeToUtf8Bytes(policy, SigningJson.Default.StoredPolicy), ReadOnlyMemory<byte>.Empty);

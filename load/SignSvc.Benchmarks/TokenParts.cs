@@ -15,7 +15,7 @@ public class TokenParts
     private readonly ECDsa _key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
     private readonly Caller _caller = new("credential:ci", [Role.Signer]);
     private readonly TokenIssuing _issuing = new("https://signsvc.example");
-    private readonly TokenProfile _profile = new() { Name = "default", KeyId = "key", Audiences = ["*"] };
+    private readonly TokenProfile _profile = new() { Name = "default", KeyId = "key", Audiences = ["*"], DefaultLifetimeSeconds = 300, MaxLifetimeSeconds = 3600 };
     private JsonElement _claims;
     private JsonElement _audience;
     private TokenRequest _request = null!;

@@ -66,7 +66,7 @@ public sealed class FlowRunTests
             new Scripted(_ => Task.FromResult(answers.TryDequeue(out var next) ? next : throw new IOException("gone"))));
 
         Assert.Equal((2, 1, 1), (result.Succeeded, result.Refused, result.Failed));
-        Assert.Equal(["200", "201", "429 overloaded", "500"], result.Outcomes.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(["200", "201", "429 overloaded", "500"], result.Outcomes.Keys.Order(StringComparer.Ordinal), StringComparer.Ordinal);
         Assert.Equal(2, result.Latency.Count);
     }
 
@@ -101,7 +101,7 @@ public sealed class FlowRunTests
 
     private static async Task<FlowResult> RunAsync(Flow flow, ITransport transport, TimeSpan warmUp = default)
     {
-        var run = new FlowRun(flow, transport, warmUp, seed: 1);
+        using var run = new FlowRun(flow, transport, warmUp, seed: 1);
         await run.RunAsync(Stopwatch.GetTimestamp(), Cancel);
         return run.Result;
     }

@@ -67,6 +67,7 @@ internal sealed class RatioRun(RatioOptions options, TextWriter output)
         AddLoop(turns, [.. TokenConnections.Select(c => Loop(Token(c), service, [service.Admin.Token()], c))], cancellationToken);
         AddLoop(turns, [Loop(Batch, service, [service.Admin.TokenBatch(1000)], 4, 1000)], cancellationToken);
         turns.Add((Limits.OpenSsl, length => Limits.SpeedAsync(length, cancellationToken)));
+        turns.Add((Limits.OpenSslByCpu, length => Limits.SpeedByCpuAsync(length, cancellationToken)));
         AddLoop(turns, [Loop(SoftwareSign, service, Digests(service, "release"), 16)], cancellationToken);
         await AddKeySetAsync(turns, owned, service, cancellationToken);
         await AddPeerAsync(turns, owned, cancellationToken);
@@ -111,7 +112,7 @@ internal sealed class RatioRun(RatioOptions options, TextWriter output)
         return starts;
     }
 
-    private async Task AddKeySetAsync(List<(string, Func<TimeSpan, Task<Round>>)> turns, Owned owned, ServiceTarget service, CancellationToken cancellationToken)
+    private static async Task AddKeySetAsync(List<(string, Func<TimeSpan, Task<Round>>)> turns, Owned owned, ServiceTarget service, CancellationToken cancellationToken)
     {
         var bytes = (int)(await service.MustAsync(ServiceCalls.KeySet(), cancellationToken)).BodyBytes;
         var (process, url) = await ConstantEndpoint.StartAsync(bytes, cancellationToken);

@@ -40,7 +40,7 @@ internal static class ScenarioReport
 
         text.AppendLine("\nLatency is from the intended time of a call, so that whatever held up the service or the driver is in it.\n");
         foreach (var f in result.Flows.Where(f => f.Refused + f.Failed > 0))
-            text.AppendLine($"{f.Name} by outcome: {string.Join(", ", f.Outcomes.OrderByDescending(o => o.Value).Select(o => $"{o.Key} × {o.Value}"))}.\n");
+            text.AppendLine($"{f.Name} by outcome: {Words.Outcomes(f)}.\n");
         if (result.Server.Count > 0)
         {
             text.AppendLine(

@@ -8,7 +8,7 @@ using SignSvc.Load.Calls;
 namespace SignSvc.Load.Running;
 
 /// <summary>Drives one flow: a thread that sends each call when it is due, and never waits for an answer.</summary>
-internal sealed class FlowRun(Flow flow, ITransport transport, TimeSpan warmUp, int seed)
+internal sealed class FlowRun(Flow flow, ITransport transport, TimeSpan warmUp, int seed) : IDisposable
 {
     /// <summary>How long answers are waited for after the last arrival. What has none by then has failed.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
@@ -52,11 +52,9 @@ internal sealed class FlowRun(Flow flow, ITransport transport, TimeSpan warmUp, 
             await _hurry.CancelAsync();
             await _idle.Task;
         }
-        finally
-        {
-            _hurry.Dispose();
-        }
     }
+
+    public void Dispose() => _hurry.Dispose();
 
     /// <summary>The warm-up has the rate that the flow begins with, and at least one call a second.</summary>
     private void Send(long started, CancellationToken cancellationToken)

@@ -50,6 +50,8 @@ internal static class Words
         $"{flow.Succeeded} succeeded ({flow.Succeeded / Math.Max(0.001, flow.Measured.TotalSeconds):0.0}/s), {flow.Refused} refused, {flow.Failed} failed, {flow.NotSent} not sent; "
         + $"p50 {Milliseconds(flow.Latency, 50)}, p99 {Milliseconds(flow.Latency, 99)} ms";
 
+    public static string Outcomes(FlowResult flow) => string.Join(", ", flow.Outcomes.OrderByDescending(o => o.Value).Select(o => $"{o.Key} × {o.Value}"));
+
     public static string Milliseconds(Histogram histogram, double percent) =>
         histogram.Count == 0 ? "–" : $"{histogram.Percentile(percent).TotalMilliseconds:0.00}";
 

@@ -20,9 +20,9 @@ internal sealed class ScenarioRun(Scenario scenario, ServiceTarget service, RunO
         var machine = await Machine.DescribeAsync(TimeProvider.System, cancellationToken);
         var plan = (await scenario.PlanAsync(service, cancellationToken)).At(options.TimeScale, options.RateScale);
         var transports = plan.Flows.Select(f => f.Protocol ?? options.Protocol).Distinct().ToDictionary(p => p, service.Open);
+        var runs = plan.Flows.Select((f, i) => new FlowRun(f, transports[f.Protocol ?? options.Protocol], scenario.WarmUp, options.Seed + i)).ToList();
         try
         {
-            var runs = plan.Flows.Select((f, i) => new FlowRun(f, transports[f.Protocol ?? options.Protocol], scenario.WarmUp, options.Seed + i)).ToList();
             progress.Begin(scenario.Name, plan.Length + scenario.WarmUp);
             var started = Stopwatch.GetTimestamp();
             using var end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -40,6 +40,7 @@ internal sealed class ScenarioRun(Scenario scenario, ServiceTarget service, RunO
         }
         finally
         {
+            runs.ForEach(r => r.Dispose());
             foreach (var transport in transports.Values)
                 await transport.DisposeAsync();
         }

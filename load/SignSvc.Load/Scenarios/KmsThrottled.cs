@@ -1,5 +1,4 @@
 using SignSvc.Load.Arrivals;
-using SignSvc.Load.Calls;
 using SignSvc.Load.Running;
 using SignSvc.Load.Surroundings;
 

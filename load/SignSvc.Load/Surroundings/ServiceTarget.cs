@@ -121,5 +121,5 @@ internal sealed class ServiceTarget : IAsyncDisposable
     private static Uri? UrlAfter(string words, string line) =>
         line.StartsWith(words, StringComparison.Ordinal) ? new Uri(line[words.Length..].Split(' ', ';')[0]) : null;
 
-    private static ArgumentException NoGrpc() => new("Name the service's gRPC address by --grpc-url.");
+    private static InvalidOperationException NoGrpc() => new("Name the service's gRPC address by --grpc-url.");
 }

@@ -45,9 +45,10 @@ internal sealed class SoftHsmToken : IAsyncDisposable
             await File.WriteAllTextAsync(token.At("pin"), Pin + "\n", cancellationToken);
             await File.WriteAllTextAsync(
                 token.At("softhsm2.conf"), $"directories.tokendir = {token.At("tokens")}\nobjectstore.backend = file\nlog.level = ERROR\n", cancellationToken);
-            await token.RunAsync(cancellationToken, "softhsm2-util", "--init-token", "--free", "--label", Label, "--pin", Pin, "--so-pin", "87654321");
             await token.RunAsync(
-                cancellationToken, "gcc", "-O2", "-w", "-o", token.At("rawsign"), Path.Combine(AppContext.BaseDirectory, "rawsign.c"), "-ldl", "-lpthread");
+                "softhsm2-util", ["--init-token", "--free", "--label", Label, "--pin", Pin, "--so-pin", "87654321"], cancellationToken);
+            await token.RunAsync(
+                "gcc", ["-O2", "-w", "-o", token.At("rawsign"), Path.Combine(AppContext.BaseDirectory, "rawsign.c"), "-ldl", "-lpthread"], cancellationToken);
             return token;
         }
         catch
@@ -65,8 +66,11 @@ internal sealed class SoftHsmToken : IAsyncDisposable
         const int idLength = 20;
         var id = Convert.ToHexStringLower(SHA256.HashData(spki.Span)[..idLength]);
         var printed = await RunAsync(
-            cancellationToken, At("rawsign"), Module, Label, id, "ecdsa", sessions.ToString(CultureInfo.InvariantCulture),
-            length.TotalSeconds.ToString(CultureInfo.InvariantCulture));
+            At("rawsign"),
+            [
+                Module, Label, id, "ecdsa", sessions.ToString(CultureInfo.InvariantCulture), length.TotalSeconds.ToString(CultureInfo.InvariantCulture),
+            ],
+            cancellationToken);
         var figures = printed.Split(' ').Select(f => double.Parse(f, CultureInfo.InvariantCulture)).ToArray();
         return (figures[0], TimeSpan.FromMicroseconds(figures[1]));
     }
@@ -79,6 +83,6 @@ internal sealed class SoftHsmToken : IAsyncDisposable
 
     private string At(string name) => Path.Combine(_folder.FullName, name);
 
-    private Task<string> RunAsync(CancellationToken cancellationToken, string program, params string[] arguments) =>
+    private Task<string> RunAsync(string program, string[] arguments, CancellationToken cancellationToken) =>
         ChildProcess.RunAsync(program, arguments, cancellationToken, environment: Environment);
 }
