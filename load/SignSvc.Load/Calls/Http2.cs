@@ -14,7 +14,7 @@ internal sealed class Http2(Uri target) : ITransport
 
     public async ValueTask<Answer> SendAsync(Call call, CancellationToken cancellationToken)
     {
-        using var request = new HttpRequestMessage(new HttpMethod(call.Method), call.Path);
+        using var request = NewRequest(new HttpMethod(call.Method), call.Path);
         if (call.Json is not null)
             request.Content = new ByteArrayContent(Encoding.UTF8.GetBytes(call.Json)) { Headers = { ContentType = new MediaTypeHeaderValue(call.ContentType) } };
         if (call.Bearer is not null)
@@ -36,10 +36,11 @@ internal sealed class Http2(Uri target) : ITransport
         new(new SocketsHttpHandler { EnableMultipleHttp2Connections = true, UseProxy = false, AllowAutoRedirect = false })
         {
             BaseAddress = target,
-            DefaultRequestVersion = HttpVersion.Version20,
-            DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact,
             Timeout = Timeout.InfiniteTimeSpan,
         };
+
+    internal static HttpRequestMessage NewRequest(HttpMethod method, string path) =>
+        new(method, path) { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
 }
 
 /// <summary>gRPC: generated messages in frames of HTTP/2 (gRPC's PROTOCOL-HTTP2.md), unary calls alone.</summary>
@@ -52,7 +53,8 @@ internal sealed class Grpc(Uri target) : ITransport
     public async ValueTask<Answer> SendAsync(Call call, CancellationToken cancellationToken)
     {
         var (method, message) = call.Grpc ?? throw new NotSupportedException($"gRPC has no call for {call.Method} {call.Path}.");
-        using var request = new HttpRequestMessage(HttpMethod.Post, method) { Content = new ByteArrayContent(Frame(message)) };
+        using var request = Http2.NewRequest(HttpMethod.Post, method);
+        request.Content = new ByteArrayContent(Frame(message));
         request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/grpc");
         request.Headers.TE.Add(new TransferCodingWithQualityHeaderValue("trailers"));
         if (call.Bearer is not null)

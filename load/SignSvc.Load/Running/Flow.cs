@@ -44,10 +44,10 @@ public sealed record Threshold(string Says, Func<FlowResult, bool> Holds)
     public static Threshold EverythingSent { get; } = new("every call is sent", f => f.NotSent == 0);
 
     public static Threshold P99Within(TimeSpan limit) =>
-        new($"99 % within {limit.TotalMilliseconds:0.#} ms of their intended time", f => f.Latency.Percentile(99) <= limit);
+        new($"99 % within {limit.TotalMilliseconds:0.#} ms of their intended time", f => f.Succeeded > 0 && f.Latency.Percentile(99) <= limit);
 
     public static Threshold P50Within(TimeSpan limit) =>
-        new($"50 % within {limit.TotalMilliseconds:0.#} ms of their intended time", f => f.Latency.Percentile(50) <= limit);
+        new($"50 % within {limit.TotalMilliseconds:0.#} ms of their intended time", f => f.Succeeded > 0 && f.Latency.Percentile(50) <= limit);
 
     public static Threshold GoodputAtLeast(double perSecond) =>
         new($"at least {perSecond:0.#} a second succeed", f => f.Succeeded / f.Measured.TotalSeconds >= perSecond);
