@@ -142,7 +142,7 @@ internal sealed class GrowthRun(GrowthOptions options, TextWriter output)
     private static string Name(int i) => string.Create(CultureInfo.InvariantCulture, $"key-{i:D7}");
 
     private static string KeyJson(int i) =>
-        $$$"""{"name":"{{{Name(i)}}}","purpose":"artifacts","tier":"volume","backend":"software","spec":"ECC_NIST_P256","tags":{"team":"t{{{i % 50}}}"{{{(i == 7 ? ",\"only\":\"one\"" : "")}}} }}""";
+        $$$"""{"name":"{{{Name(i)}}}","purpose":"artifacts","tier":"assured","backend":"software","spec":"ECC_NIST_P256","tags":{"team":"t{{{i % 50}}}"{{{(i == 7 ? ",\"only\":\"one\"" : "")}}} }}""";
 
     private static async Task AtOnceAsync(int count, Func<int, Task> act, CancellationToken cancellationToken, int together = Together) =>
         await Parallel.ForAsync(0, count, new ParallelOptions { MaxDegreeOfParallelism = together, CancellationToken = cancellationToken }, async (i, _) => await act(i));
