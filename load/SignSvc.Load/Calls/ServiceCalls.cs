@@ -36,7 +36,11 @@ public sealed class ServiceCalls(string bearer)
     {
         Grpc = ("/signsvc.v1.Tokens/Issue", new IssueRequest
         {
-            Profile = profile, Subject = "build-42", Audiences = { "api://deploy" }, LifetimeSeconds = 300, Claims = Production,
+            Profile = profile,
+            Subject = "build-42",
+            Audiences = { "api://deploy" },
+            LifetimeSeconds = 300,
+            Claims = Production,
         }),
     };
 

@@ -39,7 +39,8 @@ internal sealed class FlowRun(Flow flow, ITransport transport, TimeSpan warmUp, 
                 // Not swallowed: it ends the run by the task that is awaited below.
                 sending.SetException(e);
             }
-        }) { IsBackground = true, Name = flow.Name };
+        })
+        { IsBackground = true, Name = flow.Name };
         thread.Start();
         await sending.Task;
         Leave();
