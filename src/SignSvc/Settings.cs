@@ -73,6 +73,9 @@ public sealed record Settings
 
         /// <summary>How long a node that cannot reach the store goes on signing with assured keys. Longer, and a revocation may be missed for as long.</summary>
         public int StaleAfterSeconds { get; set; } = 60;
+
+        /// <summary>With PostgreSQL: a node that cannot reach it keeps its audit records in <c>spool.db</c> in its data folder for up to StaleAfterSeconds and hands them over when it can. Put that folder on a disk that outlives the process, or turn it off: then such a node signs nothing.</summary>
+        public bool Spool { get; set; } = true;
     }
 
     /// <summary>Backends beside <c>software</c>; null: not used.</summary>

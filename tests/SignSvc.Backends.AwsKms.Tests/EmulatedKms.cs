@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using Amazon.Runtime;
-using SignSvc.Backends.AwsKms.Keys;
 using SignSvc.Emulation;
 using SignSvc.Signing.Backends;
 using SignSvc.Signing.Backends.Budgets;

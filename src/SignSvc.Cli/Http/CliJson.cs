@@ -48,7 +48,7 @@ namespace SignSvc.Cli.Http;
 [JsonSerializable(typeof(AttestationAnswer))]
 [JsonSerializable(typeof(TokenBody))]
 [JsonSerializable(typeof(TokenAnswer))]
-[JsonSerializable(typeof(ExplainAnswer))]
+[JsonSerializable(typeof(TokenExplanation))]
 [JsonSerializable(typeof(IssuerMetadata))]
 [JsonSerializable(typeof(TokenVerification))]
 [JsonSerializable(typeof(ProfileAnswer))]

@@ -66,7 +66,7 @@ internal static class PolicyExplainCommand
     {
         if (parent[name] is not JsonArray values)
             parent[name] = values = [];
-        values.Add(JsonValue.Create(value));
+        values.Add((JsonNode)JsonValue.Create(value));
     }
 
     private static void Set(JsonObject parent, ReadOnlySpan<string> path, string value)

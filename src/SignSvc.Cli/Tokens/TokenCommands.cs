@@ -33,7 +33,7 @@ internal static class TokenCommands
             if (parsed.GetValue(explain))
             {
                 var explained = await service.PostAsync("/v1/tokens/explain", body, CliJson.Default.TokenBody, cancellationToken);
-                await explained.ShowAsync(parsed, CliJson.Default.ExplainAnswer, Write, cancellationToken);
+                await explained.ShowAsync(parsed, CliJson.Default.TokenExplanation, Write, cancellationToken);
                 return ExitCode.Ok;
             }
 
@@ -76,7 +76,7 @@ internal static class TokenCommands
         }
     }
 
-    private static void Write(ExplainAnswer explained)
+    private static void Write(TokenExplanation explained)
     {
         Console.Out.WriteLine(explained.Header.GetRawText());
         Console.Out.WriteLine(explained.Claims.GetRawText());

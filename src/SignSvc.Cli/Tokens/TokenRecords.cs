@@ -8,7 +8,7 @@ internal sealed record TokenBody(
 
 internal sealed record TokenAnswer(string Token, DateTimeOffset ExpiresAt, string Kid, string TokenId, string AuditId);
 
-internal sealed record ExplainAnswer(string Profile, JsonElement Header, JsonElement Claims);
+internal sealed record TokenExplanation(string Profile, JsonElement Header, JsonElement Claims);
 
 /// <summary>RFC 8414 section 2.</summary>
 internal sealed record IssuerMetadata(

@@ -267,15 +267,13 @@ public sealed class AuditLog : IAsyncDisposable
     private AuditSegment Assemble(List<Entry> batch)
     {
         var body = new byte[batch.Sum(e => e.Text.WrittenCount)];
-        var terms = new HashSet<string>(StringComparer.Ordinal);
-        var usage = new Dictionary<string, VersionUsage>(StringComparer.Ordinal);
+        var index = new AuditIndex();
         var at = 0;
-        AuditRecord? previous = null;
         foreach (var entry in batch)
         {
             entry.Text.WrittenSpan.CopyTo(body.AsSpan(at));
             at += entry.Text.WrittenCount;
-            entry.AddTo(terms, usage, ref previous);
+            entry.AddTo(index);
         }
 
         var count = batch.Sum(e => e.Count);
@@ -289,8 +287,8 @@ public sealed class AuditLog : IAsyncDisposable
             Body = body,
             Previous = _previous,
             Seal = _chain.Seal(_node, _nextSequence, count, _previous.Span, body),
-            Terms = terms,
-            Usage = usage.Values,
+            Terms = index.Terms,
+            Usage = index.Usage,
         };
     }
 
@@ -375,23 +373,10 @@ public sealed class AuditLog : IAsyncDisposable
             }
         }
 
-        /// <param name="previous">The record before, of this segment; null before the first.</param>
-        public void AddTo(HashSet<string> terms, Dictionary<string, VersionUsage> usage, ref AuditRecord? previous)
+        public void AddTo(AuditIndex index)
         {
             foreach (var record in _records)
-            {
-                if (previous is null || !AuditTerms.AreSame(previous, record))
-                    AuditTerms.AddTo(terms, record);
-                previous = record;
-                if (record is { Kid: { } kid, IsSignature: true })
-                    usage[kid] = Add(usage.GetValueOrDefault(kid), kid, record);
-            }
+                index.Add(record);
         }
-
-        private static VersionUsage Add(VersionUsage? known, string kid, AuditRecord record) => new(
-            kid,
-            (known?.Uses ?? 0) + 1,
-            record.At > known?.LastUsedAt ? record.At : known?.LastUsedAt ?? record.At,
-            record.ExpiresAt > known?.LatestExpiry ? record.ExpiresAt : known?.LatestExpiry ?? record.ExpiresAt);
     }
 }

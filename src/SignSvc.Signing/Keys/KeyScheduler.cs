@@ -114,7 +114,7 @@ public sealed class KeyScheduler(
         DueStep.ConfirmServed s when await IsServedAsync(cancellationToken) => await rotation.ConfirmServedAsync(key, s.Version, cancellationToken),
         DueStep.Activate s => await rotation.ActivateAsync(key, s.Version, cancellationToken),
         DueStep.Retire s => await rotation.RetireAsync(key, s.Version, cancellationToken),
-        DueStep.Remove s => await rotation.RemoveAsync(key, s.Version, cancellationToken),
+        DueStep.Remove s when await IsEveryTokenOnRecordAsync(cancellationToken) => await rotation.RemoveAsync(key, s.Version, cancellationToken),
         DueStep.Destroy s => await rotation.DestroyAsync(key, s.Version, cancellationToken),
         DueStep.Delete => await rotation.DeleteAsync(key, cancellationToken),
         _ => key,
@@ -127,6 +127,14 @@ public sealed class KeyScheduler(
         await cluster.HeartbeatAsync(new NodeStatus(node, revision), cancellationToken);
         var nodes = await cluster.ReadNodesAsync(NodeTimeout, cancellationToken);
         return nodes.All(n => n.Revision >= revision);
+    }
+
+    /// <summary>A node that fell silent may have issued tokens that are not on record yet: their kids stay until the last of them has expired.</summary>
+    private async Task<bool> IsEveryTokenOnRecordAsync(CancellationToken cancellationToken)
+    {
+        var heard = await cluster.ReadNodesAsync(Caution, cancellationToken);
+        var alive = await cluster.ReadNodesAsync(NodeTimeout, cancellationToken);
+        return heard.Count <= alive.Count;
     }
 
     private async Task<Func<string, DateTimeOffset?>> ReadLatestExpiryAsync(CancellationToken cancellationToken)

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using SignSvc.Signing.Audit;
 
 namespace SignSvc.Signing.Storage;
@@ -101,7 +100,7 @@ internal static class BackupFrame
                     Previous = ReadBytes(reader),
                     Seal = ReadBytes(reader),
                 };
-                return new BackupItem.StoredSegment(segment with { Terms = TermsOf(segment.Body.Span) });
+                return new BackupItem.StoredSegment(segment with { Terms = AuditIndex.Of(segment.Body.Span).Terms });
             case HeadKind:
                 return new BackupItem.StoredHead(new AuditHead(reader.ReadString(), reader.ReadInt64(), ReadBytes(reader)));
             case UsageKind:
@@ -121,19 +120,6 @@ internal static class BackupFrame
         BackupItem.StoredUsage => UsageKind,
         _ => throw new ArgumentOutOfRangeException(nameof(item)),
     };
-
-    private static HashSet<string> TermsOf(ReadOnlySpan<byte> body)
-    {
-        var terms = new HashSet<string>(StringComparer.Ordinal);
-        while (!body.IsEmpty)
-        {
-            var end = body.IndexOf((byte)'\n');
-            AuditTerms.AddTo(terms, JsonSerializer.Deserialize(end < 0 ? body : body[..end], SigningJson.Default.AuditRecord)!);
-            body = end < 0 ? [] : body[(end + 1)..];
-        }
-
-        return terms;
-    }
 
     private static byte[] Frame(byte kind, Action<BinaryWriter> write)
     {

@@ -33,7 +33,7 @@ internal sealed class PostgresConnections : IAsyncDisposable
 
     /// <summary>For reads of the audit.</summary>
     public Task<T> SearchAsync<T>(Func<NpgsqlConnection, Task<T>> work, CancellationToken cancellationToken) =>
-        RunAsync(_searching, work, cancellationToken);
+        RunAsync(_searching, work, cancellationToken, triesAgain: true);
 
     /// <summary>A connection of its own for a listener.</summary>
     public ValueTask<NpgsqlConnection> OpenListeningAsync(CancellationToken cancellationToken) =>
@@ -47,7 +47,7 @@ internal sealed class PostgresConnections : IAsyncDisposable
     }
 
     private static async Task<T> RunAsync<T>(
-        NpgsqlDataSource source, Func<NpgsqlConnection, Task<T>> work, CancellationToken cancellationToken)
+        NpgsqlDataSource source, Func<NpgsqlConnection, Task<T>> work, CancellationToken cancellationToken, bool triesAgain = false)
     {
         var isOpen = false;
         try
@@ -60,7 +60,13 @@ internal sealed class PostgresConnections : IAsyncDisposable
         {
             // A restart or a failover ends all pooled connections; each would cost one more failed call.
             if (isOpen && PostgresFaults.IsOfConnection(e))
+            {
                 source.Clear();
+                // A pooled connection that died in its sleep says nothing of the server; a read may ask again.
+                if (triesAgain && !cancellationToken.IsCancellationRequested)
+                    return await RunAsync(source, work, cancellationToken);
+            }
+
             throw PostgresFaults.Of(e)!;
         }
     }

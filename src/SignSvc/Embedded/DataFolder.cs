@@ -25,6 +25,9 @@ public sealed partial class DataFolder : IDisposable
 
     public string FolderPath { get; }
 
+    /// <summary>What waits for a database that cannot be reached.</summary>
+    public string Spool => Path.Combine(FolderPath, "spool.db");
+
     public string Database => Path.Combine(FolderPath, "signsvc.db");
 
     public string BootstrapCredential => Path.Combine(FolderPath, "bootstrap.credential");

@@ -3,6 +3,7 @@ using SignSvc.Signing.Audit;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
 using SignSvc.Storage.Postgres;
+using SignSvc.Storage.Spool;
 using SignSvc.Storage.Sqlite;
 
 namespace SignSvc.Embedded;
@@ -22,7 +23,10 @@ internal sealed record NodeStore(IStore Store, ICluster Cluster, string Node, bo
         {
             var options = new PostgresOptions { ConnectionString = connection, PasswordFile = settings.Store.PostgresPasswordFile };
             var postgres = await PostgresStore.OpenAsync(options, time, cancellationToken);
-            return new NodeStore(postgres, postgres, settings.Node ?? NameOf(Environment.MachineName), IsShared: true);
+            IStore store = settings.Store.Spool
+                ? new SpoolingStore(postgres, AuditSpool.Open(folder.Spool), TimeSpan.FromSeconds(settings.Store.StaleAfterSeconds), time)
+                : postgres;
+            return new NodeStore(store, postgres, settings.Node ?? NameOf(Environment.MachineName), IsShared: true);
         }
 
         // The credential is written only when the database stands.

@@ -41,7 +41,8 @@ public sealed class ImageRegistry : IAsyncLifetime
             http:
               addr: {{Address}}
             """);
-        _process = Process.Start(new ProcessStartInfo(Program, ["serve", config]) {
+        _process = Process.Start(new ProcessStartInfo(Program, ["serve", config])
+        {
             UseShellExecute = false,
             RedirectStandardError = true,
             RedirectStandardOutput = true,

@@ -61,7 +61,7 @@ public sealed class PolicyEngineTests
         {
             Caller = new Caller("oidc:github:repo:acme/app19:ref:refs/heads/main", [], "192.0.2.1")
             {
-                Claims = new Dictionary<string, ImmutableArray<string>> { ["repository"] = ["acme/app19"], ["repository_owner"] = ["acme"] }.ToFrozenDictionary(StringComparer.Ordinal),
+                Claims = new Dictionary<string, ImmutableArray<string>>(StringComparer.Ordinal) { ["repository"] = ["acme/app19"], ["repository_owner"] = ["acme"] }.ToFrozenDictionary(StringComparer.Ordinal),
             },
             Action = Actions.KeysSign,
             At = Now,

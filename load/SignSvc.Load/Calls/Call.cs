@@ -1,0 +1,33 @@
+using Google.Protobuf;
+
+namespace SignSvc.Load.Calls;
+
+/// <summary>One request, in the forms that the protocols need. What it is made of is encoded once, before it is due.</summary>
+/// <param name="Bearer">A service credential; null: the request is a stranger's.</param>
+/// <param name="IfNoneMatch">An ETag that the caller has.</param>
+public sealed record Call(
+    string Method, string Path, string? Bearer = null, string? Json = null, string? IfNoneMatch = null, string ContentType = "application/json")
+{
+    /// <summary>The gRPC method and its request; null where gRPC has no such call.</summary>
+    public (string Method, IMessage Request)? Grpc { get; init; }
+
+    /// <summary>The answer's body is wanted, not only its length.</summary>
+    public bool KeepsBody { get; init; }
+}
+
+/// <param name="Status">Of HTTP; gRPC's statuses are told as those that HTTP gives for the same fault.</param>
+/// <param name="Body">Where it was wanted, or the status is 400 or above.</param>
+public readonly record struct Answer(int Status, long BodyBytes, ReadOnlyMemory<byte> Body);
+
+/// <summary>How calls travel. A call that gets no answer throws <see cref="IOException"/> or its like.</summary>
+public interface ITransport : IAsyncDisposable
+{
+    ValueTask<Answer> SendAsync(Call call, CancellationToken cancellationToken);
+}
+
+public enum Protocol
+{
+    Http1,
+    Http2,
+    Grpc,
+}

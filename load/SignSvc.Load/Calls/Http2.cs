@@ -1,0 +1,101 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using Google.Protobuf;
+
+namespace SignSvc.Load.Calls;
+
+/// <summary>HTTP/2 without TLS (prior knowledge): the JSON calls, many at once on few connections.</summary>
+internal sealed class Http2(Uri target) : ITransport
+{
+    private readonly HttpClient _client = MakeClient(target);
+
+    public async ValueTask<Answer> SendAsync(Call call, CancellationToken cancellationToken)
+    {
+        using var request = NewRequest(new HttpMethod(call.Method), call.Path);
+        if (call.Json is not null)
+            request.Content = new ByteArrayContent(Encoding.UTF8.GetBytes(call.Json)) { Headers = { ContentType = new MediaTypeHeaderValue(call.ContentType) } };
+        if (call.Bearer is not null)
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", call.Bearer);
+        if (call.IfNoneMatch is not null)
+            request.Headers.TryAddWithoutValidation("If-None-Match", call.IfNoneMatch);
+        using var response = await _client.SendAsync(request, cancellationToken);
+        var body = await response.Content.ReadAsByteArrayAsync(cancellationToken);
+        return new Answer((int)response.StatusCode, body.Length, body);
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _client.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    internal static HttpClient MakeClient(Uri target) =>
+        new(new SocketsHttpHandler { EnableMultipleHttp2Connections = true, UseProxy = false, AllowAutoRedirect = false })
+        {
+            BaseAddress = target,
+            Timeout = Timeout.InfiniteTimeSpan,
+        };
+
+    internal static HttpRequestMessage NewRequest(HttpMethod method, string path) =>
+        new(method, path) { Version = HttpVersion.Version20, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+}
+
+/// <summary>gRPC: generated messages in frames of HTTP/2 (gRPC's PROTOCOL-HTTP2.md), unary calls alone.</summary>
+internal sealed class Grpc(Uri target) : ITransport
+{
+    private const int FrameHead = 5;
+
+    private readonly HttpClient _client = Http2.MakeClient(target);
+
+    public async ValueTask<Answer> SendAsync(Call call, CancellationToken cancellationToken)
+    {
+        var (method, message) = call.Grpc ?? throw new NotSupportedException($"gRPC has no call for {call.Method} {call.Path}.");
+        using var request = Http2.NewRequest(HttpMethod.Post, method);
+        request.Content = new ByteArrayContent(Frame(message));
+        request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/grpc");
+        request.Headers.TE.Add(new TransferCodingWithQualityHeaderValue("trailers"));
+        if (call.Bearer is not null)
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", call.Bearer);
+        using var response = await _client.SendAsync(request, cancellationToken);
+        var body = await response.Content.ReadAsByteArrayAsync(cancellationToken);
+        return new Answer(StatusOf(response), body.Length, body.Length > FrameHead ? body.AsMemory(FrameHead) : default);
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _client.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    private static byte[] Frame(IMessage message)
+    {
+        var frame = new byte[FrameHead + message.CalculateSize()];
+        BinaryPrimitives.WriteInt32BigEndian(frame.AsSpan(1), frame.Length - FrameHead);
+        message.WriteTo(frame.AsSpan(FrameHead));
+        return frame;
+    }
+
+    private static int StatusOf(HttpResponseMessage response)
+    {
+        // An answer without a message has its status among the headers.
+        var said = response.TrailingHeaders.TryGetValues("grpc-status", out var trailers) ? trailers
+            : response.Headers.TryGetValues("grpc-status", out var headers) ? headers
+            : throw new IOException($"The answer ({(int)response.StatusCode}) has no grpc-status.");
+        return int.Parse(said.First(), CultureInfo.InvariantCulture) switch
+        {
+            0 => 200,
+            3 => 400,
+            4 => 504,
+            5 => 404,
+            7 => 403,
+            8 => 429,
+            9 => 409,
+            14 => 503,
+            16 => 401,
+            _ => 500,
+        };
+    }
+}

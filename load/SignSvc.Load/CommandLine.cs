@@ -1,0 +1,136 @@
+using System.CommandLine;
+using SignSvc.Load.Calls;
+using SignSvc.Load.Growth;
+using SignSvc.Load.Ratios;
+using SignSvc.Load.Reports;
+using SignSvc.Load.Running;
+using SignSvc.Load.Scenarios;
+using SignSvc.Load.Surroundings;
+
+namespace SignSvc.Load;
+
+/// <summary>The verbs: <c>ratios</c> (the default, short), <c>run</c>, <c>list</c>, <c>growth</c>, and <c>constant</c>, which the ratios start.</summary>
+internal static class CommandLine
+{
+    private static readonly Option<string?> Out = new("--out") { Description = "Folder for the report's files; without it nothing is written." };
+
+    public static RootCommand Make() => new("Measures SignSvc as its users load it, beside its peers and the limits of the machine.")
+    {
+        MakeRatios(),
+        MakeRun(),
+        MakeList(),
+        MakeGrowth(),
+        MakeConstant(),
+    };
+
+    private static Command MakeRatios()
+    {
+        var seconds = new Option<double>("--seconds") { Description = "Length of one round of one subject.", DefaultValueFactory = _ => 3 };
+        var rounds = new Option<int>("--rounds") { Description = "Interleaved rounds; medians count.", DefaultValueFactory = _ => 5 };
+        var check = new Option<bool>("--check") { Description = "Exit with 1 where a figure is missed." };
+        var command = new Command("ratios", "The table of figures: closed loops beside raw signatures, openssl, SoftHSM2, Kestrel and oidc-provider.") { seconds, rounds, check, Out };
+        command.SetAction(async (arguments, cancellationToken) =>
+        {
+            var options = new RatioOptions(TimeSpan.FromSeconds(arguments.GetValue(seconds)), arguments.GetValue(rounds), Said(arguments));
+            var measured = await new RatioRun(options, Console.Out).RunAsync(cancellationToken);
+            var table = new FigureTable(measured);
+            await Console.Out.WriteLineAsync("\n" + table.Markdown());
+            await KeepAsync(arguments.GetValue(Out), $"{measured.Machine.At:yyyy-MM-dd}-ratios", cancellationToken, (".md", table.Markdown()), (".json", table.Json()));
+            return arguments.GetValue(check) && table.HasMissed ? 1 : 0;
+        });
+        return command;
+    }
+
+    private static Command MakeRun()
+    {
+        var names = new Argument<string[]>("scenario") { Description = "Names of scenarios; see list.", Arity = ArgumentArity.OneOrMore };
+        var protocol = new Option<Protocol>("--protocol") { Description = "http1, http2 or grpc; calls that gRPC does not have stay on HTTP/1.1.", DefaultValueFactory = _ => Protocol.Http1 };
+        var time = new Option<double>("--time") { Description = "Multiplies a scenario's times.", DefaultValueFactory = _ => 1 };
+        var rate = new Option<double>("--rate") { Description = "Multiplies a scenario's rates.", DefaultValueFactory = _ => 1 };
+        var seed = new Option<int>("--seed") { Description = "Of the arrivals; the same seed gives the same arrivals.", DefaultValueFactory = _ => 1 };
+        var url = new Option<Uri?>("--url") { Description = "A service that runs; without it one is started." };
+        var grpcUrl = new Option<Uri?>("--grpc-url") { Description = "Its address for HTTP/2 without TLS." };
+        var remote = new Option<bool>("--allow-remote") { Description = "Load an address that is not this machine's. Only where you may." };
+        var postgres = new Option<bool>("--postgres") { Description = "Start the service on a PostgreSQL of its own instead of SQLite." };
+        var command = new Command("run", "Runs scenarios: open loop, latency from the intended time. Exits with 1 where a threshold is missed.")
+        {
+            names, protocol, time, rate, seed, url, grpcUrl, remote, postgres, Out,
+        };
+        command.SetAction(async (arguments, cancellationToken) =>
+        {
+            var options = new RunOptions(arguments.GetValue(protocol), arguments.GetValue(time), arguments.GetValue(rate), arguments.GetValue(seed), Said(arguments));
+            var held = true;
+            foreach (var scenario in arguments.GetValue(names)!.Select(AllScenarios.Find).ToList())
+            {
+                await using var stage = arguments.GetValue(url) is { } named
+                    ? Stage.Of(scenario, named, arguments.GetValue(grpcUrl), arguments.GetValue(remote))
+                    : await Stage.SetAsync(scenario, arguments.GetValue(postgres), cancellationToken);
+                var progress = new LiveProgress(Console.Out, isTerminal: !Console.IsOutputRedirected);
+                var result = await new ScenarioRun(scenario, stage.Service, options, progress).RunAsync(cancellationToken);
+                await Console.Out.WriteLineAsync("\n" + ScenarioReport.Markdown(result));
+                if (arguments.GetValue(Out) is { } folder)
+                    await ScenarioReport.WriteAsync(result, folder, cancellationToken);
+                held &= result.Held;
+            }
+
+            return held ? 0 : 1;
+        });
+        return command;
+    }
+
+    private static Command MakeList()
+    {
+        var command = new Command("list", "The scenarios.");
+        command.SetAction(_ =>
+        {
+            foreach (var scenario in AllScenarios.List)
+                Console.WriteLine($"{scenario.Name,-20} {scenario.About}");
+        });
+        return command;
+    }
+
+    private static Command MakeGrowth()
+    {
+        var keys = new Option<int>("--keys") { Description = "Keys in the end.", DefaultValueFactory = _ => 10_000 };
+        var rows = new Option<long>("--audit-rows") { Description = "Audit records in the end.", DefaultValueFactory = _ => 1_000_000 };
+        var postgres = new Option<bool>("--postgres") { Description = "On a PostgreSQL of its own instead of SQLite." };
+        var command = new Command("growth", "Fills a service with keys and audit records, and asks the same questions at each power of ten.") { keys, rows, postgres, Out };
+        command.SetAction(async (arguments, cancellationToken) =>
+        {
+            var options = new GrowthOptions(arguments.GetValue(keys), arguments.GetValue(rows), arguments.GetValue(postgres), Said(arguments));
+            var result = await new GrowthRun(options, Console.Out).RunAsync(cancellationToken);
+            await Console.Out.WriteLineAsync("\n" + GrowthReport.Markdown(result));
+            await KeepAsync(
+                arguments.GetValue(Out), $"{result.Machine.At:yyyy-MM-dd}-growth-{result.Store.ToLowerInvariant()}", cancellationToken,
+                (".md", GrowthReport.Markdown(result)), (".json", GrowthReport.Json(result)), (".html", GrowthReport.Html(result)));
+            return GrowthReport.Missed(result).Any() ? 1 : 0;
+        });
+        return command;
+    }
+
+    private static Command MakeConstant()
+    {
+        var bytes = new Argument<int>("bytes") { Description = "Length of the answer." };
+        var command = new Command(ConstantEndpoint.Verb, "Serves one answer that is always the same, on a free port, until it is ended.") { bytes };
+        command.SetAction(async (arguments, cancellationToken) => await ConstantEndpoint.ServeAsync(arguments.GetValue(bytes), cancellationToken));
+        return command;
+    }
+
+    /// <summary>As anybody can say it again; where reports go is nobody's business.</summary>
+    private static string Said(ParseResult arguments)
+    {
+        var words = arguments.Tokens.Select(t => t.Value).ToList();
+        if (words.IndexOf("--out") is >= 0 and var at)
+            words.RemoveRange(at, Math.Min(2, words.Count - at));
+        return $"dotnet run -c Release --project load/SignSvc.Load -- {string.Join(' ', words)}";
+    }
+
+    private static async Task KeepAsync(string? folder, string name, CancellationToken cancellationToken, params (string Ending, string Text)[] files)
+    {
+        if (folder is null)
+            return;
+        Directory.CreateDirectory(folder);
+        foreach (var (ending, text) in files)
+            await File.WriteAllTextAsync(Path.Combine(folder, name + ending), text, cancellationToken);
+    }
+}

@@ -1,0 +1,67 @@
+using SignSvc.Load.Arrivals;
+using SignSvc.Load.Calls;
+using SignSvc.Load.Running;
+using SignSvc.Load.Surroundings;
+
+namespace SignSvc.Load.Scenarios;
+
+/// <summary>Half an hour of half load: what grows although nothing should is a leak.</summary>
+internal sealed class Soak : Scenario
+{
+    /// <summary>The last quarter against the second: the first still warms up.</summary>
+    private const double ToleratedGrowth = 1.15;
+
+    private static readonly TimeSpan Length = TimeSpan.FromMinutes(30);
+
+    public override string Name => "soak";
+
+    public override string About =>
+        "Thirty minutes at about half of what two processors do: tokens, signatures, key sets. Memory, handles and threads stay flat; the database grows by its audit alone.";
+
+    public override TimeSpan WarmUp => TimeSpan.FromSeconds(15);
+
+    public override Task<Plan> PlanAsync(ServiceTarget service, CancellationToken cancellationToken)
+    {
+        var keySet = ServiceCalls.KeySet();
+        return Task.FromResult(new Plan(
+            [
+                Even("tokens", 1200, () => service.Admin.Token()),
+                Even("signatures", 200, () => service.Admin.Sign("release")),
+                Even("key sets", 500, () => keySet),
+            ],
+            [],
+            [
+                Flat("resident memory", s => s.ResidentBytes, slack: 32 * 1024 * 1024),
+                Flat("handles", s => s.Handles, slack: 16),
+                Flat("threads", s => s.Threads, slack: 8),
+                new Check("the database grows by less than 1 KiB a decision", DatabaseFault),
+            ]));
+    }
+
+    private static Flow Even(string name, double rate, Func<Call> call) => new(name)
+    {
+        Pace = Pace.Begin.Steady(rate, Length),
+        Steps = [new Step(call)],
+        Thresholds = [Threshold.NoFailures, Threshold.EverythingSent, Threshold.P99Within(TimeSpan.FromMilliseconds(50))],
+    };
+
+    private static Check Flat(string what, Func<ServerSecond, double> value, double slack) => new($"{what} stays flat", result =>
+    {
+        var server = result.Server;
+        if (server.Count < 8)
+            return "the service cannot be watched, or the run was too short";
+        var early = server.Skip(server.Count / 4).Take(server.Count / 4).Average(value);
+        var late = server.Skip(server.Count * 3 / 4).Average(value);
+        return late <= (early * ToleratedGrowth) + slack ? null : $"{early:0} became {late:0}";
+    });
+
+    private static string? DatabaseFault(ScenarioResult result)
+    {
+        if (result.Server.Count < 8)
+            return "the service cannot be watched, or the run was too short";
+        var grown = result.Server[^1].DatabaseBytes - result.Server[0].DatabaseBytes;
+        var decisions = result.Flow("tokens").Succeeded + result.Flow("signatures").Succeeded;
+        var each = (double)grown / Math.Max(1, decisions);
+        return each < 1024 ? null : $"{each:0} bytes";
+    }
+}
