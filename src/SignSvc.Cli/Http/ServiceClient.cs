@@ -1,10 +1,10 @@
-using System.Net;
 using System.CommandLine;
+using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json.Serialization.Metadata;
-using SignSvc.Cli.Login;
 using SignSvc.Cli.Approvals;
+using SignSvc.Cli.Login;
 
 namespace SignSvc.Cli.Http;
 

@@ -26,12 +26,12 @@ public static partial class ApprovalEndpoints
         rules.MapDelete("/{rule}", DeleteRuleAsync).WithName("DeleteApprovalRule");
     }
 
-    private static async Task<Ok<ApprovalList>> ListAsync(HttpContext http, Approvals approvals, CancellationToken cancellationToken) =>
+    private static async Task<Ok<ApprovalList>> ListAsync(HttpContext http, ApprovalDecisions approvals, CancellationToken cancellationToken) =>
         TypedResults.Ok(new ApprovalList([.. (await approvals.ListAsync(http.Caller(), cancellationToken)).Select(a => ApprovalAnswer.Of(a))]));
 
     /// <param name="wait">Seconds, at most 60: answers as soon as it is pending no more.</param>
     private static async Task<Ok<ApprovalAnswer>> ReadAsync(
-        HttpContext http, string approval, Approvals approvals, CancellationToken cancellationToken, int wait = 0)
+        HttpContext http, string approval, ApprovalDecisions approvals, CancellationToken cancellationToken, int wait = 0)
     {
         if (wait is < 0 or > MostSeconds)
             throw new SigningException(SigningFault.InvalidRequest, $"wait is from 0 to {MostSeconds} seconds.");
@@ -39,15 +39,15 @@ public static partial class ApprovalEndpoints
     }
 
     private static async Task<Ok<ApprovalAnswer>> ApproveAsync(
-        HttpContext http, string approval, ApproveBody body, Approvals approvals, CancellationToken cancellationToken) =>
+        HttpContext http, string approval, ApproveBody body, ApprovalDecisions approvals, CancellationToken cancellationToken) =>
         TypedResults.Ok(ApprovalAnswer.Of(await approvals.ApproveAsync(http.Caller(), approval, body.Reason, cancellationToken)));
 
     private static async Task<Ok<ApprovalAnswer>> RejectAsync(
-        HttpContext http, string approval, ApprovalReasonBody body, Approvals approvals, CancellationToken cancellationToken) =>
+        HttpContext http, string approval, ApprovalReasonBody body, ApprovalDecisions approvals, CancellationToken cancellationToken) =>
         TypedResults.Ok(ApprovalAnswer.Of(await approvals.RejectAsync(http.Caller(), approval, body.Reason, cancellationToken)));
 
     private static async Task<Ok<ApprovalAnswer>> BreakGlassAsync(
-        HttpContext http, string approval, ApprovalReasonBody body, Approvals approvals, ILogger<Approvals> log, CancellationToken cancellationToken)
+        HttpContext http, string approval, ApprovalReasonBody body, ApprovalDecisions approvals, ILogger<ApprovalDecisions> log, CancellationToken cancellationToken)
     {
         var broken = await approvals.BreakGlassAsync(http.Caller(), approval, body.Reason, cancellationToken);
         LogBrokenGlass(log, http.Caller().Principal, broken.Approval.Subject.Action, broken.Approval.Subject.Resource, broken.Approval.Requester, broken.Approval.Id);

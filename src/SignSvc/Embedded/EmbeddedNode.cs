@@ -164,7 +164,7 @@ public static class EmbeddedNodeServices
         services.AddSingleton<PolicyAdministration>();
         services.AddSingleton<PolicyQuestions>();
         services.AddSingleton<KeyGrants>();
-        services.AddSingleton<Approvals>();
+        services.AddSingleton<ApprovalDecisions>();
         services.AddSingleton<ApprovalRules>();
         services.AddSingleton(node.GrantTokens);
         services.AddSingleton<Signer>();

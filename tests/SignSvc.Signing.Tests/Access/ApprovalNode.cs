@@ -28,7 +28,7 @@ internal sealed class ApprovalNode : IAsyncDisposable
         Changes = new KeyChanges(edits, live, store, time);
         Rotation = new KeyRotation(edits, live, backends, time);
         Policies = new PolicyAdministration(live, decisions, time);
-        Approvals = new Approvals(live, decisions, time);
+        Approvals = new ApprovalDecisions(live, decisions, time);
         Rules = new ApprovalRules(live, decisions, time);
         Signer = new Signer(live, backends, audit, decisions, rules, new TokenIssuing("https://issuer.example"), time);
     }
@@ -43,7 +43,7 @@ internal sealed class ApprovalNode : IAsyncDisposable
 
     public PolicyAdministration Policies { get; }
 
-    public Approvals Approvals { get; }
+    public ApprovalDecisions Approvals { get; }
 
     public ApprovalRules Rules { get; }
 

@@ -287,7 +287,7 @@ public sealed class ApprovalTests : IAsyncLifetime
     public async Task Requests_that_wait_are_bounded_for_each_caller()
     {
         await PutRuleAsync();
-        for (var i = 0; i < Approvals.MaxPending; i++)
+        for (var i = 0; i < ApprovalDecisions.MaxPending; i++)
             await PendingAsync(Sign(i));
         Assert.Equal(SigningFault.RateLimited, await FaultOfAsync(() => _one.Signer.SignAsync(Asker, Sign(1000), Cancel)));
         await PendingAsync(Sign(), Bob);

@@ -1,6 +1,5 @@
 using System.Globalization;
 using SignSvc.Signing.Audit;
-using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
 
 namespace SignSvc.Signing.Access.Approvals;
@@ -114,10 +113,10 @@ internal sealed class ApprovalGate(LiveSnapshot live, TimeProvider time)
         {
             var kept = live.Current.Approvals.Values.Where(a => !a.IsOver(now)).ToArray();
             var own = _making.GetValueOrDefault(caller.Principal);
-            if (kept.Length + _making.Values.Sum() >= Approvals.MaxKept)
-                throw new SigningException(SigningFault.Overloaded, $"{Approvals.MaxKept} approvals are kept, which is as many as there may be.");
-            if (kept.Count(a => a.UsedAt is null && string.Equals(a.Requester, caller.Principal, StringComparison.Ordinal)) + own >= Approvals.MaxPending)
-                throw new SigningException(SigningFault.RateLimited, $"{Approvals.MaxPending} of your requests wait for approval, which is as many as may.");
+            if (kept.Length + _making.Values.Sum() >= ApprovalDecisions.MaxKept)
+                throw new SigningException(SigningFault.Overloaded, $"{ApprovalDecisions.MaxKept} approvals are kept, which is as many as there may be.");
+            if (kept.Count(a => a.UsedAt is null && string.Equals(a.Requester, caller.Principal, StringComparison.Ordinal)) + own >= ApprovalDecisions.MaxPending)
+                throw new SigningException(SigningFault.RateLimited, $"{ApprovalDecisions.MaxPending} of your requests wait for approval, which is as many as may.");
             _making[caller.Principal] = own + 1;
         }
     }

@@ -1,12 +1,11 @@
 using System.Collections.Immutable;
 using SignSvc.Signing.Audit;
-using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
 
 namespace SignSvc.Signing.Access.Approvals;
 
 /// <summary>Approvals as people see them: listed, read, given, refused, and done without in an emergency.</summary>
-public sealed class Approvals(LiveSnapshot live, Decisions decisions, TimeProvider time)
+public sealed class ApprovalDecisions(LiveSnapshot live, Decisions decisions, TimeProvider time)
 {
     /// <summary>In all, those used and rejected too, until they expire.</summary>
     public const int MaxKept = 1000;
