@@ -130,7 +130,8 @@ public sealed partial class Signer(
                 Digest = Convert.ToBase64String(digest.Span),
             };
 
-            permit = await decisions.SpendApprovalAsync(permit, SubjectOf(key, request, algorithm, record), cancellationToken);
+            if (!live.Current.ApprovalRules.IsEmpty)
+                permit = await decisions.SpendApprovalAsync(permit, SubjectOf(key, request, algorithm, record), cancellationToken);
             var signature = await SignAsync(permit, key, version, algorithm, digest, cancellationToken);
             return new Decided<SignedDigest>(
                 record with { BackendRequestId = signature.RequestId, Detail = permit.Remark },

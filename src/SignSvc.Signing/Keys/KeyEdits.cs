@@ -38,7 +38,8 @@ public sealed class KeyEdits(LiveSnapshot live, Decisions decisions, AuditLog au
         return decisions.ChangeAsync(caller, draft, permit => RepeatAsync(
             async basis =>
             {
-                if (!basis.Keys.TryGet(reference, out var key) || key.State == KeyState.Deleted)
+                // The key that was decided on: an alias may stand for another one by now.
+                if (named is null || !basis.Keys.TryGet(named.Id, out var key) || key.State == KeyState.Deleted)
                     throw decisions.UnknownKey(caller);
                 var edited = await edit(key);
                 if (ReferenceEquals(edited, key))

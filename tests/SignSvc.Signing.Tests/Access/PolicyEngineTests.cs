@@ -84,7 +84,7 @@ public sealed class PolicyEngineTests
         var constants = typeof(Actions).GetFields(BindingFlags.Public | BindingFlags.Static)
             .Where(f => f.IsLiteral).Select(f => (string)f.GetRawConstantValue()!);
         Assert.Equal(
-            constants.Except([Actions.Authenticate, Actions.GrantsUse, Actions.KeysIntend, Actions.KeysMirror], StringComparer.Ordinal).Order(StringComparer.Ordinal),
+            constants.Except([Actions.ApprovalsRequest, Actions.ApprovalsUse, Actions.Authenticate, Actions.GrantsUse, Actions.KeysIntend, Actions.KeysMirror], StringComparer.Ordinal).Order(StringComparer.Ordinal),
             Actions.All.Order(StringComparer.Ordinal));
     }
 
