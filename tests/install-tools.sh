@@ -50,7 +50,7 @@ readonly newer=(
   "cosign   trixie 2 cosign-2.5"
   "cosign   sid    3 cosign-3.1"
   "notation sid    1 notation"
-  "kubernetes-client sid 1 kubectl"
+  "kubectl  sid    1 kubectl"
 )
 
 # The Python modules that clients import, from Debian's packages alone.
@@ -167,9 +167,7 @@ install_newer() {
   say "Unpacking $(basename "$deb") as $tools/bin/$name"
   rm -rf "$scratch/unpacked"
   dpkg -x "$deb" "$scratch/unpacked" || { rm -f "$deb"; fail "$deb was damaged and is removed: run this again"; }
-  local program=$package
-  [[ $package != kubernetes-client ]] || program=kubectl
-  install -m 755 "$scratch/unpacked/usr/bin/$program" "$tools/bin/.$name.new"
+  install -m 755 "$scratch/unpacked/usr/bin/$package" "$tools/bin/.$name.new"
   runs "$tools/bin/.$name.new" >"$scratch/ran" 2>&1 ||
     fail "$(basename "$deb") does not run here: $(tail -n 3 "$scratch/ran")"
   mv "$tools/bin/.$name.new" "$tools/bin/$name"
