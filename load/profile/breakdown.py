@@ -6,7 +6,7 @@
     perf script -i perf.data -F comm,tid,ip,sym,dso | load/profile/breakdown.py
 
 Each sample counts once, for the first line below that one of its frames fits; within a line the frame nearest to the
-processor decides. libcrypto keeps no frame pointers, so all of it counts as cryptography: signature, hashes, verification.
+processor decides. System calls are told apart by what makes them (nothing else writes files). libcrypto keeps no frame pointers, so all of it counts as cryptography: signature, hashes, verification.
 """
 import collections
 import re
@@ -15,6 +15,8 @@ import sys
 # What owns a sample wherever it stands in the stack.
 WHOLE_STACK = [
     ("audit: record, chain, SQLite, flush", r"SignSvc\.Signing\.Audit|SignSvc\.Storage|Microsoft\.Data\.Sqlite|libe_sqlite3"),
+    ("audit: record, chain, SQLite, flush", r"sys_(fsync|fdatasync|pwrite64|pread64|fcntl)"),
+    ("sockets", r"sys_(sendto|sendmsg|recvfrom|recvmsg|epoll_wait)"),
     ("cryptography: sign, hash", r"libcrypto|System\.Security\.Cryptography"),
 ]
 # What owns the frame nearest to the processor.
