@@ -38,7 +38,7 @@ public class GrpcParts
         _request.WriteTo(_frame.AsSpan(FrameHead));
     }
 
-    [Benchmark(Baseline = true, Description = "parse the request and write the answer, protobuf alone")]
+    [Benchmark(Description = "parse the request and write the answer, protobuf alone")]
     public int Protobuf() => IssueRequest.Parser.ParseFrom(_frame.AsSpan(FrameHead)).Subject.Length + _answer.ToByteArray().Length;
 
     [Benchmark(Description = "a whole unary call, frames and all")]
@@ -53,7 +53,9 @@ public class GrpcParts
         using var answer = new MemoryStream();
         http.Response.Body = answer;
         await _issue(http);
-        return answer.Length > FrameHead ? answer.Length : throw new InvalidOperationException("The call had no answer.");
+        // A server flushes what is left when the call has ended.
+        await http.Response.BodyWriter.FlushAsync();
+        return answer.Length > FrameHead ? answer.Length : throw new InvalidOperationException($"The call had no answer: {http.Response.StatusCode} {string.Join(", ", http.Response.Headers)}");
     }
 
     [GlobalCleanup]

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using SignSvc.Load.Calls;
 using SignSvc.Load.Growth;
 using SignSvc.Load.Ratios;
@@ -48,8 +49,8 @@ internal static class CommandLine
         var time = new Option<double>("--time") { Description = "Multiplies a scenario's times.", DefaultValueFactory = _ => 1 };
         var rate = new Option<double>("--rate") { Description = "Multiplies a scenario's rates.", DefaultValueFactory = _ => 1 };
         var seed = new Option<int>("--seed") { Description = "Of the arrivals; the same seed gives the same arrivals.", DefaultValueFactory = _ => 1 };
-        var url = new Option<Uri?>("--url") { Description = "A service that runs; without it one is started." };
-        var grpcUrl = new Option<Uri?>("--grpc-url") { Description = "Its address for HTTP/2 without TLS." };
+        var url = new Option<Uri?>("--url") { Description = "A service that runs; without it one is started.", CustomParser = ReadUrl };
+        var grpcUrl = new Option<Uri?>("--grpc-url") { Description = "Its address for HTTP/2 without TLS.", CustomParser = ReadUrl };
         var remote = new Option<bool>("--allow-remote") { Description = "Load an address that is not this machine's. Only where you may." };
         var postgres = new Option<bool>("--postgres") { Description = "Start the service on a PostgreSQL of its own instead of SQLite." };
         var command = new Command("run", "Runs scenarios: open loop, latency from the intended time. Exits with 1 where a threshold is missed.")
@@ -114,6 +115,14 @@ internal static class CommandLine
         var command = new Command(ConstantEndpoint.Verb, "Serves one answer that is always the same, on a free port, until it is ended.") { bytes };
         command.SetAction(async (arguments, cancellationToken) => await ConstantEndpoint.ServeAsync(arguments.GetValue(bytes), cancellationToken));
         return command;
+    }
+
+    private static Uri? ReadUrl(ArgumentResult argument)
+    {
+        if (Uri.TryCreate(argument.Tokens[0].Value, UriKind.Absolute, out var url) && url.Scheme is "http")
+            return url;
+        argument.AddError($"{argument.Tokens[0].Value} is not an http address.");
+        return null;
     }
 
     /// <summary>As anybody can say it again; where reports go is nobody's business.</summary>

@@ -8,7 +8,7 @@ try
     var command = CommandLine.Make().Parse(args.Length == 0 ? ["ratios", "--seconds", "2", "--rounds", "1"] : args);
     return await command.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
 }
-catch (Exception e) when (e is ArgumentException or InvalidOperationException or FileNotFoundException)
+catch (Exception e) when (e is UsageException or InvalidOperationException or FileNotFoundException)
 {
     // What is missing, wrong or refused, in words for whoever asked.
     await Console.Error.WriteLineAsync(e.Message);

@@ -10,9 +10,9 @@ public sealed class TargetTests
     [InlineData("https://[2001:db8::1]")]
     public void An_address_that_is_not_this_machines_is_refused_unless_it_is_meant(string url)
     {
-        var refusal = Assert.Throws<ArgumentException>(() => ServiceTarget.At(new Uri(url), grpc: null, "token", allowRemote: false));
+        var refusal = Assert.Throws<UsageException>(() => ServiceTarget.At(new Uri(url), grpc: null, "token", allowRemote: false));
         Assert.Contains("--allow-remote", refusal.Message, StringComparison.Ordinal);
-        Assert.Throws<ArgumentException>(() => ServiceTarget.At(new Uri("http://127.0.0.1"), new Uri(url), "token", allowRemote: false));
+        Assert.Throws<UsageException>(() => ServiceTarget.At(new Uri("http://127.0.0.1"), new Uri(url), "token", allowRemote: false));
         Assert.Equal(new Uri(url), ServiceTarget.At(new Uri(url), grpc: null, "token", allowRemote: true).Http);
     }
 

@@ -81,10 +81,14 @@ internal sealed class FigureTable(Measurement measured)
             yield return AtMost($"server CPU of a single token, {connections} connections", "× a raw .NET P-256 signature", 2.2, cpu / raw, $" ({cpu:0.0} µs beside {raw:0.0})");
         }
 
-        var token = m.Cpu(RatioRun.Token(RatioRun.TokenConnections[0]));
-        yield return m.Has(RatioRun.Peer)
-            ? AtMost("server CPU of a single token", "× node oidc-provider", 0.2, token / m.Cpu(RatioRun.Peer), $" ({token:0.0} µs beside {m.Cpu(RatioRun.Peer):0.0})")
-            : NotMeasured("server CPU of a single token", "≤ 0.2 × node oidc-provider");
+        foreach (var connections in RatioRun.PeerConnections)
+        {
+            var (token, peer) = (m.Cpu(RatioRun.Token(connections)), m.Cpu(RatioRun.Peer(connections)));
+            var what = $"server CPU of a single token, {connections} connections";
+            yield return m.Has(RatioRun.Peer(connections))
+                ? AtMost(what, "× node oidc-provider", 0.2, token / peer, $" ({token:0.0} µs beside {peer:0.0})")
+                : NotMeasured(what, "≤ 0.2 × node oidc-provider");
+        }
 
         // By processor time: by the clock, the driver and whoever else is on the machine have their share of it.
         var batch = 2_000_000 / m.Cpu(RatioRun.Batch);

@@ -35,8 +35,8 @@ internal sealed class RatioRun(RatioOptions options, TextWriter output)
     public const string SoftwareSign = "assured signature, software, 16 connections";
     public const string KeySet = "key set";
     public const string Constant = "Kestrel constant answer";
-    public const string Peer = "node oidc-provider, client_credentials";
     public static readonly int[] TokenConnections = [16, 64, 256];
+    public static readonly int[] PeerConnections = [16, 64];
     public static readonly int[] HsmConnections = [1, 8];
 
     private const int DifferentDigests = 256;
@@ -47,6 +47,8 @@ internal sealed class RatioRun(RatioOptions options, TextWriter output)
     private readonly List<string> _missing = [];
 
     public static string Token(int connections) => $"single token, {connections} connections";
+
+    public static string Peer(int connections) => $"node oidc-provider, client_credentials, {connections} connections";
 
     public static string Hsm(int connections) => $"assured signature, SoftHSM2, {connections} connections";
 
@@ -127,11 +129,11 @@ internal sealed class RatioRun(RatioOptions options, TextWriter output)
         {
             var (process, url) = await OidcProvider.StartAsync(cancellationToken);
             owned.Add(process);
-            AddLoop(turns, [new ClosedLoop(Peer, url, process.Id, [OidcProvider.Token], 16)], cancellationToken);
+            AddLoop(turns, [.. PeerConnections.Select(c => new ClosedLoop(Peer(c), url, process.Id, [OidcProvider.Token], c))], cancellationToken);
         }
         catch (InvalidOperationException e)
         {
-            _missing.Add($"{Peer}: {e.Message}");
+            _missing.Add($"node oidc-provider: {e.Message}");
         }
     }
 

@@ -11,5 +11,5 @@ internal static class AllScenarios
 
     public static Scenario Find(string name) =>
         List.FirstOrDefault(s => string.Equals(s.Name, name, StringComparison.Ordinal))
-        ?? throw new ArgumentException($"There is no scenario {name}; there are {string.Join(", ", List.Select(s => s.Name))}.", nameof(name));
+        ?? throw new UsageException($"There is no scenario {name}; there are {string.Join(", ", List.Select(s => s.Name))}.");
 }

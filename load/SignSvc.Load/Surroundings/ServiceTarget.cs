@@ -37,13 +37,13 @@ internal sealed class ServiceTarget : IAsyncDisposable
         : Directory.EnumerateFiles(_folder, "signsvc.db*").Sum(f => new FileInfo(f) is { Exists: true } file ? file.Length : 0);
 
     /// <summary>Somebody else's service.</summary>
-    /// <exception cref="ArgumentException">It is not on this machine, and nobody said that this is meant: load on a stranger is an attack.</exception>
+    /// <exception cref="UsageException">It is not on this machine, and nobody said that this is meant: load on a stranger is an attack.</exception>
     public static ServiceTarget At(Uri http, Uri? grpc, string token, bool allowRemote)
     {
         foreach (var url in new[] { http, grpc })
         {
             if (url is not null && !allowRemote && !url.IsLoopback)
-                throw new ArgumentException($"{url} is not a loopback address. If you may load it, say --allow-remote.", nameof(http));
+                throw new UsageException($"{url} is not a loopback address. If you may load it, say --allow-remote.");
         }
 
         return new ServiceTarget(http, grpc, token, process: null, folder: null);
@@ -121,5 +121,5 @@ internal sealed class ServiceTarget : IAsyncDisposable
     private static Uri? UrlAfter(string words, string line) =>
         line.StartsWith(words, StringComparison.Ordinal) ? new Uri(line[words.Length..].Split(' ', ';')[0]) : null;
 
-    private static InvalidOperationException NoGrpc() => new("Name the service's gRPC address by --grpc-url.");
+    private static UsageException NoGrpc() => new("Name the service's gRPC address by --grpc-url.");
 }

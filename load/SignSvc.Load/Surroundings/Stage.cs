@@ -18,13 +18,13 @@ internal sealed class Stage : IAsyncDisposable
 
     public ServiceTarget Service { get; private set; }
 
-    /// <exception cref="ArgumentException">The scenario needs what only a service of our own has, or the address is remote.</exception>
+    /// <exception cref="UsageException">The scenario needs what only a service of our own has, or the address is remote.</exception>
     public static Stage Of(Scenario scenario, Uri url, Uri? grpcUrl, bool allowRemote)
     {
         if (scenario.Need != Need.Service)
-            throw new ArgumentException($"{scenario.Name} starts its own service and backend: leave --url out.", nameof(url));
+            throw new UsageException($"{scenario.Name} starts its own service and backend: leave --url out.");
         var token = Environment.GetEnvironmentVariable(TokenVariable)
-            ?? throw new ArgumentException($"Put a credential of the service into {TokenVariable}.", nameof(url));
+            ?? throw new UsageException($"Put a credential of the service into {TokenVariable}.");
         return new Stage(ServiceTarget.At(url, grpcUrl, token, allowRemote));
     }
 
