@@ -15,8 +15,11 @@ namespace SignSvc.Storage.Sqlite;
 /// </remarks>
 public sealed partial class SqliteStore : IStore, IBackupStore
 {
-    /// <summary>Bytes of segments after which the log is moved into the database file: bounds the log, and the time of a recovery.</summary>
-    private const int CheckpointBytes = 8 * 1024 * 1024;
+    /// <summary>Bytes of the log, about, after which it is moved into the database file: bounds the log, and the time of a recovery.</summary>
+    private const int CheckpointBytes = 32 * 1024 * 1024;
+
+    /// <summary>What a commit writes to the log beside its records: whole pages, of the tables and of each index.</summary>
+    private const int CommitBytes = 48 * 1024;
 
     /// <summary>Files up to this size are checked whole at every start; it takes well under a second.</summary>
     private const long StartCheckBytes = 64 * 1024 * 1024;
@@ -97,7 +100,7 @@ public sealed partial class SqliteStore : IStore, IBackupStore
             {
                 ThrowIfFailed();
                 var revision = _statements.InTransaction(() => Commit(segment, changes));
-                CheckpointWhenDue(segment.Body.Length);
+                CheckpointWhenDue(CommitBytes + segment.Body.Length);
                 return Task.FromResult(revision);
             }
         }

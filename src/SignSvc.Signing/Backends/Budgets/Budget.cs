@@ -18,13 +18,15 @@ internal enum TryOutcome
 
 /// <summary>
 /// One budget: a bucket at the quota, two bounded lanes of callers that wait for it, and a breaker. Whoever enters has
-/// to leave. Nobody waits who cannot get through before the deadline; a waiting bulk call gets its turn among
-/// interactive ones. There is one timer, and it is set only while somebody waits.
+/// to leave. Nobody waits who cannot get through before the deadline, and nobody is let through whom the backend could no
+/// longer answer in time: a turn that is spent on a late call is lost for one that is not. A waiting bulk call gets its
+/// turn among interactive ones. There is one timer, and it is set only while somebody waits.
 /// </summary>
 public sealed class Budget : IDisposable
 {
     private readonly Lock _gate = new();
     private readonly BudgetLimits _limits;
+    private readonly TimeProvider _time;
     private readonly AdaptiveBucket _bucket;
     private readonly CircuitBreaker _breaker;
     private readonly LinkedList<Waiter> _interactive = new();
@@ -36,11 +38,13 @@ public sealed class Budget : IDisposable
     private long _passed;
     private long _throttled;
     private long _refused;
+    private TimeSpan _usual;
 
     public Budget(string name, BudgetLimits limits, TimeProvider time)
     {
         Name = name;
         _limits = limits;
+        _time = time;
         _bucket = new AdaptiveBucket(limits, time);
         _breaker = new CircuitBreaker(limits, time);
         _timer = time.CreateTimer(_ => TimerFired(), state: null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -79,14 +83,15 @@ public sealed class Budget : IDisposable
             if (Waiting == 0 && TryPass())
                 return ValueTask.FromResult(isProbe);
             var wait = WaitOf(lane, isRetry);
-            if (Waiting >= _limits.QueueLimit || wait > patience)
+            var longest = patience - ReserveOf(patience);
+            if (Waiting >= _limits.QueueLimit || wait > longest)
             {
                 _refused++;
                 _breaker.Undecided(isProbe);
                 throw Full(wait);
             }
 
-            waiter = new Waiter(isProbe);
+            waiter = new Waiter(isProbe, _time.GetTimestamp(), longest);
             waiter.Place = isRetry ? LaneOf(lane).AddFirst(waiter) : LaneOf(lane).AddLast(waiter);
             SetTimer();
         }
@@ -94,12 +99,15 @@ public sealed class Budget : IDisposable
         return new ValueTask<bool>(WaitAsync(waiter, cancellationToken));
     }
 
-    internal void Leave(TryOutcome outcome, bool isProbe)
+    /// <param name="took">From its turn to its answer.</param>
+    internal void Leave(TryOutcome outcome, bool isProbe, TimeSpan took)
     {
         Waiter[] stranded = [];
         lock (_gate)
         {
             _inFlight--;
+            if (outcome == TryOutcome.Answered)
+                _usual = took > _usual ? took : (_usual * 0.95) + (took * 0.05);
             switch (outcome)
             {
                 case TryOutcome.Answered:
@@ -162,15 +170,33 @@ public sealed class Budget : IDisposable
 
     private void Release()
     {
+        RefuseLate(_interactive);
+        RefuseLate(_bulk);
         while (Waiting > 0 && TryPass())
         {
             var lane = NextLane();
             var waiter = lane.First!.Value;
             lane.RemoveFirst();
             waiter.Turn.TrySetResult(waiter.IsProbe);
+            RefuseLate(lane);
         }
 
         SetTimer();
+    }
+
+    /// <summary>What a caller keeps of its patience for the answer: what answers took lately, the slow ones longest remembered.</summary>
+    private TimeSpan ReserveOf(TimeSpan patience) => _usual < patience / 2 ? _usual : patience / 2;
+
+    /// <summary>The rate fell while they waited, and their turn comes too late.</summary>
+    private void RefuseLate(LinkedList<Waiter> lane)
+    {
+        while (lane.First?.Value is { } waiter && _time.GetElapsedTime(waiter.Since) > waiter.Longest)
+        {
+            lane.RemoveFirst();
+            _refused++;
+            _breaker.Undecided(waiter.IsProbe);
+            waiter.Turn.TrySetException(Full(_bucket.Until(Waiting + 1)));
+        }
     }
 
     private bool TryPass()
@@ -227,9 +253,15 @@ public sealed class Budget : IDisposable
     private SigningException Full(TimeSpan wait) =>
         new(SigningFault.Overloaded, $"{Name} is at its limit.") { RetryAfter = wait < TimeSpan.FromSeconds(1) ? TimeSpan.FromSeconds(1) : wait };
 
-    private sealed class Waiter(bool isProbe)
+    /// <param name="since">When it came.</param>
+    /// <param name="longest">Later than so its turn is of no use.</param>
+    private sealed class Waiter(bool isProbe, long since, TimeSpan longest)
     {
         public bool IsProbe => isProbe;
+
+        public long Since => since;
+
+        public TimeSpan Longest => longest;
 
         public TaskCompletionSource<bool> Turn { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 

@@ -196,7 +196,7 @@ public sealed class BudgetedBackend : IKeyBackend, IImportsKeys, IAdoptsKeys, ID
         }
         finally
         {
-            budget.Leave(outcome, isProbe);
+            budget.Leave(outcome, isProbe, _time.GetElapsedTime(from));
         }
     }
 
