@@ -44,6 +44,24 @@ public sealed class BudgetedBackendTests
     }
 
     [Fact]
+    public async Task A_turn_that_would_leave_no_time_for_the_answer_is_not_waited_for()
+    {
+        using var backend = Budgeted(new BudgetLimits { PerSecond = 1 });
+        _inner.Answer = (_, _, cancel) => Task.Delay(TimeSpan.FromSeconds(1.5), _clock, cancel);
+        var known = SignAsync(backend);
+        await AdvanceUntilAsync(() => known.IsCompleted, TimeSpan.FromSeconds(2.5));
+        await known;
+
+        // Five seconds of patience, one and a half of which the answer takes.
+        var calls = Enumerable.Range(0, 8).Select(_ => SignAsync(backend)).ToArray();
+        var refused = calls.Where(c => c.IsFaulted).ToArray();
+        Assert.InRange(refused.Length, 4, 4);
+        Assert.All(refused, c => Assert.Equal(SigningFault.Overloaded, Assert.IsType<SigningException>(c.Exception!.InnerException).Fault));
+        await AdvanceUntilAsync(() => calls.All(c => c.IsCompleted), TimeSpan.FromSeconds(6));
+        Assert.All(calls.Except(refused), c => Assert.True(c.IsCompletedSuccessfully, $"{c.Exception}"));
+    }
+
+    [Fact]
     public async Task A_full_queue_refuses()
     {
         using var backend = Budgeted(new BudgetLimits { PerSecond = 1, QueueLimit = 2 });
