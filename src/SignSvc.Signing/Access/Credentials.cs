@@ -114,18 +114,28 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
 
     /// <summary>From the moment this returns the credential is refused. Doing it twice is no fault.</summary>
     /// <param name="reference">An id or a name.</param>
+    /// <param name="force">Also where nobody could administer the service any more.</param>
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>, <see cref="SigningFault.Forbidden"/>.</exception>
-    public Task<Credential> RevokeAsync(Caller caller, string reference, CancellationToken cancellationToken)
+    public Task<Credential> RevokeAsync(Caller caller, string reference, bool force, CancellationToken cancellationToken)
     {
         var draft = decisions.Draft(caller, Actions.CredentialsRevoke, Decisions.Resource("credential", reference));
         return decisions.ChangeAsync(caller, draft, async permit =>
         {
             var basis = live.Current;
             var credential = Find(basis, reference);
+            if (!force && IsLastAdministrator(basis, credential))
+                throw new SigningException(SigningFault.LocksOut, "It is the last credential that administers this service: make another one first.");
             var revoked = credential with { RevokedAt = credential.RevokedAt ?? time.GetUtcNow() };
             await live.ChangeAsync(permit, draft, cancellationToken, Change.Of(revoked, basis));
             return revoked;
         });
+    }
+
+    private bool IsLastAdministrator(Snapshot basis, Credential credential)
+    {
+        var now = time.GetUtcNow();
+        bool Administers(Credential c) => c.Roles.Contains(Role.Admin) && c.IsLive(now);
+        return Administers(credential) && !basis.Credentials.Values.Any(c => Administers(c) && !string.Equals(c.Id, credential.Id, StringComparison.Ordinal));
     }
 
     private static Credential Find(Snapshot snapshot, string reference) =>

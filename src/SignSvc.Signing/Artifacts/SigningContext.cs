@@ -65,7 +65,18 @@ public sealed record SigningContext
             : FaultOf($"{name}.type", artifact.Type)
               ?? FaultOf($"{name}.name", artifact.Name)
               ?? FaultOf($"{name}.uri", artifact.Uri)
-              ?? FaultOf($"{name}.digest", artifact.Digest);
+              ?? FaultOfDigest($"{name}.digest", artifact.Digest);
+
+    private static string? FaultOfDigest(string name, string? text)
+    {
+        if (text is null)
+            return null;
+        var length = text.Split(':') switch { ["sha256", _] => 64, ["sha384", _] => 96, ["sha512", _] => 128, _ => 0 };
+        var hex = text[(text.IndexOf(':', StringComparison.Ordinal) + 1)..];
+        return length == 0 || hex.Length != length || !hex.All(char.IsAsciiHexDigitLower)
+            ? $"{name} must be sha256:, sha384: or sha512: and as many lower-case hex digits."
+            : null;
+    }
 
     private static string? FaultOf(string name, string? text) =>
         text is not null && (text.Length > MaxTextLength || text.Any(char.IsControl))
@@ -74,5 +85,5 @@ public sealed record SigningContext
 }
 
 /// <param name="Type"><c>blob</c>, <c>container</c>, <c>attestation</c>, or the caller's own word.</param>
-/// <param name="Digest"><c>sha256:</c> and lower-case hex.</param>
+/// <param name="Digest"><c>sha256:</c>, <c>sha384:</c> or <c>sha512:</c> and lower-case hex.</param>
 public sealed record ArtifactFacts(string? Type = null, string? Name = null, string? Uri = null, string? Digest = null);

@@ -81,9 +81,9 @@ public static class CredentialEndpoints
     }
 
     private static async Task<Ok<CredentialAnswer>> RevokeAsync(
-        HttpContext http, string credential, Credentials credentials, CancellationToken cancellationToken)
+        HttpContext http, string credential, Credentials credentials, CancellationToken cancellationToken, bool force = false)
     {
-        var revoked = await credentials.RevokeAsync(http.Caller(), credential, cancellationToken);
+        var revoked = await credentials.RevokeAsync(http.Caller(), credential, force, cancellationToken);
         return TypedResults.Ok(CredentialAnswer.Of(revoked, credentials.LastUse(revoked)));
     }
 }

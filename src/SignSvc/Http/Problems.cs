@@ -115,6 +115,14 @@ public static class Problems
         _ => OfStatus(e.StatusCode),
     };
 
+    /// <summary>The serializer ends its message with the members' names: <c>… including: 'name', 'key'.</c></summary>
+    private static string NamesIn(string message)
+    {
+        const string before = "including: ";
+        var at = message.IndexOf(before, StringComparison.Ordinal);
+        return at < 0 ? "" : $": {message[(at + before.Length)..].TrimEnd('.').Replace("'", "", StringComparison.Ordinal)}";
+    }
+
     /// <summary>Says where and why, without naming the types behind it.</summary>
     private static string Explain(JsonException e)
     {
@@ -122,7 +130,7 @@ public static class Problems
         var why = e.Message switch
         {
             var m when m.Contains("could not be mapped", StringComparison.Ordinal) => "has an unknown member",
-            var m when m.Contains("missing required", StringComparison.Ordinal) => "lacks a required member",
+            var m when m.Contains("missing required", StringComparison.Ordinal) => $"lacks a required member{NamesIn(m)}",
             var m when m.Contains("Duplicate", StringComparison.OrdinalIgnoreCase) => "has a member twice",
             var m when m.Contains("depth", StringComparison.OrdinalIgnoreCase) => "is nested too deeply",
             var m when m.Contains("could not be converted", StringComparison.Ordinal)

@@ -8,6 +8,16 @@ namespace SignSvc.Operations;
 /// </summary>
 internal static class MaintenanceCommands
 {
+    private const string Usage =
+        """
+        usage: SignSvc                        serves, on the settings of its environment
+               SignSvc tour FILE              serves, and shows a signature of FILE and a token being made and verified
+               SignSvc restore [--check] FILE fills an empty store from a backup, or only reads it
+               SignSvc --check                whether the settings are good and what they name is there
+               SignSvc --healthcheck          whether the service of these settings serves: 0, or 1
+               SignSvc --settings             the reference of all settings
+        """;
+
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
     /// <returns>The exit code; null where the process shall go on.</returns>
@@ -22,6 +32,12 @@ internal static class MaintenanceCommands
             case ["--settings"]:
                 Console.Write(SettingsReference.Write());
                 return 0;
+            case ["--help" or "-h"]:
+                Console.WriteLine(Usage);
+                return 0;
+            // A misspelt verb must not serve, and make keys on the way. (Settings are given as --Name=value.)
+            case [['-', ..] word] when !word.Contains('=', StringComparison.Ordinal):
+                throw new StartException($"{word} is not known.\n{Usage}");
             default:
                 return null;
         }

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using SignSvc.Access;
@@ -23,7 +24,9 @@ public sealed record BundleBody(
 /// <param name="Subject">1 to 1,000 artifacts.</param>
 /// <param name="PredicateType">A URI: SLSA provenance, an SBOM's format, or your own.</param>
 /// <param name="Predicate">A JSON object.</param>
-public sealed record StatementBody(ImmutableArray<Subject> Subject, string PredicateType, JsonElement Predicate);
+/// <param name="Type"><c>https://in-toto.io/Statement/v1</c>, or left out.</param>
+public sealed record StatementBody(
+    ImmutableArray<Subject> Subject, string PredicateType, JsonElement Predicate, [property: JsonPropertyName("_type")] string? Type = null);
 
 /// <param name="Bundle">To be written into a file as it is.</param>
 /// <param name="Signature">Base64: the bare signature, as cosign takes it beside an artifact. DER for ECDSA. Of a statement: over its DSSE encoding.</param>
@@ -70,6 +73,8 @@ public static class BundleEndpoints
             return TypedResults.Ok(await SignDigestAsync(http, key, body, signer, cancellationToken));
         if (body is { Digest: not null } or { Message: not null })
             throw new SigningException(SigningFault.InvalidRequest, "Give one of digest, message and statement.");
+        if (asked.Type is not (null or InTotoStatement.Type))
+            throw new SigningException(SigningFault.InvalidRequest, $"statement._type is {InTotoStatement.Type}, or left out.");
         var statement = InTotoStatement.Create(asked.Subject, asked.PredicateType, asked.Predicate);
         var request = Ask(key, body.Algorithm, body.Version);
         return TypedResults.Ok(await SignStatementAsync(http, statement, body.Context, request, signer, cancellationToken));

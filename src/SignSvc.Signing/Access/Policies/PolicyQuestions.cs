@@ -49,6 +49,8 @@ public sealed class PolicyQuestions(LiveSnapshot live, Decisions decisions)
             {
                 if (!Actions.All.Contains(question.Action, StringComparer.Ordinal))
                     throw new SigningException(SigningFault.InvalidRequest, "There is no such action.");
+                if (question.Resource is { } named && named is not "*" && named.Split('/', 2) is not [{ Length: > 0 }, { Length: > 0 }])
+                    throw new SigningException(SigningFault.InvalidRequest, "A resource is * or kind/name, as in key/release.");
                 question.Context?.Check();
                 var access = live.Current.Access;
                 var asked = decisions.Ask(question.Caller ?? asker, question.Action, resource, facts);

@@ -52,10 +52,21 @@ public static class TransitEndpoints
 
     private static RequestDelegate Serve(Func<TransitCall, Task<TransitAnswer>> operation) => async http =>
     {
+        RefuseUnserved(http.Request.Headers);
         var call = new TransitCall(http, ClientJson.Parse(await ClientJson.ReadBodyAsync(http)));
         var answer = await operation(call);
         await answer.WriteAsync(http);
     };
+
+    /// <summary>Each changes what the rest of a request means: to go on without it would be an answer to another question.</summary>
+    private static void RefuseUnserved(IHeaderDictionary headers)
+    {
+        foreach (var name in (ReadOnlySpan<string>)["X-Vault-Namespace", "X-Vault-Wrap-TTL"])
+        {
+            if (!string.IsNullOrEmpty(headers[name]))
+                throw new SigningException(SigningFault.Unsupported, $"{name} is not served: there are no namespaces and no wrapped answers here.");
+        }
+    }
 
     private static bool IsList(TransitCall call) =>
         string.Equals(call.Http.Request.Query["list"].ToString(), "true", StringComparison.OrdinalIgnoreCase);
