@@ -108,6 +108,6 @@ internal static class PolicyTestCommand
 
         /// <summary>A claim has a list of texts; one is written without the list.</summary>
         private static JsonArray Values(YamlNode node) =>
-            node is YamlList list ? [.. list.Items.Select(i => JsonValue.Create(TextOf(i)))] : [JsonValue.Create(TextOf(node))];
+            new([.. (node is YamlList list ? list.Items.Select(TextOf) : [TextOf(node)]).Select(t => (JsonNode)JsonValue.Create(t))]);
     }
 }
