@@ -37,8 +37,9 @@ public sealed class OAuthAttempts(RunningService service) : IAsyncLifetime
             "/v1/profiles/hosted", new { key = "hosted", issuer = "hosted", audiences = new[] { Resource }, introspection = true }, cancellation);
         foreach (var issuer in (string[])["", "/issuers/hosted"])
         {
+            // Other tests' profiles allow this resource, too: which is meant is said.
             var input = JsonSerializer.Serialize(
-                new { issuer = $"{service.Url}{issuer}", resource = Resource, clientId = Client, clientSecret = credential.GetProperty("token").GetString(), jwk });
+                new { issuer = $"{service.Url}{issuer}", resource = Resource, profile = issuer.Length == 0 ? "oauth" : "hosted", clientId = Client, clientSecret = credential.GetProperty("token").GetString(), jwk });
             var folder = Directory.CreateTempSubdirectory("signsvc-oauth-");
             try
             {

@@ -1,11 +1,11 @@
 // Two OAuth clients, unmodified, from discovery to a validated access token.
-// stdin: {issuer, resource, clientId, clientSecret, jwk}. stdout: one line {client, method, accepted, claims?, reason?} each.
+// stdin: {issuer, resource, profile, clientId, clientSecret, jwk}. stdout: one line {client, method, accepted, claims?, reason?} each.
 import { readFileSync } from 'node:fs';
 import * as jose from 'jose';
 import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
 
-const { issuer, resource, clientId, clientSecret, jwk } = JSON.parse(readFileSync(0, 'utf8'));
+const { issuer, resource, profile, clientId, clientSecret, jwk } = JSON.parse(readFileSync(0, 'utf8'));
 const http = { [oauth.allowInsecureRequests]: true };
 const key = await crypto.subtle.importKey('jwk', jwk, { name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign']);
 
@@ -34,7 +34,7 @@ async function withOauth4webapi(authentication, bound = false) {
   const client = { client_id: clientId };
   const keys = bound ? await oauth.generateKeyPair('ES256') : undefined;
   const DPoP = bound ? oauth.DPoP(client, keys) : undefined;
-  const response = await oauth.clientCredentialsGrantRequest(as, client, authentication, { resource }, { ...http, DPoP });
+  const response = await oauth.clientCredentialsGrantRequest(as, client, authentication, { resource, profile }, { ...http, DPoP });
   const granted = await oauth.processClientCredentialsResponse(as, client, response);
   return validate(as, granted, bound ? keys : undefined);
 }
@@ -43,13 +43,13 @@ async function withOpenidClient(authentication, bound = false) {
   const config = await openid.discovery(new URL(issuer), clientId, undefined, authentication, { execute: [openid.allowInsecureRequests] });
   const keys = bound ? await openid.randomDPoPKeyPair('ES256') : undefined;
   const DPoP = bound ? openid.getDPoPHandle(config, keys) : undefined;
-  const granted = await openid.clientCredentialsGrant(config, { resource }, { DPoP });
+  const granted = await openid.clientCredentialsGrant(config, { resource, profile }, { DPoP });
   return validate(await discover('oidc'), granted, bound ? keys : undefined);
 }
 
 async function introspectWithOpenidClient() {
   const config = await openid.discovery(new URL(issuer), clientId, undefined, openid.ClientSecretBasic(clientSecret), { execute: [openid.allowInsecureRequests] });
-  const granted = await openid.clientCredentialsGrant(config, { resource });
+  const granted = await openid.clientCredentialsGrant(config, { resource, profile });
   const before = await openid.tokenIntrospection(config, granted.access_token);
   await openid.tokenRevocation(config, granted.access_token);
   const after = await openid.tokenIntrospection(config, granted.access_token);

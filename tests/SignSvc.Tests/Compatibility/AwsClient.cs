@@ -100,6 +100,8 @@ internal sealed class AwsClient(HttpClient http, string accessKeyId, string secr
         var signature = Convert.ToHexStringLower(Hmac(key, $"AWS4-HMAC-SHA256\n{date}\n{scope}\n{Hash(canonical)}"));
 
         var request = new HttpRequestMessage(HttpMethod.Post, "/") { Content = new ByteArrayContent(Encoding.UTF8.GetBytes(bent.SentBody ?? body)) };
+        // A large body is refused by its length: whoever sends it all the same may find the connection closed before the answer.
+        request.Headers.ExpectContinue = body.Length > 1024 * 1024;
         request.Content.Headers.TryAddWithoutValidation("Content-Type", MediaType);
         request.Headers.TryAddWithoutValidation("X-Amz-Date", date);
         request.Headers.TryAddWithoutValidation("X-Amz-Target", bent.SentTarget is null ? target : $"TrentService.{bent.SentTarget}");
