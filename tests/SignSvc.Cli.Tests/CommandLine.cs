@@ -92,7 +92,9 @@ public sealed class CommandLine : IDisposable
     }
 
     /// <summary>For a test that meets it while it runs.</summary>
-    public Process Start(params string[] arguments) => Start("dotnet", [BuiltPrograms.Cli, .. arguments]);
+    /// <summary>As a terminal starts it: a test run in the background of a shell hands down that SIGINT is ignored.</summary>
+    public Process Start(params string[] arguments) =>
+        Start("/usr/bin/env", ["--default-signal=INT,TERM", "dotnet", BuiltPrograms.Cli, .. arguments]);
 
     private Process Start(string program, IEnumerable<string> arguments)
     {

@@ -3,6 +3,9 @@
  * its token or its sessions. Session handles are its own, and the lowest free number is given out again, as some
  * vendors' modules do.
  *
+ * Two callers who believe the same session to be theirs get through one after the other, as CKF_OS_LOCKING_OK promises;
+ * SoftHSM2, which never gives a number out twice, ends the process instead when both are inside C_Sign.
+ *
  * Calls hold the gate for reading; what works on the sessions holds it for writing. Between faulty_stop_calls and
  * faulty_go_on no call gets through at all, so that the token can be worked on.
  */
@@ -30,6 +33,7 @@ static pthread_cond_t unhang = PTHREAD_COND_INITIALIZER;
 static pthread_cond_t going_on = PTHREAD_COND_INITIALIZER;
 static int stopped;
 static word sessions[MostSessions];
+static pthread_mutex_t in_session[MostSessions]; /* All zero is PTHREAD_MUTEX_INITIALIZER on Linux. */
 static atomic_int hanging = -1, absent, session_limit = MostSessions;
 static _Atomic word fail_rv[68];
 static atomic_int fail_count[68];
@@ -101,11 +105,15 @@ static word on_session(int n, word s, word b, word c, word d, word e, word f, wo
         return rv;
     if (absent)
         return CKR_DEVICE_REMOVED;
+    if (s == 0 || s >= MostSessions)
+        return CKR_SESSION_HANDLE_INVALID;
     enter();
-    inner = s > 0 && s < MostSessions ? sessions[s] : 0;
+    pthread_mutex_lock(&in_session[s]);
+    inner = sessions[s];
     rv = inner ? real->f[n](inner, b, c, d, e, f, g, h) : CKR_SESSION_HANDLE_INVALID;
     if (inner && n == CloseSession)
         sessions[s] = 0;
+    pthread_mutex_unlock(&in_session[s]);
     pthread_rwlock_unlock(&gate);
     return rv;
 }

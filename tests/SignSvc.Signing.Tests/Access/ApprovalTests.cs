@@ -21,7 +21,7 @@ public sealed class ApprovalTests : IAsyncLifetime
 
     private static readonly SigningContext Context = new()
     {
-        Artifact = new ArtifactFacts("blob", "app.tar", "https://example.com/app.tar", "sha256:00"),
+        Artifact = new ArtifactFacts("blob", "app.tar", "https://example.com/app.tar", "sha256:" + new string('0', 64)),
         Repository = "acme/app",
         Commit = "c0ffee",
         Ref = "refs/heads/main",
@@ -92,7 +92,7 @@ public sealed class ApprovalTests : IAsyncLifetime
             Sign() with { Context = Context with { Artifact = Context.Artifact! with { Type = "x" } } },
             Sign() with { Context = Context with { Artifact = Context.Artifact! with { Name = "x" } } },
             Sign() with { Context = Context with { Artifact = Context.Artifact! with { Uri = "x" } } },
-            Sign() with { Context = Context with { Artifact = Context.Artifact! with { Digest = "x" } } },
+            Sign() with { Context = Context with { Artifact = Context.Artifact! with { Digest = "sha256:" + new string('1', 64) } } },
             Sign() with { Context = Context with { Subjects = [new ArtifactFacts(Name: "x")] } },
             Sign() with { Context = Context with { PredicateType = "x" } },
             Sign() with { Context = Context with { Repository = "x" } },
