@@ -63,10 +63,15 @@ public sealed class AuditSpool : IDisposable
                 ? new AuditSpool(connection)
                 : throw new SigningException(SigningFault.StoreFailed, $"{path} belongs to another program.");
         }
-        catch (Exception e)
+        catch (SqliteException e)
         {
             connection.Dispose();
-            throw e is SqliteException sqlite ? SqliteFaults.Of(sqlite) : e;
+            throw SqliteFaults.Of(e);
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
         }
     }
 

@@ -63,10 +63,15 @@ public sealed partial class SqliteStore : IStore, IBackupStore
                 Check(connection);
             return new SqliteStore(connection, new SqliteConnectionStringBuilder { DataSource = path, Mode = SqliteOpenMode.ReadWrite }.ToString());
         }
-        catch (Exception e)
+        catch (SqliteException e)
         {
             connection.Dispose();
-            throw e is SqliteException sqlite ? SqliteFaults.Of(sqlite) : e;
+            throw SqliteFaults.Of(e);
+        }
+        catch
+        {
+            connection.Dispose();
+            throw;
         }
     }
 
