@@ -12,10 +12,10 @@ namespace SignSvc.Telemetry;
 public sealed class ServiceGauges : IDisposable
 {
     private readonly Meter _meter = new(SigningMeters.MeterName);
-    private readonly EmbeddedNode _node;
+    private readonly Node _node;
     private readonly ServerCertificate _certificate;
 
-    public ServiceGauges(EmbeddedNode node, StrangerLog strangers, KeyScheduler scheduler, IConfiguration configuration)
+    public ServiceGauges(Node node, StrangerLog strangers, KeyScheduler scheduler, IConfiguration configuration)
     {
         _node = node;
         _certificate = new ServerCertificate(configuration, node.Time);
