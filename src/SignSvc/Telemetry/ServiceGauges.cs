@@ -16,8 +16,7 @@ public sealed class ServiceGauges : IDisposable
     private readonly Node _node;
     private readonly ServerCertificate _certificate;
 
-    public ServiceGauges(Node node, StrangerLog strangers, KeyScheduler scheduler, IConfiguration configuration)
-    public ServiceGauges(EmbeddedNode node, StrangerLog strangers, Decisions decisions, KeyScheduler scheduler, IConfiguration configuration)
+    public ServiceGauges(Node node, StrangerLog strangers, Decisions decisions, KeyScheduler scheduler, IConfiguration configuration)
     {
         _node = node;
         _certificate = new ServerCertificate(configuration, node.Time);
