@@ -34,7 +34,7 @@ try
     builder.AddTelemetry(settings.Telemetry);
     builder.AddShutdown(settings.Shutdown);
 
-    await using var node = await EmbeddedNode.OpenAsync(settings, TimeProvider.System, CancellationToken.None);
+    await using var node = await Node.OpenAsync(settings, TimeProvider.System, CancellationToken.None);
     builder.Services.AddNode(node);
     builder.Services.AddAccess(settings);
     builder.Services.AddTokens(settings);

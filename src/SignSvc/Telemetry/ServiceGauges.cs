@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using SignSvc.Access;
 using SignSvc.Backends.Pkcs11;
 using SignSvc.Embedded;
+using SignSvc.Signing.Access;
 using SignSvc.Signing.Backends.Budgets;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Telemetry;
@@ -12,10 +13,10 @@ namespace SignSvc.Telemetry;
 public sealed class ServiceGauges : IDisposable
 {
     private readonly Meter _meter = new(SigningMeters.MeterName);
-    private readonly EmbeddedNode _node;
+    private readonly Node _node;
     private readonly ServerCertificate _certificate;
 
-    public ServiceGauges(EmbeddedNode node, StrangerLog strangers, KeyScheduler scheduler, IConfiguration configuration)
+    public ServiceGauges(Node node, StrangerLog strangers, Decisions decisions, KeyScheduler scheduler, IConfiguration configuration)
     {
         _node = node;
         _certificate = new ServerCertificate(configuration, node.Time);
@@ -28,6 +29,8 @@ public sealed class ServiceGauges : IDisposable
         AddTokens();
         _meter.CreateObservableCounter(
             "signsvc.strangers.refused", () => strangers.Refused, "{request}", "Requests whose sender nobody could name.");
+        _meter.CreateObservableGauge(
+            "signsvc.limit.budgets", () => decisions.CallerBudgetsKept, "{budget}", "Callers' budgets under limits of policies that this node keeps.");
         _meter.CreateObservableGauge(
             "signsvc.schedule.alarms", () => scheduler.Alarms.Length, "{alarm}", "What the key schedule wants somebody to know, on the node that holds the lease.");
         _meter.CreateObservableGauge(
