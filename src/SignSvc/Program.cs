@@ -74,6 +74,7 @@ try
     app.MapCertificateChains();
     app.MapKeyImport();
     app.MapAliases();
+    app.MapManifestSchema();
     app.MapCredentials();
     app.MapPolicies();
     app.MapPolicyQuestions();

@@ -66,6 +66,8 @@ internal sealed class SimulatedNode : IAsyncDisposable
         node.Aliases = new KeyAliases(node.Live, decisions, edits, node._audit);
         node.Profiles = new TokenProfiles(node.Live, decisions, node.Clock);
         node.Signer = new Signer(node.Live, node._backends, node._audit, decisions, rules, new TokenIssuing("https://issuer.example"), node.Clock);
+        node.Profiles = new TokenProfiles(node.Live, decisions, node.Store, node.Clock);
+        node.Signer = new Signer(node.Live, backends, node._audit, decisions, rules, new TokenIssuing("https://issuer.example"), node.Clock);
         node.RestartScheduler();
         return node;
     }
