@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Threading.Channels;
 using SignSvc.Signing.Storage;
 using SignSvc.Signing.Telemetry;
+using SignSvc.Signing.Telemetry.Usage;
 
 namespace SignSvc.Signing.Audit;
 
@@ -77,6 +78,9 @@ public sealed class AuditLog : IAsyncDisposable
     /// <summary>Why the log refuses everything until a restart; null while it does not.</summary>
     public SigningException? Failure => _failed;
 
+    /// <summary>Is told of every record that became durable; null: nobody watches.</summary>
+    public UsageWatch? Usage { get; set; }
+
     /// <summary>Entries that wait for a commit.</summary>
     public int Queued => _queue.Reader.Count;
 
@@ -133,7 +137,7 @@ public sealed class AuditLog : IAsyncDisposable
             Enqueue(entry);
             await entry.Done.Task.WaitAsync(_limits.CommitTimeout, _time, cancellationToken);
             span?.SetTag(Tags.AuditId, AuditId.Format(_node, entry.FirstSequence));
-            entry.Measure(isDurable: true);
+            entry.Measure(isDurable: true, Usage);
         }
         catch (TimeoutException e)
         {
@@ -164,7 +168,7 @@ public sealed class AuditLog : IAsyncDisposable
     {
         span.Refused(refusal);
         if (refusal.Fault == SigningFault.AuditUnavailable)
-            entry.Measure(isDurable: false);
+            entry.Measure(isDurable: false, usage: null);
     }
 
     private static async Task ServeAsync(Entry entry, Func<Task> serve)
@@ -362,14 +366,19 @@ public sealed class AuditLog : IAsyncDisposable
         public long Revision { get; set; }
 
         /// <summary>On the caller's thread: the writer has no time for it.</summary>
-        public void Measure(bool isDurable)
+        public void Measure(bool isDurable, UsageWatch? usage)
         {
             foreach (var record in _records)
             {
                 if (isDurable)
+                {
                     SigningMeters.Decided(record);
+                    usage?.Note(record);
+                }
                 else
+                {
                     SigningMeters.NotRecorded(record);
+                }
             }
         }
 
