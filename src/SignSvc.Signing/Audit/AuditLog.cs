@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Threading.Channels;
 using SignSvc.Signing.Storage;
 using SignSvc.Signing.Telemetry;
+using SignSvc.Signing.Telemetry.Usage;
 
 namespace SignSvc.Signing.Audit;
 
@@ -62,6 +63,9 @@ public sealed class AuditLog : IAsyncDisposable
     /// <summary>Why the log refuses everything until a restart; null while it does not.</summary>
     public SigningException? Failure => _failed;
 
+    /// <summary>Is told of every record that became durable; null: nobody watches.</summary>
+    public UsageWatch? Usage { get; set; }
+
     /// <summary>Entries that wait for a commit.</summary>
     public int Queued => _queue.Reader.Count;
 
@@ -118,7 +122,7 @@ public sealed class AuditLog : IAsyncDisposable
             Enqueue(entry);
             await entry.Done.Task.WaitAsync(_limits.CommitTimeout, _time, cancellationToken);
             span?.SetTag(Tags.AuditId, AuditId.Format(_node, entry.FirstSequence));
-            entry.Measure(isDurable: true);
+            entry.Measure(isDurable: true, Usage);
         }
         catch (TimeoutException e)
         {
@@ -149,7 +153,7 @@ public sealed class AuditLog : IAsyncDisposable
     {
         span.Refused(refusal);
         if (refusal.Fault == SigningFault.AuditUnavailable)
-            entry.Measure(isDurable: false);
+            entry.Measure(isDurable: false, usage: null);
     }
 
     private static async Task ServeAsync(AuditEntry entry, Func<Task> serve)
@@ -302,4 +306,71 @@ public sealed class AuditLog : IAsyncDisposable
 
     private static SigningException Unavailable(string message, Exception? inner = null) =>
         new(SigningFault.AuditUnavailable, message, inner) { RetryAfter = TimeSpan.FromSeconds(1) };
+
+    /// <summary>What one caller waits for. The text is written on the caller's thread, so that the writer only copies.</summary>
+    private sealed class Entry
+    {
+        private readonly IReadOnlyCollection<AuditRecord> _records;
+
+        public Entry(AuditRecord record) : this([record])
+        {
+        }
+
+        public Entry(IReadOnlyCollection<AuditRecord> records)
+        {
+            _records = records;
+            Text = new ArrayBufferWriter<byte>(512 * records.Count);
+            using var writer = new Utf8JsonWriter(Text);
+            FirstAt = DateTimeOffset.MaxValue;
+            LastAt = DateTimeOffset.MinValue;
+            foreach (var record in records)
+            {
+                JsonSerializer.Serialize(writer, record, SigningJson.Default.AuditRecord);
+                writer.Flush();
+                Text.Write("\n"u8);
+                writer.Reset();
+                FirstAt = record.At < FirstAt ? record.At : FirstAt;
+                LastAt = record.At > LastAt ? record.At : LastAt;
+            }
+        }
+
+        public ArrayBufferWriter<byte> Text { get; }
+
+        public IReadOnlyList<DocumentChange> Changes { get; init; } = [];
+
+        public int Count => _records.Count;
+
+        public DateTimeOffset FirstAt { get; }
+
+        public DateTimeOffset LastAt { get; }
+
+        public TaskCompletionSource Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public long FirstSequence { get; set; }
+
+        public long Revision { get; set; }
+
+        /// <summary>On the caller's thread: the writer has no time for it.</summary>
+        public void Measure(bool isDurable, UsageWatch? usage)
+        {
+            foreach (var record in _records)
+            {
+                if (isDurable)
+                {
+                    SigningMeters.Decided(record);
+                    usage?.Note(record);
+                }
+                else
+                {
+                    SigningMeters.NotRecorded(record);
+                }
+            }
+        }
+
+        public void AddTo(AuditIndex index)
+        {
+            foreach (var record in _records)
+                index.Add(record);
+        }
+    }
 }
