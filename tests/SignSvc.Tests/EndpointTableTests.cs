@@ -65,7 +65,7 @@ public sealed class EndpointTableTests(RunningService service)
     public async Task Every_endpoint_asks_the_policies_and_the_documentation_says_whom_they_let_in()
     {
         // Addresses of an issuer are there as soon as a profile names it.
-        await service.Admin.MustPutAsync("/v1/profiles/of-the-table", """{"key":"tokens","audiences":["*"],"issuer":"table"}""");
+        await service.Admin.MustPutAsync(200, "/v1/profiles/of-the-table", """{"key":"tokens","audiences":["*"],"issuer":"table"}""");
         var rows = new StringBuilder("| | action | admin | operator | signer | auditor |\n|---|---|---|---|---|---|\n");
         using var stranger = service.Process.As(token: null);
         using var powerless = await service.AsAsync("serviceAccountSigner");

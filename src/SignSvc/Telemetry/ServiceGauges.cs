@@ -17,8 +17,7 @@ internal sealed class ServiceGauges : IDisposable
     private readonly Meter _meter = new(SigningMeters.MeterName);
     private readonly Node _node;
 
-    public ServiceGauges(Node node, StrangerLog strangers, Decisions decisions, KeyScheduler scheduler, IConfiguration configuration)
-    public ServiceGauges(Node node, StrangerLog strangers, KeyScheduler scheduler, ServedCertificate certificate, SettingsReload reload)
+    public ServiceGauges(Node node, StrangerLog strangers, Decisions decisions, KeyScheduler scheduler, ServedCertificate certificate, SettingsReload reload)
     {
         _node = node;
         _meter.CreateObservableGauge(

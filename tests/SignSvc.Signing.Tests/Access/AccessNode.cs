@@ -33,7 +33,7 @@ internal sealed class AccessNode : IAsyncDisposable
         Questions = new PolicyQuestions(live, decisions);
         Credentials = new Credentials(live, decisions, time);
         Grants = new KeyGrants(live, decisions, time);
-        Profiles = new TokenProfiles(live, decisions, time);
+        Profiles = new TokenProfiles(live, decisions, store, time);
         Approvals = new ApprovalDecisions(live, decisions, time);
         Rules = new ApprovalRules(live, decisions, time);
         Signer = new Signer(live, backends, audit, decisions, rules, new TokenIssuing("https://issuer.example"), time);
