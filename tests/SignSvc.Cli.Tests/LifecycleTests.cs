@@ -103,7 +103,7 @@ public sealed class LifecycleTests(ServiceProcess service) : IDisposable
         Assert.Equal("a", updated.GetProperty("owner").GetString());
         Assert.Equal("d", updated.GetProperty("description").GetString());
         Assert.Equal("""{"x":"1"}""", updated.GetProperty("tags").GetRawText());
-        Assert.Equal("""{"periodSeconds":1728000,"leadSeconds":10800,"graceSeconds":7200}""", updated.GetProperty("rotation").GetRawText());
+        Assert.Equal("""{"periodSeconds":1728000,"leadSeconds":10800,"graceSeconds":7200,"jitterSeconds":0}""", updated.GetProperty("rotation").GetRawText());
         (await _signsvc.RunAsync("keys", "update", "life-updated")).Ended(2);
     }
 

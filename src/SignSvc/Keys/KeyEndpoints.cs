@@ -25,10 +25,10 @@ public sealed record NewKeyBody(
     string? Adopt = null, KeyOrigin Origin = KeyOrigin.Generated, bool? MultiRegion = null);
 
 /// <summary>Null: on demand. See <see cref="RotationPolicy"/>.</summary>
-public sealed record RotationAnswer(long? PeriodSeconds, long LeadSeconds, long GraceSeconds)
+public sealed record RotationAnswer(long? PeriodSeconds, long LeadSeconds, long GraceSeconds, long JitterSeconds)
 {
     public static RotationAnswer Of(RotationPolicy p) =>
-        new((long?)p.Period?.TotalSeconds, (long)p.Lead.TotalSeconds, (long)p.Grace.TotalSeconds);
+        new((long?)p.Period?.TotalSeconds, (long)p.Lead.TotalSeconds, (long)p.Grace.TotalSeconds, (long)p.Jitter.TotalSeconds);
 }
 
 /// <param name="RetiresAt">When its successor takes over; null: when it is rotated.</param>
