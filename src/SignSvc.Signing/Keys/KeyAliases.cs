@@ -1,4 +1,5 @@
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Storage;
 
@@ -23,11 +24,16 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
         Caller caller, string alias, string reference, CancellationToken cancellationToken, AliasBefore before = AliasBefore.Any)
     {
         var draft = decisions.Draft(caller, Actions.AliasesPut, $"alias/{alias}");
-        return decisions.ChangeAsync(caller, draft, permit =>
-        {
-            var name = AliasName.Parse(alias);
-            return edits.RepeatAsync(basis => MoveAsync(basis, permit, draft, name, reference, before, cancellationToken), cancellationToken);
-        });
+        // The key that is decided on and approved: another alias, by which it is named here, may move meanwhile.
+        var target = live.Current.Keys.TryGet(reference, out var named) ? named.Id : reference;
+        return decisions.ChangeAsync(
+            caller, draft,
+            permit =>
+            {
+                var name = AliasName.Parse(alias);
+                return edits.RepeatAsync(basis => MoveAsync(basis, permit, draft, name, target, before, cancellationToken), cancellationToken);
+            },
+            subject: () => ApprovalSubject.Of(Actions.AliasesPut, $"alias/{alias}", ("key", target), ("before", before.ToString())));
     }
 
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>.</exception>
@@ -36,7 +42,8 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
         key => key.Aliases.Contains(alias)
             ? ValueTask.FromResult(key with { Aliases = key.Aliases.Remove(alias) })
             : throw new SigningException(SigningFault.NotFound, "There is no such alias."),
-        cancellationToken);
+        cancellationToken,
+        key => ApprovalSubject.Of(Actions.AliasesDelete, $"alias/{alias}", ("key", key.Id)));
 
     public Task<IReadOnlyList<(string Alias, Key Key)>> ListAsync(Caller caller, CancellationToken cancellationToken) => decisions.ReadAsync(
         caller, decisions.Draft(caller, Actions.KeysList),
