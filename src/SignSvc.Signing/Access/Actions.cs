@@ -101,4 +101,7 @@ public static class Actions
         PoliciesRead, PoliciesPut, PoliciesDelete, PoliciesExplain, GrantsCreate, GrantsRead, GrantsRevoke, GrantsRetire,
         ApprovalsRead, ApprovalsDecide, ApprovalsBreakGlass, ApprovalRulesPut, ApprovalRulesDelete,
     ];
+
+    /// <summary>What limits can speak of: not the changes that take a limit back.</summary>
+    public static ImmutableArray<string> Limitable { get; } = [.. All.Except([PoliciesRead, PoliciesPut, PoliciesDelete], StringComparer.Ordinal)];
 }

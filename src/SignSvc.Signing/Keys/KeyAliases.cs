@@ -1,4 +1,5 @@
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Storage;
 
@@ -30,6 +31,16 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
             var name = AliasName.Parse(alias);
             return edits.RepeatAsync(basis => MoveAsync(basis, permit, draft, name, reference, before, onlyIf, cancellationToken), cancellationToken);
         });
+        // The key that is decided on and approved: another alias, by which it is named here, may move meanwhile.
+        var target = live.Current.Keys.TryGet(reference, out var named) ? named.Id : reference;
+        return decisions.ChangeAsync(
+            caller, draft,
+            permit =>
+            {
+                var name = AliasName.Parse(alias);
+                return edits.RepeatAsync(basis => MoveAsync(basis, permit, draft, name, target, before, cancellationToken), cancellationToken);
+            },
+            subject: () => ApprovalSubject.Of(Actions.AliasesPut, $"alias/{alias}", ("key", target), ("before", before.ToString())));
     }
 
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>.</exception>
@@ -39,6 +50,8 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
             ? ValueTask.FromResult(key with { Aliases = key.Aliases.Remove(alias) })
             : throw new SigningException(SigningFault.NotFound, "There is no such alias."),
         cancellationToken, onlyIf: onlyIf);
+        cancellationToken,
+        key => ApprovalSubject.Of(Actions.AliasesDelete, $"alias/{alias}", ("key", key.Id)));
 
     public Task<IReadOnlyList<(string Alias, Key Key)>> ListAsync(Caller caller, CancellationToken cancellationToken) => decisions.ReadAsync(
         caller, decisions.Draft(caller, Actions.KeysList),

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Text.Json;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Storage;
@@ -28,6 +29,18 @@ public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, 
         Caller caller, string reference, Func<Key, KeyUpdate> update, CancellationToken cancellationToken, string? onlyIf = null) =>
         edits.ApplyAsync(
             caller, Actions.KeysUpdate, reference, "updated", key => ValueTask.FromResult(Updated(key, update(key))), cancellationToken, onlyIf: onlyIf);
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>: a floor above the version that signs; <see cref="SigningFault.Forbidden"/>: its tags or owner would give what the caller does not hold; <see cref="SigningFault.KeyNotUsable"/>: pending deletion; and as <see cref="KeyEdits.ApplyAsync"/>.</exception>
+    public Task<Key> UpdateAsync(Caller caller, string reference, Func<Key, KeyUpdate> update, CancellationToken cancellationToken) =>
+        edits.ApplyAsync(
+            caller, Actions.KeysUpdate, reference, "updated",
+            key =>
+            {
+                var updated = Updated(key, update(key));
+                live.Current.Access.RefuseRetagging(caller, key, updated, time.GetUtcNow());
+                return ValueTask.FromResult(updated);
+            },
+            cancellationToken,
+            key => ApprovalSubject.OfKey(Actions.KeysUpdate, key, ("update", JsonSerializer.Serialize(update(key), SigningJson.Default.KeyUpdate))));
 
     /// <exception cref="SigningException"><see cref="SigningFault.KeyNotUsable"/>: pending deletion.</exception>
     public Task<Key> EnableAsync(Caller caller, string reference, CancellationToken cancellationToken, string? onlyIf = null) =>

@@ -52,7 +52,7 @@ public sealed class KeyEdits(LiveSnapshot live, Decisions decisions, AuditLog au
                     await live.ChangeAsync(permit, along.Record(draft, edited), cancellationToken, Change.Of(edited, basis), along.Change(basis));
                 return edited;
             },
-            cancellationToken), subject: named is null ? null : subject?.Invoke(named));
+            cancellationToken), subject: () => named is null ? null : subject?.Invoke(named));
     }
 
     /// <summary>Runs <paramref name="attempt"/> on the snapshot as it stands, again and again while somebody else's change comes first.</summary>

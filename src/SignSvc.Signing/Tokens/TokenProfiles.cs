@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Text.Json;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Keys;
@@ -19,10 +20,11 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions, IStore
     public Task<TokenProfile> PutAsync(Caller caller, string key, TokenProfile draft, CancellationToken cancellationToken)
     {
         var record = decisions.Draft(caller, Actions.ProfilesPut, Decisions.Resource("profile", draft.Name));
+        var target = live.Current.Keys.TryGet(key, out var named) ? named.Id : key;
         return decisions.ChangeAsync(caller, record, async permit =>
         {
             var basis = live.Current;
-            if (!basis.Keys.TryGet(key, out var signing) || signing.Purpose != KeyPurpose.Tokens)
+            if (!basis.Keys.TryGet(target, out var signing) || signing.Purpose != KeyPurpose.Tokens)
                 throw new SigningException(SigningFault.InvalidRequest, "key names no key with the purpose tokens.");
             if (signing.State == KeyState.PendingDeletion)
                 throw new SigningException(SigningFault.KeyNotUsable, $"{signing.Name} is pending deletion: cancel that first.");
@@ -32,7 +34,13 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions, IStore
             await live.ChangeAsync(
                 permit, record with { KeyId = signing.Id, KeyName = signing.Name }, cancellationToken, Change.Of(profile, basis));
             return profile;
-        });
+        }, subject: () => SubjectOf(draft, target));
+    }
+
+    private static ApprovalSubject SubjectOf(TokenProfile draft, string keyId)
+    {
+        var text = JsonSerializer.Serialize(draft with { KeyId = keyId, Former = [] }, SigningJson.Default.TokenProfile);
+        return ApprovalSubject.Of(Actions.ProfilesPut, Decisions.Resource("profile", draft.Name), ("profile", text));
     }
 
     /// <summary>

@@ -150,7 +150,7 @@ internal sealed class PostgresBackup(PostgresConnections connections)
         reader.GetInt64(5),
         [.. reader.GetFieldValue<string[]>(6)]);
 
-    private static BackupItem.StoredSegment Segment(NpgsqlDataReader reader) => new(PostgresAuditReader.Segment(reader));
+    private static BackupItem.StoredSegment Segment(NpgsqlDataReader reader) => new(AuditSegmentRow.Read(reader));
 
     private static BackupItem.StoredHead Head(NpgsqlDataReader reader) =>
         new(new AuditHead(reader.GetString(0), reader.GetInt64(1), reader.GetFieldValue<byte[]>(2)));

@@ -18,7 +18,7 @@ internal static class SqliteBackup
         var parts = ((string Sql, Func<SqliteDataReader, BackupItem> Read)[])
         [
             ("SELECT kind, id, version, body, seal, revision FROM documents ORDER BY revision, kind, id", r => Document(connection, r)),
-            ($"SELECT {SqliteAuditReader.Columns} FROM audit_segments s ORDER BY s.id", r => new BackupItem.StoredSegment(SqliteAuditReader.Segment(r))),
+            ($"SELECT {SqliteAuditReader.Columns} FROM audit_segments s ORDER BY s.id", r => new BackupItem.StoredSegment(AuditSegmentRow.Read(r))),
             ("SELECT node, last_sequence, seal FROM audit_heads ORDER BY node", Head),
             ("SELECT kid, uses, last_used_at, latest_expiry FROM version_usage ORDER BY kid", Usage),
             ("SELECT scope, id, until FROM used_once ORDER BY scope, id", Use),

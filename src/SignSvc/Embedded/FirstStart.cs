@@ -12,7 +12,7 @@ namespace SignSvc.Embedded;
 /// artifacts, a key for tokens, a token profile. An interrupted first start is completed by the next one, and of several
 /// nodes on an empty store one does it.
 /// </summary>
-internal sealed class FirstStart(EmbeddedNode node, DataFolder folder)
+internal sealed class FirstStart(Node node, DataFolder folder)
 {
     private const string FirstProfile = "default";
 

@@ -90,7 +90,7 @@ public static class SigningEndpoints
     public static void MapSigning(this IEndpointRouteBuilder routes)
     {
         var group = routes.MapGroup("/v1/keys/{key}").WithTags("Signing").WithProblems();
-        var batchBytes = routes.ServiceProvider.GetRequiredService<Embedded.EmbeddedNode>().Settings.Limits.BatchBodyBytes;
+        var batchBytes = routes.ServiceProvider.GetRequiredService<Embedded.Node>().Settings.Limits.BatchBodyBytes;
         group.MapPost("/sign", SignAsync).WithName("Sign");
         group.MapPost("/sign-batch", SignBatchAsync).WithName("SignBatch").WithMetadata(new RequestSizeLimitAttribute(batchBytes));
         group.MapPost("/verify", VerifyAsync).WithName("Verify");

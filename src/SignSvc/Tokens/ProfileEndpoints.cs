@@ -93,7 +93,7 @@ public static class ProfileEndpoints
         TypedResults.Ok(ProfileAnswer.Of(await profiles.ReadAsync(http.Caller(), profile, cancellationToken)));
 
     private static async Task<Ok<ProfileAnswer>> PutAsync(
-        HttpContext http, string profile, ProfileBody body, TokenProfiles profiles, LiveSnapshot live, EmbeddedNode node,
+        HttpContext http, string profile, ProfileBody body, TokenProfiles profiles, LiveSnapshot live, Node node,
         CancellationToken cancellationToken)
     {
         if (body.Payloads && IsOfKubernetes(body.Key, node.Settings.Kubernetes, live.Current))

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -34,6 +35,9 @@ public sealed record ApprovalSubject
 
     /// <summary>Whatever else the request holds.</summary>
     public ImmutableSortedDictionary<string, string>? Parameters { get; init; }
+
+    /// <summary>In the one way in which times are written here.</summary>
+    public static string Text(DateTimeOffset? time) => time is { } at ? at.ToUniversalTime().ToString("O", CultureInfo.InvariantCulture) : "";
 
     public static ApprovalSubject OfKey(string action, Key key, params ReadOnlySpan<(string Name, string Value)> parameters) =>
         Of(action, $"key/{key.Id}", parameters);
