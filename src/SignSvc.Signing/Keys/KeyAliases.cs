@@ -26,11 +26,6 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
         string? onlyIf = null)
     {
         var draft = decisions.Draft(caller, Actions.AliasesPut, $"alias/{alias}");
-        return decisions.ChangeAsync(caller, draft, permit =>
-        {
-            var name = AliasName.Parse(alias);
-            return edits.RepeatAsync(basis => MoveAsync(basis, permit, draft, name, reference, before, onlyIf, cancellationToken), cancellationToken);
-        });
         // The key that is decided on and approved: another alias, by which it is named here, may move meanwhile.
         var target = live.Current.Keys.TryGet(reference, out var named) ? named.Id : reference;
         return decisions.ChangeAsync(
@@ -38,7 +33,7 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
             permit =>
             {
                 var name = AliasName.Parse(alias);
-                return edits.RepeatAsync(basis => MoveAsync(basis, permit, draft, name, target, before, cancellationToken), cancellationToken);
+                return edits.RepeatAsync(basis => MoveAsync(basis, permit, draft, name, target, before, onlyIf, cancellationToken), cancellationToken);
             },
             subject: () => ApprovalSubject.Of(Actions.AliasesPut, $"alias/{alias}", ("key", target), ("before", before.ToString())));
     }
@@ -49,9 +44,9 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
         key => key.Aliases.Contains(alias)
             ? ValueTask.FromResult(key with { Aliases = key.Aliases.Remove(alias) })
             : throw new SigningException(SigningFault.NotFound, "There is no such alias."),
-        cancellationToken, onlyIf: onlyIf);
         cancellationToken,
-        key => ApprovalSubject.Of(Actions.AliasesDelete, $"alias/{alias}", ("key", key.Id)));
+        key => ApprovalSubject.Of(Actions.AliasesDelete, $"alias/{alias}", ("key", key.Id)),
+        onlyIf);
 
     public Task<IReadOnlyList<(string Alias, Key Key)>> ListAsync(Caller caller, CancellationToken cancellationToken) => decisions.ReadAsync(
         caller, decisions.Draft(caller, Actions.KeysList),

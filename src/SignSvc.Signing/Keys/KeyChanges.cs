@@ -24,13 +24,9 @@ public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, 
     public const int MinDeletionDays = 7;
     public const int MaxDeletionDays = 30;
 
-    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>: a floor above the version that signs; <see cref="SigningFault.KeyNotUsable"/>: pending deletion; and as <see cref="KeyEdits.ApplyAsync"/>.</exception>
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>: a floor above the version that signs; <see cref="SigningFault.Forbidden"/>: its tags or owner would give what the caller does not hold; <see cref="SigningFault.KeyNotUsable"/>: pending deletion; and as <see cref="KeyEdits.ApplyAsync"/>.</exception>
     public Task<Key> UpdateAsync(
         Caller caller, string reference, Func<Key, KeyUpdate> update, CancellationToken cancellationToken, string? onlyIf = null) =>
-        edits.ApplyAsync(
-            caller, Actions.KeysUpdate, reference, "updated", key => ValueTask.FromResult(Updated(key, update(key))), cancellationToken, onlyIf: onlyIf);
-    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>: a floor above the version that signs; <see cref="SigningFault.Forbidden"/>: its tags or owner would give what the caller does not hold; <see cref="SigningFault.KeyNotUsable"/>: pending deletion; and as <see cref="KeyEdits.ApplyAsync"/>.</exception>
-    public Task<Key> UpdateAsync(Caller caller, string reference, Func<Key, KeyUpdate> update, CancellationToken cancellationToken) =>
         edits.ApplyAsync(
             caller, Actions.KeysUpdate, reference, "updated",
             key =>
@@ -40,7 +36,8 @@ public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, 
                 return ValueTask.FromResult(updated);
             },
             cancellationToken,
-            key => ApprovalSubject.OfKey(Actions.KeysUpdate, key, ("update", JsonSerializer.Serialize(update(key), SigningJson.Default.KeyUpdate))));
+            key => ApprovalSubject.OfKey(Actions.KeysUpdate, key, ("update", JsonSerializer.Serialize(update(key), SigningJson.Default.KeyUpdate))),
+            onlyIf);
 
     /// <exception cref="SigningException"><see cref="SigningFault.KeyNotUsable"/>: pending deletion.</exception>
     public Task<Key> EnableAsync(Caller caller, string reference, CancellationToken cancellationToken, string? onlyIf = null) =>

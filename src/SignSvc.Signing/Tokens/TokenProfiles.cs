@@ -63,7 +63,7 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions, IStore
                 : [Change.Remove(profile, basis)];
             await live.ChangeAsync(permit, record with { KeyId = key?.Id, KeyName = key?.Name, Detail = "deleted" }, cancellationToken, changes);
             return true;
-        }, subject: ApprovalSubject.Of(Actions.ProfilesDelete, Decisions.Resource("profile", name)));
+        }, subject: () => ApprovalSubject.Of(Actions.ProfilesDelete, Decisions.Resource("profile", name)));
     }
 
     private async Task RefuseWhileInUseAsync(Snapshot basis, TokenProfile profile, CancellationToken cancellationToken)
