@@ -131,6 +131,16 @@ public sealed class DeclaredKeysTests(ServiceProcess service) : IDisposable
     }
 
     [Fact]
+    public async Task A_KMSKey_for_several_Regions_is_asked_for_as_one_and_refused_where_the_backend_has_none()
+    {
+        var file = Write("regions.yaml", "apiVersion: aws-infra-operator.runner.codes/v1alpha1\nkind: KMSKey\nmetadata: {name: dk-regions}\nspec: {keySpec: ECC_NIST_P256, keyUsage: SIGN_VERIFY, multiRegion: true}\n");
+        var refused = (await _signsvc.RunAsync("apply", "-f", file, "--set", "regions", "--yes")).Ended(3);
+        Assert.Contains("unsupported", refused.Errors, StringComparison.Ordinal);
+        var applied = (await _signsvc.RunAsync("apply", "-f", file, "--set", "regions", "--yes", "--ignore", "multiRegion")).Ended(0);
+        Assert.Contains("multiRegion is left aside", applied.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task The_service_serves_the_schema_that_is_kept() => Assert.Equal(
         await File.ReadAllBytesAsync(Path.Combine(BuiltPrograms.Root, "deploy", "keys", "schema.json"), TestContext.Current.CancellationToken),
         await service.GetAsync("/schemas/keys.json"));

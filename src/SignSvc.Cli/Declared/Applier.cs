@@ -48,7 +48,8 @@ internal sealed class Applier(ServiceClient service, string set, IReadOnlyList<K
         var isWhole = key.Aliases is null or [] && key.Enabled is not false;
         var body = new NewKeyBody(
             key.Name, key.Purpose, key.Spec, key.Tier, key.Backend, key.Algorithms, key.Description, key.Owner,
-            ManagedTags.For(key, live: null, set, isWhole), key.Rotation?.ForNewKey(), key.DeletionProtection);
+            ManagedTags.For(key, live: null, set, isWhole), key.Rotation?.ForNewKey(), key.DeletionProtection,
+            MultiRegion: key.MultiRegion);
         var made = (await service.PostAsync("/v1/keys", body, CliJson.Default.NewKeyBody, cancellationToken)).Read(CliJson.Default.KeyAnswer);
         taken("made");
         if (!isWhole)
