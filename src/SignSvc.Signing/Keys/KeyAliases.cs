@@ -45,7 +45,8 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
             ? ValueTask.FromResult(key with { Aliases = key.Aliases.Remove(alias) })
             : throw new SigningException(SigningFault.NotFound, "There is no such alias."),
         cancellationToken,
-        key => ApprovalSubject.Of(Actions.AliasesDelete, $"alias/{alias}", ("key", key.Id)), onlyIf);
+        key => ApprovalSubject.Of(Actions.AliasesDelete, $"alias/{alias}", ("key", key.Id)),
+        onlyIf);
 
     public Task<IReadOnlyList<(string Alias, Key Key)>> ListAsync(Caller caller, CancellationToken cancellationToken) => decisions.ReadAsync(
         caller, decisions.Draft(caller, Actions.KeysList),

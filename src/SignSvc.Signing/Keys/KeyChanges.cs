@@ -36,7 +36,8 @@ public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, 
                 return ValueTask.FromResult(updated);
             },
             cancellationToken,
-            key => ApprovalSubject.OfKey(Actions.KeysUpdate, key, ("update", JsonSerializer.Serialize(update(key), SigningJson.Default.KeyUpdate))), onlyIf);
+            key => ApprovalSubject.OfKey(Actions.KeysUpdate, key, ("update", JsonSerializer.Serialize(update(key), SigningJson.Default.KeyUpdate))),
+            onlyIf);
 
     /// <exception cref="SigningException"><see cref="SigningFault.KeyNotUsable"/>: pending deletion.</exception>
     public Task<Key> EnableAsync(Caller caller, string reference, CancellationToken cancellationToken, string? onlyIf = null) =>

@@ -10,7 +10,7 @@ public sealed class JitterTests
     [Fact]
     public async Task Versions_retire_sooner_by_shares_of_their_own_and_never_later_than_their_period()
     {
-        await using var node = await SimulatedNode.StartAsync(TestContext.Current.CancellationToken);
+        await using var node = await SimulatedNode.StartAsync(root => new WatchedBackend(root), TestContext.Current.CancellationToken);
         var periods = new List<double>();
         for (var i = 0; i < 40; i++)
         {

@@ -53,7 +53,6 @@ internal static class HistoryParts
 
     public static WatchedBackend BackendOf(SimulatedNode node) => (WatchedBackend)node.Backend;
 
-    /// <summary>A period from an hour to 90 days, every magnitude as likely; a lead up to half of it; any grace.</summary>
     /// <summary>A period from an hour to 90 days, every magnitude as likely; a lead up to half of it; any grace; a jitter up to a quarter.</summary>
     public static RotationWish Policy(Random random)
     {
