@@ -6,7 +6,6 @@ using Microsoft.Extensions.Options;
 using SignSvc.Grpc;
 using SignSvc.Signing.Access.Grants;
 using SignSvc.Signing.Access.Policies;
-using SignSvc.Signing.Keys;
 using V1 = SignSvc.Grpc.V1;
 
 namespace SignSvc.Access;
