@@ -22,6 +22,9 @@ public sealed partial class Signer(
     /// <summary>Items of one batch that are worked on at once: enough to keep a remote backend busy.</summary>
     private const int BatchParallelism = 64;
 
+    /// <summary>Of a batch whose caller names no deadline. What was not signed by then is refused, item by item; the rest is signed and on record.</summary>
+    private static readonly TimeSpan LongestBatch = TimeSpan.FromSeconds(60);
+
     /// <summary>Of the volume tier's signatures, one in so many is verified, and the first of each version.</summary>
     private const int VolumeSample = 1024;
 
@@ -267,7 +270,7 @@ public sealed partial class Signer(
         IReadOnlyList<TItem> items, Func<TItem, Task<Decided<T>>> decide, CancellationToken cancellationToken)
         where T : class
     {
-        using var terms = CallTerms.Begin(Lane.Bulk, patience: null, time);
+        using var terms = CallTerms.BeginBatch(LongestBatch, time);
         var decided = new Decided<T>[items.Count];
         await Parallel.ForAsync(
             0, items.Count,

@@ -54,6 +54,12 @@ public sealed class PolicyTests(ServiceProcess service) : IDisposable
         (await _signsvc.RunAsync("policy", "put", "cli-limit", "--file", "limit.yaml")).Ended(0);
         var why = (await _signsvc.RunAsync("policy", "explain", "keys:Sign", "key/release", "--principal", "credential:limited")).Ended(1);
         Assert.Contains("policy/cli-limit#share limits each caller and key: 3 may come now", why.Text, StringComparison.Ordinal);
+        _signsvc.Folder.Write("shut.yaml", """
+            statements:
+              - {sid: shut, effect: deny, principals: ["credential:*"], actions: ["policies:*"], resources: ["*"]}
+            """);
+        Assert.Contains("locksOut", (await _signsvc.RunAsync("policy", "lint", "shut.yaml", "--policy", "cli-limit")).Ended(1).Text, StringComparison.Ordinal);
+        (await _signsvc.RunAsync("policy", "put", "cli-limit", "--file", "shut.yaml")).Ended(3);
         Assert.Contains("There is no such key", (await _signsvc.RunAsync("policy", "explain", "keys:Sign", "key/nowhere")).Ended(1).Text, StringComparison.Ordinal);
     }
 

@@ -23,6 +23,10 @@ public sealed class Decisions(AuditLog audit, LiveSnapshot live, TimeProvider ti
 
     public AuditRecord Draft(Caller caller, string action, string? resource = null) => DraftAt(time.GetUtcNow(), caller, action, resource);
 
+    /// <summary>By its name, however it is referred to: policies and rules speak of names.</summary>
+    public AuditRecord DraftOfCredential(Caller caller, string action, string reference) =>
+        Draft(caller, action, Resource("credential", live.Current.Credential(reference)?.Name ?? reference));
+
     internal static AuditRecord DraftAt(DateTimeOffset now, Caller caller, string action, string? resource) => new()
     {
         At = now,
@@ -54,9 +58,9 @@ public sealed class Decisions(AuditLog audit, LiveSnapshot live, TimeProvider ti
     /// <summary>For what changes: <paramref name="change"/> commits the draft, completed, together with its change.</summary>
     /// <exception cref="SigningException">As thrown by <paramref name="change"/>, with its audit id; <see cref="SigningFault.Forbidden"/>.</exception>
     /// <param name="facts">What policies may ask for; the key of the draft is added.</param>
-    /// <param name="subject">All that is asked for, where rules can ask for its approval; see <see cref="ApprovalRule.Approvable"/>.</param>
+    /// <param name="subject">All that is asked for, where rules can ask for its approval (see <see cref="ApprovalRule.Approvable"/>); null from it: it will be refused anyway.</param>
     public Task<T> ChangeAsync<T>(
-        Caller caller, AuditRecord draft, Func<Permit, ValueTask<T>> change, AccessFacts facts = default, ApprovalSubject? subject = null) =>
+        Caller caller, AuditRecord draft, Func<Permit, ValueTask<T>> change, AccessFacts facts = default, Func<ApprovalSubject?>? subject = null) =>
         ActAsync(caller, draft, change, facts, subject);
 
     /// <summary>For signatures: returns when their approval, where rules ask for one, is used up.</summary>
@@ -149,14 +153,14 @@ public sealed class Decisions(AuditLog audit, LiveSnapshot live, TimeProvider ti
         BackendRequestId = refusal.BackendRequestId ?? CallTrail.Current ?? draft.BackendRequestId,
     };
 
-    private async Task<T> ActAsync<T>(Caller caller, AuditRecord draft, Func<Permit, ValueTask<T>> act, AccessFacts facts, ApprovalSubject? subject)
+    private async Task<T> ActAsync<T>(Caller caller, AuditRecord draft, Func<Permit, ValueTask<T>> act, AccessFacts facts, Func<ApprovalSubject?>? subject)
     {
         using var trail = CallTrail.Begin();
         try
         {
             var permit = Authorise(caller, draft, facts);
-            if (subject is not null)
-                permit = await _approvals.RequireAsync(permit, subject, CancellationToken.None);
+            if (!live.Current.ApprovalRules.IsEmpty && subject?.Invoke() is { } asked)
+                permit = await _approvals.RequireAsync(permit, asked, CancellationToken.None);
             return await act(permit);
         }
         catch (SigningException e)

@@ -71,11 +71,13 @@ public static class PolicyQuestionEndpoints
     }
 
     /// <param name="scope"><c>service</c> (default) or <c>key</c>: where it is meant to stand.</param>
+    /// <param name="name">Of the policy or the key; without it a lockout is seen for a new service policy alone.</param>
     private static async Task<Ok<LintAnswer>> LintAsync(
-        HttpContext http, PolicyDocument document, PolicyQuestions questions, CancellationToken cancellationToken, string? scope = null)
+        HttpContext http, PolicyDocument document, PolicyQuestions questions, CancellationToken cancellationToken,
+        string? scope = null, string? name = null)
     {
         var place = Query.Enum<PolicyScope>("scope", scope) ?? PolicyScope.Service;
-        return TypedResults.Ok(new LintAnswer(document, await questions.LintAsync(http.Caller(), document, place, cancellationToken)));
+        return TypedResults.Ok(new LintAnswer(document, await questions.LintAsync(http.Caller(), document, place, name, cancellationToken)));
     }
 
     private static Caller? CallerOf(PolicyQuestionBody body, PolicyQuestions questions)

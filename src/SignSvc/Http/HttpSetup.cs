@@ -28,10 +28,15 @@ public static class HttpSetup
             kestrel.Limits.MaxRequestLineSize = 16 * 1024;
             kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
             // Before the first address: it counts for those that are named after it.
-            kestrel.ConfigureHttpsDefaults(kestrel.ApplicationServices.GetRequiredService<ClientCertificates>().Configure);
+            kestrel.ConfigureHttpsDefaults(https =>
+            {
+                kestrel.ApplicationServices.GetRequiredService<ClientCertificates>().Configure(https);
+                kestrel.ApplicationServices.GetRequiredService<ServedCertificate>().Configure(https);
+            });
         });
         builder.AddListeners(settings);
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(10));
+        builder.Services.AddSingleton<ServedCertificate>();
+        builder.Services.AddHostedService(provider => provider.GetRequiredService<ServedCertificate>());
         builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         builder.Services.ConfigureHttpJsonOptions(json => Configure(json.SerializerOptions));
         builder.Services.AddOpenApi("v1");

@@ -86,6 +86,7 @@ public static class Problems
         SigningFault.StillInUse => (409, "It is still in use."),
         SigningFault.LocksOut => (409, "Nobody could take it back."),
         // Alone a request is answered 202; this is for an item of a batch.
+        SigningFault.PreconditionFailed => (412, "It was changed after it was read."),
         SigningFault.ApprovalRequired => (409, "Others have to approve it."),
         SigningFault.Unsupported => (422, "The backend cannot do this."),
         SigningFault.Overloaded => (503, "Too much at once."),

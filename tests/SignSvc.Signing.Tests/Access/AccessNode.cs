@@ -30,10 +30,10 @@ internal sealed class AccessNode : IAsyncDisposable
         Changes = new KeyChanges(edits, live, store, time);
         Rotation = new KeyRotation(edits, live, backends, time);
         Policies = new PolicyAdministration(live, decisions, time);
-        Questions = new PolicyQuestions(live, decisions);
+        Questions = new PolicyQuestions(live, decisions, time);
         Credentials = new Credentials(live, decisions, time);
         Grants = new KeyGrants(live, decisions, time);
-        Profiles = new TokenProfiles(live, decisions, time);
+        Profiles = new TokenProfiles(live, decisions, store, time);
         Approvals = new ApprovalDecisions(live, decisions, time);
         Rules = new ApprovalRules(live, decisions, time);
         Signer = new Signer(live, backends, audit, decisions, rules, new TokenIssuing("https://issuer.example"), time);

@@ -64,7 +64,7 @@ internal sealed class SimulatedNode : IAsyncDisposable
         node.Changes = new KeyChanges(edits, node.Live, node.Store, node.Clock);
         node.Rotation = new KeyRotation(edits, node.Live, node._backends, node.Clock);
         node.Aliases = new KeyAliases(node.Live, decisions, edits, node._audit);
-        node.Profiles = new TokenProfiles(node.Live, decisions, node.Clock);
+        node.Profiles = new TokenProfiles(node.Live, decisions, node.Store, node.Clock);
         node.Signer = new Signer(node.Live, node._backends, node._audit, decisions, rules, new TokenIssuing("https://issuer.example"), node.Clock);
         node.RestartScheduler();
         return node;

@@ -31,7 +31,7 @@ public sealed record PolicyQuestion
 }
 
 /// <summary>Answers what would happen, and why, without doing it.</summary>
-public sealed class PolicyQuestions(LiveSnapshot live, Decisions decisions)
+public sealed class PolicyQuestions(LiveSnapshot live, Decisions decisions, TimeProvider time)
 {
     /// <returns>Without statements and reasons for who may not read policies there.</returns>
     /// <exception cref="SigningException"><see cref="SigningFault.Forbidden"/>; <see cref="SigningFault.InvalidRequest"/>: no such action.</exception>
@@ -64,13 +64,33 @@ public sealed class PolicyQuestions(LiveSnapshot live, Decisions decisions)
             cancellationToken);
     }
 
-    /// <returns>The document in our own words, and what is odd about it.</returns>
+    /// <param name="name">Where it is meant to stand: a service policy's name, or a key; null: a new service policy, or any key.</param>
+    /// <returns>What is odd about it, and whether it would lock its administrators out there.</returns>
     /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>, naming the statement.</exception>
     public Task<ImmutableArray<PolicyFinding>> LintAsync(
-        Caller caller, PolicyDocument document, PolicyScope scope, CancellationToken cancellationToken) =>
+        Caller caller, PolicyDocument document, PolicyScope scope, string? name, CancellationToken cancellationToken) =>
         decisions.ReadAsync(
             caller, decisions.Draft(caller, Actions.PoliciesExplain) with { Detail = "lint" },
-            _ => ValueTask.FromResult(PolicyLint.Check(document, scope)), cancellationToken);
+            _ => ValueTask.FromResult(PolicyLint.Check(document, scope).AddRange(LockoutOf(caller, document, scope, name))), cancellationToken);
+
+    private IEnumerable<PolicyFinding> LockoutOf(Caller caller, PolicyDocument document, PolicyScope scope, string? name)
+    {
+        var basis = live.Current;
+        Key? key = null;
+        if (scope == PolicyScope.Key && (name is null || !basis.Keys.TryGet(name, out key)))
+            return name is null ? [] : throw decisions.UnknownKey(caller);
+        var policy = new StoredPolicy
+        {
+            Scope = scope,
+            Name = key?.Id ?? KeyName.Parse(name ?? "lint"),
+            Document = document,
+            ChangedAt = time.GetUtcNow(),
+            ChangedBy = caller.Principal,
+        };
+        return PolicyLockout.Of(basis, caller, new PolicyPlace(scope, policy.Name, key), basis.Access.With(policy), policy.ChangedAt) is { } who
+            ? [new PolicyFinding(PolicyFindingKind.LocksOut, "*", $"With it {who}: it is refused unless forced.")]
+            : [];
+    }
 
     /// <summary>A principal that is asked about; a credential brings its roles.</summary>
     public Caller Imagine(string principal, string? address)

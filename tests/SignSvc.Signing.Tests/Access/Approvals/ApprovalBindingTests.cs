@@ -1,8 +1,10 @@
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Access.Approvals;
+using SignSvc.Signing.Access.Grants;
 using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Artifacts;
 using SignSvc.Signing.Keys;
+using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Signing.Tests.Access.Approvals;
 
@@ -90,6 +92,58 @@ public sealed class ApprovalBindingTests : ApprovalScene
         Assert.Equal(KeyState.Disabled, One.Live.Current.Keys.All.Single(k => string.Equals(k.Name, "release", StringComparison.Ordinal)).State);
         await One.Changes.EnableAsync(Asker, "release", Cancel);
         await PendingAsync(() => One.Changes.DisableAsync(Asker, "release", Cancel));
+    }
+
+    /// <summary>Each by a call that differs from its neighbour in one parameter.</summary>
+    [Fact]
+    public async Task Whatever_a_rule_can_speak_of_waits_for_approval_with_its_parameters()
+    {
+        await PutRuleAsync(actions: "*", resources: "*");
+        var ends = Clock.GetUtcNow().AddDays(30);
+        var document = new PolicyDocument([]);
+        var profile = new TokenProfile { Name = "p", KeyId = "", Audiences = ["a"], DefaultLifetimeSeconds = 300, MaxLifetimeSeconds = 300 };
+        NewGrant Grant(int uses) => new("g", "credential:x", [Actions.KeysSign], PolicyConditions.None, ends, uses);
+        var calls = new Dictionary<string, Func<Task>[]>(StringComparer.Ordinal)
+        {
+            [Actions.KeysSign] = [() => SignAsync(1), () => SignAsync(2)],
+            [Actions.KeysDisable] = [() => One.Changes.DisableAsync(Asker, "release", Cancel), () => One.Changes.DisableAsync(Asker, "other", Cancel)],
+            [Actions.KeysEnable] = [() => One.Changes.EnableAsync(Asker, "release", Cancel), () => One.Changes.EnableAsync(Asker, "other", Cancel)],
+            [Actions.KeysScheduleDeletion] = [() => One.Changes.ScheduleDeletionAsync(Asker, "release", 7, Cancel), () => One.Changes.ScheduleDeletionAsync(Asker, "release", 8, Cancel)],
+            [Actions.KeysCancelDeletion] = [() => One.Changes.CancelDeletionAsync(Asker, "release", Cancel), () => One.Changes.CancelDeletionAsync(Asker, "other", Cancel)],
+            [Actions.KeysRevoke] = [() => RevokeAsync(RevocationReason.Superseded), () => RevokeAsync(RevocationReason.Compromised)],
+            [Actions.KeysRotate] = [() => One.Rotation.RotateAsync(Asker, "release", Cancel), () => One.Rotation.RotateAsync(Asker, "other", Cancel)],
+            [Actions.KeysUpdate] = [() => UpdateAsync(new KeyUpdate(Owner: "a")), () => UpdateAsync(new KeyUpdate(DeletionProtection: false))],
+            [Actions.AliasesPut] = [() => One.Aliases.PutAsync(Asker, "prod", "release", Cancel), () => One.Aliases.PutAsync(Asker, "prod", "other", Cancel)],
+            [Actions.AliasesDelete] = [() => One.Aliases.DeleteAsync(Asker, "release", Cancel), () => One.Aliases.DeleteAsync(Asker, "other", Cancel)],
+            [Actions.ProfilesPut] = [() => One.Profiles.PutAsync(Asker, "release", profile, Cancel), () => One.Profiles.PutAsync(Asker, "release", profile with { Audiences = ["b"] }, Cancel)],
+            [Actions.CredentialsCreate] = [() => CredentialAsync(Role.Signer), () => CredentialAsync(Role.Auditor)],
+            [Actions.CredentialsRotate] = [() => RotateAsync(ends), () => RotateAsync(ends.AddDays(1))],
+            [Actions.CredentialsRevoke] = [() => One.Credentials.RevokeAsync(Asker, "c", force: false, Cancel), () => One.Credentials.RevokeAsync(Asker, "c", force: true, Cancel)],
+            [Actions.GrantsCreate] = [() => One.Grants.CreateAsync(Asker, "release", Grant(1), Cancel), () => One.Grants.CreateAsync(Asker, "release", Grant(2), Cancel)],
+            [Actions.GrantsRevoke] = [() => One.Grants.RevokeAsync(Asker, "release", "g1", Cancel), () => One.Grants.RevokeAsync(Asker, "release", "g2", Cancel)],
+            [Actions.PoliciesPut] = [() => One.Policies.PutAsync(Asker, "p", document, force: false, Cancel), () => One.Policies.PutAsync(Asker, "p", document, force: true, Cancel)],
+            [Actions.PoliciesDelete] = [() => One.Policies.DeleteAsync(Asker, "p", force: false, Cancel), () => One.Policies.DeleteAsync(Asker, "p", force: true, Cancel)],
+            [Actions.ApprovalRulesPut] = [() => PutRuleAsync(required: 2), () => PutRuleAsync(required: 3)],
+            [Actions.ApprovalRulesDelete] = [() => One.Rules.DeleteAsync(Asker, "rule", Cancel), () => One.Rules.DeleteAsync(Asker, "rule2", Cancel)],
+        };
+        // Import and client keys need an HTTP service: their tests are with it.
+        Assert.Equal(ApprovalRule.Approvable.Order(StringComparer.Ordinal), calls.Keys.Append(Actions.KeysImport).Append(Actions.CredentialsUpdate).Order(StringComparer.Ordinal));
+
+        var ids = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var (action, pair) in calls)
+        {
+            var first = await PendingAsync(pair[0]);
+            Assert.True(ids.Add(first), $"{action} goes by the approval of another request.");
+            Assert.True(ids.Add(await PendingAsync(pair[1])), $"{action} goes by the approval of another request.");
+            Assert.Equal(first, await PendingAsync(pair[0]));
+            Assert.Equal(action, One.Live.Current.Approvals[first].Subject.Action);
+        }
+
+        Task SignAsync(int number) => One.Signer.SignAsync(Asker, Sign(number), Cancel);
+        Task RevokeAsync(RevocationReason reason) => One.Rotation.RevokeAsync(Asker, "release", 1, reason, Cancel);
+        Task UpdateAsync(KeyUpdate update) => One.Changes.UpdateAsync(Asker, "release", _ => update, Cancel);
+        Task CredentialAsync(Role role) => One.Credentials.CreateAsync(Asker, "new", [role], ends, [], Cancel);
+        Task RotateAsync(DateTimeOffset until) => One.Credentials.RotateAsync(Asker, "c", TimeSpan.Zero, until, force: false, Cancel);
     }
 
     [Fact]

@@ -1,4 +1,3 @@
-using SignSvc.Signing.Access;
 using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Keys;
 

@@ -1,5 +1,4 @@
 using SignSvc.Signing.Access;
-using SignSvc.Signing.Access.Approvals;
 
 namespace SignSvc.Signing.Tests.Access.Approvals;
 
@@ -23,7 +22,7 @@ public sealed class ApprovalRuleTests : ApprovalScene
     {
         await PutRuleAsync();
         await ApprovedAsync(Sign());
-        await One.Rules.PutAsync(Asker, Rule("second", 1, "oidc:corp:b2", Actions.KeysSign, "key/release"), Cancel);
+        await One.Rules.PutAsync(Asker, Rule("second", 1, "oidc:corp:b2", Actions.KeysSign, "key/release"), force: false, Cancel);
         await PendingAsync(Sign());
     }
 
@@ -34,5 +33,5 @@ public sealed class ApprovalRuleTests : ApprovalScene
     [InlineData(1, "*", "keys:List", "key/*")]
     [InlineData(1, "*", "keys:Sign", "house/*")]
     public async Task A_rule_that_makes_no_sense_is_refused(int required, string approvers, string actions, string resources) =>
-        Assert.Equal(SigningFault.InvalidRequest, await FaultOfAsync(() => One.Rules.PutAsync(Asker, Rule("rule", required, approvers, actions, resources), Cancel)));
+        Assert.Equal(SigningFault.InvalidRequest, await FaultOfAsync(() => One.Rules.PutAsync(Asker, Rule("rule", required, approvers, actions, resources), force: true, Cancel)));
 }

@@ -58,12 +58,13 @@ public abstract class ApprovalScene : IAsyncLifetime
         await Two.DisposeAsync();
         _software.Dispose();
         _root.Dispose();
+        GC.SuppressFinalize(this);
     }
 
     private protected Task<AccessNode> StartAsync(string name) => AccessNode.StartAsync(name, _store, _root, _software, Clock, Cancel);
 
     protected Task<ApprovalRule> PutRuleAsync(int required = 1, string approvers = "*", string actions = Actions.KeysSign, string resources = "key/release") =>
-        One.Rules.PutAsync(Asker, Rule("rule", required, approvers, actions, resources), Cancel);
+        One.Rules.PutAsync(Asker, Rule("rule", required, approvers, actions, resources), force: true, Cancel);
 
     protected static ApprovalRule Rule(string name, int required, string approvers, string actions, string resources) => new()
     {

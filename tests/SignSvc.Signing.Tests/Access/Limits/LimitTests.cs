@@ -177,7 +177,4 @@ public sealed class LimitTests : LimitScene
         while (!holds())
             await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, Cancel);
     }
-
-    private static SignSvc.Signing.Access.Policies.PolicyDocument Document(string statement) =>
-        System.Text.Json.JsonSerializer.Deserialize<SignSvc.Signing.Access.Policies.PolicyDocument>($$"""{"statements":[{{statement}}]}""")!;
 }

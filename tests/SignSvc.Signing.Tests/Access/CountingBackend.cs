@@ -2,7 +2,7 @@ using SignSvc.Signing.Backends;
 using SignSvc.Signing.Backends.Software;
 using SignSvc.Signing.Keys;
 
-namespace SignSvc.Signing.Tests.Access.Limits;
+namespace SignSvc.Signing.Tests.Access;
 
 /// <summary>The software backend, with a count of the signatures that were asked of it.</summary>
 internal sealed class CountingBackend(RootKey root) : IKeyBackend, IDisposable
