@@ -111,7 +111,7 @@ public sealed partial class Signer(
 
             // Authorise. An unknown key is decided after it, so that it cannot be told from a forbidden one.
             var facts = new AccessFacts { Key = key, Context = record.Context, Bytes = request.Payload.Bytes.Length, Count = count };
-            var permit = snapshot.Access.Authorise(decisions.Ask(caller, Actions.KeysSign, record.Resource, facts));
+            var permit = decisions.Authorise(snapshot, decisions.Ask(caller, Actions.KeysSign, record.Resource, facts));
             if (key is null)
                 throw decisions.UnknownKey(caller);
             if (key.Purpose != KeyPurpose.Artifacts)
@@ -158,7 +158,7 @@ public sealed partial class Signer(
 
             // Authorise.
             var facts = new AccessFacts { Key = key, Token = new TokenWish(order, profile, caller), Count = count };
-            var permit = snapshot.Access.Authorise(decisions.Ask(caller, Actions.TokensIssue, record.Resource, facts));
+            var permit = decisions.Authorise(snapshot, decisions.Ask(caller, Actions.TokensIssue, record.Resource, facts));
             if (profile is null || key is null)
                 throw new SigningException(SigningFault.NotFound, "There is no such token profile.");
 
@@ -253,7 +253,7 @@ public sealed partial class Signer(
         if (decided.Refusal is { } refusal)
         {
             // A refusal is put on record even if its caller has gone.
-            refusal.AuditId = await audit.AppendAsync(decided.Record, CancellationToken.None);
+            await decisions.RecordRefusalAsync(decided.Record, refusal);
             throw refusal;
         }
 
@@ -274,8 +274,10 @@ public sealed partial class Signer(
             new ParallelOptions { MaxDegreeOfParallelism = BatchParallelism, CancellationToken = cancellationToken },
             async (i, _) => decided[i] = await decide(items[i]));
 
-        var auditIds = await audit.AppendAsync(decided.Select(d => d.Record).ToArray(), cancellationToken);
-        return decided.Select((d, i) => d.ToOutcome(auditIds[i])).ToArray();
+        var isRecorded = decided.Select(d => decisions.IsToRecord(d.Record, d.Refusal)).ToArray();
+        var auditIds = await audit.AppendAsync(decided.Where((_, i) => isRecorded[i]).Select(d => d.Record).ToArray(), cancellationToken);
+        var next = 0;
+        return decided.Select((d, i) => d.ToOutcome(isRecorded[i] ? auditIds[next++] : null)).ToArray();
     }
 
     private Key? Find(string reference) => live.Current.Keys.TryGet(reference, out var key) ? key : null;
@@ -337,10 +339,11 @@ public sealed partial class Signer(
 
         public SigningException? Refusal { get; }
 
-        public Outcome<T> ToOutcome(string auditId)
+        /// <param name="auditId">Null: a refusal of which another record tells.</param>
+        public Outcome<T> ToOutcome(string? auditId)
         {
             if (Refusal is null)
-                return new Outcome<T>(Release!(auditId), Refusal: null);
+                return new Outcome<T>(Release!(auditId!), Refusal: null);
             Refusal.AuditId = auditId;
             return new Outcome<T>(Answer: null, Refusal);
         }

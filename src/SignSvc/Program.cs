@@ -78,6 +78,7 @@ try
     app.MapCertificateChains();
     app.MapKeyImport();
     app.MapAliases();
+    app.MapManifestSchema();
     app.MapCredentials();
     app.MapPolicies();
     app.MapPolicyQuestions();

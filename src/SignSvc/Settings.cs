@@ -127,8 +127,11 @@ public sealed record Settings
         /// <summary>Largest request message. A parsed message takes a multiple of it in memory.</summary>
         public int MessageBytes { get; set; } = 4 * 1024 * 1024;
 
-        /// <summary>Requests of one stream that are worked on at once; the stream is not read further until one has its answer.</summary>
-        public int StreamParallelism { get; set; } = 64;
+        /// <summary>
+        /// Requests of one stream that are worked on at once; the stream is not read further until one has its answer. Too few,
+        /// and signing waits while their records are made durable; many fill the queue of a slow backend for everybody.
+        /// </summary>
+        public int StreamParallelism { get; set; } = 256;
     }
 
     public sealed record KubernetesSettings

@@ -82,6 +82,25 @@ public sealed class FaultTests(GrpcServer server)
     }
 
     [Fact]
+    public async Task A_caller_over_its_limit_is_told_when_to_come_back()
+    {
+        using var signer = server.As(await GrpcServer.NewCredentialAsync(server.Service, "grpc-limited", "signer"));
+        var put = await server.Service.Client.CallAsync(HttpMethod.Put, "/v1/policies/grpc-limit", """
+            {"statements":[{"effect":"limit","principals":["credential:grpc-limited"],"actions":["keys:Sign"],"resources":["*"],
+              "limit":{"per":"caller","perSecond":0.05,"burst":3} }]}
+            """);
+        Assert.True(put.Code == 200, put.ToString());
+        var batch = new SignBatchRequest { Key = "release", Items = { Enumerable.Repeat(new SignRequest { Digest = Digest }, 5) } };
+        var answer = await signer.CallAsync<SignBatchResponse>("signsvc.v1.Signing/SignBatch", batch);
+        Assert.Equal((3, 2), (answer.Results.Count(r => r.Fault is null), answer.Results.Count(r => r.Fault?.Code == (int)StatusCode.ResourceExhausted)));
+
+        var end = await signer.FailAsync<SignResponse>(Sign, new SignRequest { Key = "release", Digest = Digest });
+        Assert.Equal((StatusCode.ResourceExhausted, "RATE_LIMITED"), (end.Status, end.Error.Reason));
+        var retry = end.Details.Details.Single(d => d.Is(Grpc.Rpc.RetryInfo.Descriptor)).Unpack<Grpc.Rpc.RetryInfo>();
+        Assert.InRange(retry.RetryDelay.ToTimeSpan().TotalSeconds, 10, 22);
+    }
+
+    [Fact]
     public async Task A_name_is_given_once()
     {
         var end = await server.Admin.FailAsync<CreateKeyResponse>(

@@ -17,7 +17,7 @@ internal sealed class FlowRun(Flow flow, ITransport transport, TimeSpan warmUp, 
     private readonly TaskCompletionSource _idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _outstanding = 1;
 
-    public FlowResult Result { get; } = new(flow.Name) { Measured = flow.Pace.Length };
+    public FlowResult Figures { get; } = new(flow.Name) { Measured = flow.Pace.Length };
 
     public Flow Flow => flow;
 
@@ -74,13 +74,13 @@ internal sealed class FlowRun(Flow flow, ITransport transport, TimeSpan warmUp, 
             if (Outstanding >= flow.OutstandingLimit)
             {
                 if (counts)
-                    Result.CouldNotSend();
+                    Figures.CouldNotSend();
                 continue;
             }
 
             Interlocked.Increment(ref _outstanding);
             if (counts)
-                Result.Sent(Stopwatch.GetElapsedTime(started) - at);
+                Figures.Sent(Stopwatch.GetElapsedTime(started) - at);
             _ = DoAsync(started, at, counts);
         }
     }
@@ -123,17 +123,17 @@ internal sealed class FlowRun(Flow flow, ITransport transport, TimeSpan warmUp, 
             if (!counts)
                 return fault is null;
             if (fault is null)
-                Result.Success(OutcomeOf(answer), latency);
+                Figures.Success(OutcomeOf(answer), latency);
             else if (flow.Refusals.Contains(answer.Status))
-                Result.Refusal(fault);
+                Figures.Refusal(fault);
             else
-                Result.Failure(fault);
+                Figures.Failure(fault);
             return fault is null;
         }
         catch (Exception e) when (e is IOException or SocketException or HttpRequestException or OperationCanceledException)
         {
             if (counts)
-                Result.Failure(e is OperationCanceledException ? "no answer" : e.GetType().Name);
+                Figures.Failure(e is OperationCanceledException ? "no answer" : e.GetType().Name);
             return false;
         }
     }

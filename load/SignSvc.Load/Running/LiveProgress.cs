@@ -23,7 +23,7 @@ internal sealed class LiveProgress(TextWriter output, bool isTerminal)
     public void Show(TimeSpan elapsed, List<FlowRun> runs, List<Second> seconds) => Write(
         elapsed,
         string.Join(" | ", runs.Zip(seconds, (r, s) =>
-            $"{r.Result.Name} {s.Answered}/s p99 {s.P99:0.0} ms{(s.Failed > 0 ? $" {s.Failed} failed" : "")}{(s.NotSent > 0 ? $" {s.NotSent} not sent" : "")}")));
+            $"{r.Figures.Name} {s.Answered}/s p99 {s.P99:0.0} ms{(s.Failed > 0 ? $" {s.Failed} failed" : "")}{(s.NotSent > 0 ? $" {s.NotSent} not sent" : "")}")));
 
     public void End()
     {

@@ -34,7 +34,7 @@ internal sealed class ScenarioRun(Scenario scenario, ServiceTarget service, RunO
             await watching;
             progress.End();
             var result = new ScenarioResult(
-                scenario.Name, scenario.About, options.Command, machine, options.Protocol.ToString(), [.. runs.Select(r => r.Result)], _server, _events,
+                scenario.Name, scenario.About, options.Command, machine, options.Protocol.ToString(), [.. runs.Select(r => r.Figures)], _server, _events,
                 Machine.LoadNow());
             return result with { Verdicts = [.. Judge(plan, runs, result)] };
         }
@@ -52,8 +52,8 @@ internal sealed class ScenarioRun(Scenario scenario, ServiceTarget service, RunO
         {
             foreach (var threshold in run.Flow.Thresholds)
             {
-                var held = threshold.Holds(run.Result);
-                yield return new Verdict(run.Result.Name, threshold.Says, held, held ? null : Words.Of(run.Result));
+                var held = threshold.Holds(run.Figures);
+                yield return new Verdict(run.Figures.Name, threshold.Says, held, held ? null : Words.Of(run.Figures));
             }
         }
 
@@ -95,7 +95,7 @@ internal sealed class ScenarioRun(Scenario scenario, ServiceTarget service, RunO
                     continue;
                 }
 
-                var seconds = runs.Select(r => r.Result.EndSecond(second, r.Flow.Pace.RateAt(elapsed - warmUp))).ToList();
+                var seconds = runs.Select(r => r.Figures.EndSecond(second, r.Flow.Pace.RateAt(elapsed - warmUp))).ToList();
                 if (service.Usage is { } usage)
                 {
                     _server.Add(new ServerSecond(

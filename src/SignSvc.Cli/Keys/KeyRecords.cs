@@ -2,7 +2,8 @@ namespace SignSvc.Cli.Keys;
 
 internal sealed record NewKeyBody(
     string Name, string Purpose, string Spec, string? Tier = null, string? Backend = null, string[]? Algorithms = null, string? Description = null,
-    string? Owner = null, Dictionary<string, string>? Tags = null, RotationPolicy? Rotation = null, bool? DeletionProtection = null, string? Adopt = null);
+    string? Owner = null, Dictionary<string, string>? Tags = null, RotationPolicy? Rotation = null, bool? DeletionProtection = null, string? Adopt = null,
+    string? Origin = null);
 
 /// <summary>What is null stays as it is; tags and rotation are replaced whole.</summary>
 internal sealed record KeyUpdateBody(
@@ -30,7 +31,7 @@ internal sealed record KeyAnswer(
     string Id, string Name, string? Description, string? Owner, string Purpose, string Tier, string Backend,
     string Protection, string Spec, string[] Algorithms, string State, string[]? Aliases, Dictionary<string, string>? Tags,
     RotationPolicy? Rotation, bool DeletionProtection, DateTimeOffset CreatedAt, DateTimeOffset? DeletesAt,
-    VersionAnswer[] Versions, string[]? Warnings)
+    VersionAnswer[] Versions, string[]? Warnings, string? Etag = null)
 {
     /// <summary>The newest version that signs, else the newest.</summary>
     public VersionAnswer? Current => Active ?? Versions.LastOrDefault();

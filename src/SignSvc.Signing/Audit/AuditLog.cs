@@ -1,25 +1,10 @@
-using System.Buffers;
 using System.Diagnostics;
-using System.Text.Json;
 using System.Threading.Channels;
 using SignSvc.Signing.Storage;
 using SignSvc.Signing.Telemetry;
 using SignSvc.Signing.Telemetry.Usage;
 
 namespace SignSvc.Signing.Audit;
-
-/// <summary>Bounds of the log. Each is a promise to callers: overload and a hanging store become 503, never a wait without end.</summary>
-public sealed record AuditLimits
-{
-    /// <summary>How long a caller waits for its record to be durable. Longer hides a hanging store; shorter refuses what a slow disk could have kept.</summary>
-    public TimeSpan CommitTimeout { get; init; } = TimeSpan.FromSeconds(1.5);
-
-    /// <summary>Entries that may wait for a commit. Beyond it the answer is 503 at once.</summary>
-    public int QueuedEntries { get; init; } = 16_384;
-
-    /// <summary>Bytes of records after which a segment is closed and the rest waits for the next commit.</summary>
-    public int SegmentBytes { get; init; } = 4 * 1024 * 1024;
-}
 
 /// <summary>
 /// The one writer of the audit (invariant 1). It commits, as one segment, whatever arrived while the commit before ran;
@@ -37,7 +22,7 @@ public sealed class AuditLog : IAsyncDisposable
     private readonly AuditChain _chain;
     private readonly AuditLimits _limits;
     private readonly TimeProvider _time;
-    private readonly Channel<Entry> _queue;
+    private readonly Channel<AuditEntry> _queue;
     private readonly Task _writer;
     private readonly string _node;
 
@@ -45,7 +30,7 @@ public sealed class AuditLog : IAsyncDisposable
     private long _nextSequence;
     private ReadOnlyMemory<byte> _previous;
     private bool _headIsKnown;
-    private Entry? _heldBack;
+    private AuditEntry? _heldBack;
 
     // Written by the writer, read by everyone.
     private long _commitStartedAt;
@@ -58,7 +43,7 @@ public sealed class AuditLog : IAsyncDisposable
         _node = node;
         _limits = limits;
         _time = time;
-        _queue = Channel.CreateBounded<Entry>(new BoundedChannelOptions(limits.QueuedEntries)
+        _queue = Channel.CreateBounded<AuditEntry>(new BoundedChannelOptions(limits.QueuedEntries)
         {
             SingleReader = true,
             FullMode = BoundedChannelFullMode.Wait,
@@ -89,7 +74,7 @@ public sealed class AuditLog : IAsyncDisposable
     /// <exception cref="SigningException"><see cref="SigningFault.AuditUnavailable"/>: it may or may not become durable; release nothing.</exception>
     public async ValueTask<string> AppendAsync(AuditRecord record, CancellationToken cancellationToken)
     {
-        var entry = new Entry(record);
+        var entry = new AuditEntry(record);
         await CommitAsync(entry, cancellationToken);
         return AuditId.Format(_node, entry.FirstSequence);
     }
@@ -101,7 +86,7 @@ public sealed class AuditLog : IAsyncDisposable
     {
         if (records.Count == 0)
             return [];
-        var entry = new Entry(records);
+        var entry = new AuditEntry(records);
         await CommitAsync(entry, cancellationToken);
         var ids = new string[records.Count];
         for (var i = 0; i < ids.Length; i++)
@@ -116,7 +101,7 @@ public sealed class AuditLog : IAsyncDisposable
     public async Task<(string AuditId, long Revision)> ChangeAsync(
         AuditRecord record, IReadOnlyList<DocumentChange> changes, Func<Task> serve, CancellationToken cancellationToken)
     {
-        var entry = new Entry(record) { Changes = changes };
+        var entry = new AuditEntry(record) { Changes = changes };
         var served = ServeAsync(entry, serve);
         await CommitAsync(entry, cancellationToken);
         await served;
@@ -129,7 +114,7 @@ public sealed class AuditLog : IAsyncDisposable
         await _writer;
     }
 
-    private async ValueTask CommitAsync(Entry entry, CancellationToken cancellationToken)
+    private async ValueTask CommitAsync(AuditEntry entry, CancellationToken cancellationToken)
     {
         using var span = SigningSpans.Start(SigningSpans.Audit);
         try
@@ -152,7 +137,7 @@ public sealed class AuditLog : IAsyncDisposable
         }
     }
 
-    private void Enqueue(Entry entry)
+    private void Enqueue(AuditEntry entry)
     {
         if (_failed is { } failed)
             throw failed;
@@ -164,14 +149,14 @@ public sealed class AuditLog : IAsyncDisposable
     }
 
     /// <summary>A change that is refused for its own sake gets a record of its refusal, and is counted with that.</summary>
-    private static void Measure(Entry entry, Activity? span, SigningException refusal)
+    private static void Measure(AuditEntry entry, Activity? span, SigningException refusal)
     {
         span.Refused(refusal);
         if (refusal.Fault == SigningFault.AuditUnavailable)
             entry.Measure(isDurable: false, usage: null);
     }
 
-    private static async Task ServeAsync(Entry entry, Func<Task> serve)
+    private static async Task ServeAsync(AuditEntry entry, Func<Task> serve)
     {
         await entry.Done.Task;
         await serve();
@@ -185,7 +170,7 @@ public sealed class AuditLog : IAsyncDisposable
 
     private async Task WriteAsync()
     {
-        var batch = new List<Entry>();
+        var batch = new List<AuditEntry>();
         while (_heldBack is not null || await _queue.Reader.WaitToReadAsync())
         {
             // To the back of the thread pool's queue: requests that are there already come into this commit. It costs an
@@ -219,7 +204,7 @@ public sealed class AuditLog : IAsyncDisposable
     }
 
     /// <summary>Takes what waits: a segment's worth of records, or one entry with changes, which is committed alone because its refusal must touch nobody else.</summary>
-    private void Collect(List<Entry> batch)
+    private void Collect(List<AuditEntry> batch)
     {
         var bytes = 0;
         while (true)
@@ -241,12 +226,12 @@ public sealed class AuditLog : IAsyncDisposable
         }
     }
 
-    private bool FitsWith(Entry first, Entry entry, int bytes) =>
+    private bool FitsWith(AuditEntry first, AuditEntry entry, int bytes) =>
         entry.Changes.Count == 0
         && bytes + entry.Text.WrittenCount <= _limits.SegmentBytes
         && (entry.LastAt - first.FirstAt).Duration() <= AuditSegment.MaxSpan;
 
-    private async Task CommitAsync(List<Entry> batch)
+    private async Task CommitAsync(List<AuditEntry> batch)
     {
         if (_failed is { } failed)
             throw failed;
@@ -268,7 +253,7 @@ public sealed class AuditLog : IAsyncDisposable
         }
     }
 
-    private AuditSegment Assemble(List<Entry> batch)
+    private AuditSegment Assemble(List<AuditEntry> batch)
     {
         var body = new byte[batch.Sum(e => e.Text.WrittenCount)];
         var index = new AuditIndex();
@@ -296,7 +281,7 @@ public sealed class AuditLog : IAsyncDisposable
         };
     }
 
-    private void Refuse(List<Entry> batch, SigningException e)
+    private void Refuse(List<AuditEntry> batch, SigningException e)
     {
         if (e.Fault == SigningFault.StoreFailed)
             _failed ??= new SigningException(
@@ -321,71 +306,4 @@ public sealed class AuditLog : IAsyncDisposable
 
     private static SigningException Unavailable(string message, Exception? inner = null) =>
         new(SigningFault.AuditUnavailable, message, inner) { RetryAfter = TimeSpan.FromSeconds(1) };
-
-    /// <summary>What one caller waits for. The text is written on the caller's thread, so that the writer only copies.</summary>
-    private sealed class Entry
-    {
-        private readonly IReadOnlyCollection<AuditRecord> _records;
-
-        public Entry(AuditRecord record) : this([record])
-        {
-        }
-
-        public Entry(IReadOnlyCollection<AuditRecord> records)
-        {
-            _records = records;
-            Text = new ArrayBufferWriter<byte>(512 * records.Count);
-            using var writer = new Utf8JsonWriter(Text);
-            FirstAt = DateTimeOffset.MaxValue;
-            LastAt = DateTimeOffset.MinValue;
-            foreach (var record in records)
-            {
-                JsonSerializer.Serialize(writer, record, SigningJson.Default.AuditRecord);
-                writer.Flush();
-                Text.Write("\n"u8);
-                writer.Reset();
-                FirstAt = record.At < FirstAt ? record.At : FirstAt;
-                LastAt = record.At > LastAt ? record.At : LastAt;
-            }
-        }
-
-        public ArrayBufferWriter<byte> Text { get; }
-
-        public IReadOnlyList<DocumentChange> Changes { get; init; } = [];
-
-        public int Count => _records.Count;
-
-        public DateTimeOffset FirstAt { get; }
-
-        public DateTimeOffset LastAt { get; }
-
-        public TaskCompletionSource Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-        public long FirstSequence { get; set; }
-
-        public long Revision { get; set; }
-
-        /// <summary>On the caller's thread: the writer has no time for it.</summary>
-        public void Measure(bool isDurable, UsageWatch? usage)
-        {
-            foreach (var record in _records)
-            {
-                if (isDurable)
-                {
-                    SigningMeters.Decided(record);
-                    usage?.Note(record);
-                }
-                else
-                {
-                    SigningMeters.NotRecorded(record);
-                }
-            }
-        }
-
-        public void AddTo(AuditIndex index)
-        {
-            foreach (var record in _records)
-                index.Add(record);
-        }
-    }
 }

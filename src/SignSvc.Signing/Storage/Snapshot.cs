@@ -122,6 +122,8 @@ public sealed record Snapshot
         {
             case DocumentKind.Key:
                 return next with { Keys = Keys.With(JsonSerializer.Deserialize(body, SigningJson.Default.Key)!) };
+            case DocumentKind.Profile when body.IsEmpty:
+                return next with { Profiles = Profiles.Remove(document.Id) };
             case DocumentKind.Profile:
                 var profile = JsonSerializer.Deserialize(body, SigningJson.Default.TokenProfile)!;
                 return next with { Profiles = Profiles.SetItem(profile.Name, profile) };

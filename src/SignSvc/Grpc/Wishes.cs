@@ -24,6 +24,19 @@ internal static class Wishes
         _ => throw Invalid($"{name} is a whole number of seconds."),
     };
 
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>: beyond the years 1 to 9999.</exception>
+    public static DateTimeOffset? Time(Timestamp? at, string name)
+    {
+        try
+        {
+            return at?.ToDateTimeOffset();
+        }
+        catch (InvalidOperationException)
+        {
+            throw Invalid($"{name} is no time of the years 1 to 9999.");
+        }
+    }
+
     /// <summary>Enums are open on the wire: a number that this version does not know is refused, not guessed.</summary>
     public static SigningException Unknown(string name) => Invalid($"{name} has an unknown value.");
 

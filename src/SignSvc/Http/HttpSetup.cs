@@ -4,6 +4,7 @@ using SignSvc.Access;
 using SignSvc.Access.Certificates;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Access.Approvals;
+using SignSvc.Signing.Access.Limits;
 using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends.Budgets;
@@ -75,6 +76,7 @@ public static class HttpSetup
         AddEnum<Role>(options);
         AddEnum<PolicyEffect>(options);
         AddEnum<PolicyScope>(options);
+        AddEnum<LimitShare>(options);
         AddEnum<PolicyFindingKind>(options);
         AddEnum<ApprovalState>(options);
         AddEnum<CallerKind>(options);

@@ -45,7 +45,8 @@ public sealed class RestoreCommand
     /// <exception cref="StartException">Nothing was restored; the message says why and what to do.</exception>
     public async Task<int> RunAsync(CancellationToken cancellationToken)
     {
-        using var folder = DataFolder.Open(_settings.Data);
+        // A check reads the root key alone, also beside a service that runs.
+        using var folder = _isCheck ? DataFolder.Look(_settings.Data) : DataFolder.Open(_settings.Data);
         using var root = OpenRootKey(folder);
         try
         {
@@ -179,7 +180,7 @@ public sealed class RestoreCommand
     }
 
     private static string Describe(BackupCounts counts) =>
-        $"{counts.Documents} documents, {counts.Records} audit records in {counts.Segments} segments of {counts.Chains} nodes, the usage of {counts.UsedVersions} versions";
+        $"{counts.Documents} documents, {counts.Records} audit records in {counts.Segments} segments of {counts.Chains} nodes, the usage of {counts.UsedVersions} versions, {counts.UsedOnce} things used once";
 
     private static void Delete(string database)
     {

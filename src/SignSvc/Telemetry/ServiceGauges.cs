@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using SignSvc.Access;
 using SignSvc.Backends.Pkcs11;
 using SignSvc.Embedded;
+using SignSvc.Signing.Access;
 using SignSvc.Http;
 using SignSvc.Operations;
 using SignSvc.Signing.Backends.Budgets;
@@ -16,7 +17,7 @@ internal sealed class ServiceGauges : IDisposable
     private readonly Meter _meter = new(SigningMeters.MeterName);
     private readonly Node _node;
 
-    public ServiceGauges(Node node, StrangerLog strangers, KeyScheduler scheduler, ServedCertificate certificate, SettingsReload reload)
+    public ServiceGauges(Node node, StrangerLog strangers, Decisions decisions, KeyScheduler scheduler, ServedCertificate certificate, SettingsReload reload)
     {
         _node = node;
         _meter.CreateObservableGauge(
@@ -28,6 +29,8 @@ internal sealed class ServiceGauges : IDisposable
         AddTokens();
         _meter.CreateObservableCounter(
             "signsvc.strangers.refused", () => strangers.Refused, "{request}", "Requests whose sender nobody could name.");
+        _meter.CreateObservableGauge(
+            "signsvc.limit.budgets", () => decisions.CallerBudgetsKept, "{budget}", "Callers' budgets under limits of policies that this node keeps.");
         _meter.CreateObservableGauge(
             "signsvc.schedule.alarms", () => scheduler.Alarms.Length, "{alarm}", "What the key schedule wants somebody to know, on the node that holds the lease.");
         _meter.CreateObservableGauge(

@@ -39,7 +39,7 @@ internal static class HistoryParts
 
     public static async Task<SimulatedNode> StartAsync(RotationWish policy, CancellationToken cancellationToken)
     {
-        var node = await SimulatedNode.StartAsync(cancellationToken);
+        var node = await SimulatedNode.StartAsync(root => new WatchedBackend(root), cancellationToken);
         await node.Keys.CreateAsync(
             SimulatedNode.Operator,
             NewKey.Parse(KeyName, KeyPurpose.Tokens, tier: null, backend: null, "ECC_NIST_P256", algorithms: null, rotation: policy),
@@ -50,6 +50,8 @@ internal static class HistoryParts
             cancellationToken);
         return node;
     }
+
+    public static WatchedBackend BackendOf(SimulatedNode node) => (WatchedBackend)node.Backend;
 
     /// <summary>A period from an hour to 90 days, every magnitude as likely; a lead up to half of it; any grace.</summary>
     public static RotationWish Policy(Random random)

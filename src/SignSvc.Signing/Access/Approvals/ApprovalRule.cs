@@ -16,7 +16,7 @@ public sealed record ApprovalRule
     public static ImmutableArray<string> Approvable { get; } =
     [
         Access.Actions.KeysSign, Access.Actions.KeysDisable, Access.Actions.KeysEnable, Access.Actions.KeysScheduleDeletion, Access.Actions.KeysCancelDeletion, Access.Actions.KeysRevoke,
-        Access.Actions.KeysImport, Access.Actions.PoliciesPut, Access.Actions.PoliciesDelete, Access.Actions.ApprovalRulesPut, Access.Actions.ApprovalRulesDelete,
+        Access.Actions.KeysImport, Access.Actions.ProfilesDelete, Access.Actions.PoliciesPut, Access.Actions.PoliciesDelete, Access.Actions.ApprovalRulesPut, Access.Actions.ApprovalRulesDelete,
     ];
 
     public required string Name { get; init; }

@@ -19,7 +19,7 @@ public sealed record ApprovalSubject
 
     public required string Action { get; init; }
 
-    /// <summary><c>key/ID</c> (names may move to other keys), <c>policy/NAME</c>, <c>approval-rule/NAME</c>.</summary>
+    /// <summary><c>key/ID</c> (names may move to other keys), <c>policy/NAME</c>, <c>profile/NAME</c>, <c>approval-rule/NAME</c>.</summary>
     public required string Resource { get; init; }
 
     /// <summary>As it was asked for; null: the version that signs when it is carried out.</summary>

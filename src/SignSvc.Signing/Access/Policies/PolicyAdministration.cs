@@ -161,7 +161,7 @@ public sealed class PolicyAdministration(LiveSnapshot live, Decisions decisions,
 
     private static string Text(PolicyStatement statement) =>
         $"{statement.Effect}\n{string.Join('\n', statement.Principals)}\n\n{string.Join('\n', statement.Actions)}\n\n"
-        + $"{string.Join('\n', statement.Resources)}\n\n{string.Join('\n', statement.Conditions)}";
+        + $"{string.Join('\n', statement.Resources)}\n\n{string.Join('\n', statement.Conditions)}\n\n{statement.Limit}";
 
     private static SigningException LocksOut(string who) =>
         new(SigningFault.LocksOut, $"With this change {who}. Ask for it with force if that is meant.");

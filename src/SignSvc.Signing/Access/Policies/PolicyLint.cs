@@ -64,9 +64,13 @@ public static class PolicyLint
         for (var i = 0; i < all.Length; i++)
         {
             var other = all[i];
-            var settlesFirst = other.Effect == PolicyEffect.Deny
-                ? statement.Effect == PolicyEffect.Allow || i < index
-                : statement.Effect == PolicyEffect.Allow && i < index;
+            var settlesFirst = other.Effect switch
+            {
+                PolicyEffect.Deny => statement.Effect != PolicyEffect.Deny || i < index,
+                PolicyEffect.Allow => statement.Effect == PolicyEffect.Allow && i < index,
+                // Of several limits each one counts.
+                _ => false,
+            };
             if (i != index && settlesFirst && Covers(other, statement))
                 return other.Statement.Label(i);
         }

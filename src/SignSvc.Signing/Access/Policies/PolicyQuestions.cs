@@ -54,9 +54,12 @@ public sealed class PolicyQuestions(LiveSnapshot live, Decisions decisions)
                 question.Context?.Check();
                 var access = live.Current.Access;
                 var asked = decisions.Ask(question.Caller ?? asker, question.Action, resource, facts);
-                var explanation = access.Explain(question.At is { } at ? asked with { At = at } : asked);
+                asked = question.At is { } at ? asked with { At = at } : asked;
+                var explanation = access.Explain(asked) with { Limits = [.. decisions.LimitsOn(asked)] };
+                if (AbsenceOf(question, facts) is { } absence)
+                    explanation = explanation with { Allowed = false, By = null, Absence = decisions.Unknown(asker, absence).Message };
                 var mayKnow = access.Allows(decisions.Ask(asker, Actions.PoliciesRead, resource, new AccessFacts { Key = facts.Key }));
-                return ValueTask.FromResult(mayKnow ? explanation : explanation with { By = null, Statements = [], IsOpaque = true });
+                return ValueTask.FromResult(mayKnow ? explanation : explanation with { By = null, Statements = [], Limits = [], IsOpaque = true });
             },
             cancellationToken);
     }
@@ -84,7 +87,7 @@ public sealed class PolicyQuestions(LiveSnapshot live, Decisions decisions)
             return (question.Resource, facts);
         switch (kind)
         {
-            case "key" when snapshot.Keys.TryGet(name, out var key):
+            case "key" when snapshot.Keys.TryGet(name, out var key) && key.State != KeyState.Deleted:
                 return (null, facts with { Key = key });
             case "profile":
                 var profile = snapshot.Profiles.GetValueOrDefault(name);
@@ -97,6 +100,13 @@ public sealed class PolicyQuestions(LiveSnapshot live, Decisions decisions)
                 return (question.Resource, facts);
         }
     }
+
+    /// <summary>What can be asked of a key or a profile that does not exist is that it be made.</summary>
+    private static string? AbsenceOf(PolicyQuestion question, in AccessFacts facts) =>
+        facts.Key is not null || question.Action is Actions.KeysCreate or Actions.ProfilesPut
+        || question.Resource?.Split('/', 2) is not [var kind and ("key" or "profile"), var name] || name.AsSpan().ContainsAny('*', '?')
+            ? null
+            : $"There is no such {kind}.";
 
     private static string? Shortened(string? resource) =>
         resource is null || resource.Length <= KeyName.MaxLength * 2 ? resource : $"{resource.AsSpan(0, KeyName.MaxLength * 2)}…";
