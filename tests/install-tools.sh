@@ -79,6 +79,7 @@ main() {
   done
   choose_node
   install_node_clients
+  install_moto
   check_python
   print_versions
 }
@@ -319,6 +320,17 @@ install_node_clients() {
   (cd "$clients" && PATH=$tools/bin:$PATH npm ci --prefer-offline --loglevel=error) ||
     fail "npm ci failed in $clients"
   say "$wanted" >"$stamp"
+}
+
+# --- moto, another stand-in for AWS ---------------------------------------------------------------
+
+# The machine's own where it has one; else one of our own, in a virtual environment.
+install_moto() {
+  command -v moto_server >/dev/null && return
+  [[ -x $tools/moto/bin/moto_server ]] && return
+  say "Installing moto_server with pip in $tools/moto"
+  { /usr/bin/python3 -m venv "$tools/moto" && "$tools/moto/bin/pip" install --quiet --disable-pip-version-check 'moto[server]==5.2.1'; } ||
+    fail "pip cannot install moto: apt-get install python3-venv, or put a moto_server on PATH"
 }
 
 # --- What is there -------------------------------------------------------------------------------

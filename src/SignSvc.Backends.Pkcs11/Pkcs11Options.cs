@@ -54,7 +54,7 @@ public sealed class Pkcs11Options
         if (!Path.IsPathFullyQualified(ModulePath))
             faults.Add($"{nameof(ModulePath)} must be the absolute path of a PKCS#11 library.");
         else if (!File.Exists(ModulePath))
-            faults.Add($"{nameof(ModulePath)}: no such file.");
+            faults.Add($"{nameof(ModulePath)}: no such file: {ModulePath}");
         if (Tokens.Count is < 1 or > 16)
             faults.Add($"{nameof(Tokens)} must name 1 to 16 tokens.");
         Bound(faults, nameof(OperationDeadlineMilliseconds), OperationDeadlineMilliseconds, 50, 60_000);

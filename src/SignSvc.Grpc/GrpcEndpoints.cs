@@ -39,12 +39,12 @@ public static class GrpcEndpoints
         ArgumentNullException.ThrowIfNull(methods);
         var provider = endpoints.ServiceProvider;
         var options = provider.GetRequiredService<IOptions<GrpcOptions>>().Value;
-        var handlers = new GrpcMethods(service, options.MaxRequestBytes);
+        var handlers = new GrpcMethods(service, options);
         methods(handlers);
 
         var settings = new CallSettings(
             handlers.MaxRequestBytes,
-            options.MaxResponseBytes,
+            handlers.MaxResponseBytes,
             options.Faults,
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<ILoggerFactory>().CreateLogger("SignSvc.Grpc"),

@@ -13,14 +13,26 @@ public sealed class GrpcMethods
     private readonly ServiceDescriptor _service;
     private readonly Dictionary<string, Method> _methods = new(StringComparer.Ordinal);
 
-    internal GrpcMethods(ServiceDescriptor service, int maxRequestBytes)
+    internal GrpcMethods(ServiceDescriptor service, GrpcOptions options)
     {
         _service = service;
-        MaxRequestBytes = maxRequestBytes;
+        MaxRequestBytes = options.MaxRequestBytes;
+        MaxResponseBytes = options.MaxResponseBytes;
     }
 
     /// <summary>Largest request message of this service in bytes; the host's general limit unless changed.</summary>
     public int MaxRequestBytes
+    {
+        get;
+        set
+        {
+            ArgumentOutOfRangeException.ThrowIfNegativeOrZero(value);
+            field = value;
+        }
+    }
+
+    /// <summary>Largest response message of this service in bytes; the host's general limit unless changed.</summary>
+    public int MaxResponseBytes
     {
         get;
         set

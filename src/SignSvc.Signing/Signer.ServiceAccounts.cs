@@ -35,8 +35,8 @@ public sealed partial class Signer
             record = record with { Resource = key is null ? $"key/{order.Key}" : null, KeyId = key?.Id, KeyName = key?.Name };
 
             // Authorise.
-            var permit = live.Current.Access.Authorise(
-                decisions.Ask(caller, Actions.TokensSignServiceAccount, record.Resource, new AccessFacts { Key = key }));
+            var permit = decisions.Authorise(
+                live.Current, decisions.Ask(caller, Actions.TokensSignServiceAccount, record.Resource, new AccessFacts { Key = key }));
             if (key is null)
                 throw new SigningException(SigningFault.NotFound, $"There is no key {order.Key}.");
             if (key.Purpose != KeyPurpose.Tokens || !SignedServiceAccountToken.Takes(key.Algorithms[0]))

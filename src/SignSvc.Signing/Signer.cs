@@ -22,6 +22,9 @@ public sealed partial class Signer(
     /// <summary>Items of one batch that are worked on at once: enough to keep a remote backend busy.</summary>
     private const int BatchParallelism = 64;
 
+    /// <summary>Of a batch whose caller names no deadline. What was not signed by then is refused, item by item; the rest is signed and on record.</summary>
+    private static readonly TimeSpan LongestBatch = TimeSpan.FromSeconds(60);
+
     /// <summary>Of the volume tier's signatures, one in so many is verified, and the first of each version.</summary>
     private const int VolumeSample = 1024;
 
@@ -111,7 +114,7 @@ public sealed partial class Signer(
 
             // Authorise. An unknown key is decided after it, so that it cannot be told from a forbidden one.
             var facts = new AccessFacts { Key = key, Context = record.Context, Bytes = request.Payload.Bytes.Length, Count = count };
-            var permit = snapshot.Access.Authorise(decisions.Ask(caller, Actions.KeysSign, record.Resource, facts));
+            var permit = decisions.Authorise(snapshot, decisions.Ask(caller, Actions.KeysSign, record.Resource, facts));
             if (key is null)
                 throw decisions.UnknownKey(caller);
             if (key.Purpose != KeyPurpose.Artifacts)
@@ -158,7 +161,7 @@ public sealed partial class Signer(
 
             // Authorise.
             var facts = new AccessFacts { Key = key, Token = new TokenWish(order, profile, caller), Count = count };
-            var permit = snapshot.Access.Authorise(decisions.Ask(caller, Actions.TokensIssue, record.Resource, facts));
+            var permit = decisions.Authorise(snapshot, decisions.Ask(caller, Actions.TokensIssue, record.Resource, facts));
             if (profile is null || key is null)
                 throw new SigningException(SigningFault.NotFound, "There is no such token profile.");
 
@@ -253,7 +256,7 @@ public sealed partial class Signer(
         if (decided.Refusal is { } refusal)
         {
             // A refusal is put on record even if its caller has gone.
-            refusal.AuditId = await audit.AppendAsync(decided.Record, CancellationToken.None);
+            await decisions.RecordRefusalAsync(decided.Record, refusal);
             throw refusal;
         }
 
@@ -267,15 +270,17 @@ public sealed partial class Signer(
         IReadOnlyList<TItem> items, Func<TItem, Task<Decided<T>>> decide, CancellationToken cancellationToken)
         where T : class
     {
-        using var terms = CallTerms.Begin(Lane.Bulk, patience: null, time);
+        using var terms = CallTerms.BeginBatch(LongestBatch, time);
         var decided = new Decided<T>[items.Count];
         await Parallel.ForAsync(
             0, items.Count,
             new ParallelOptions { MaxDegreeOfParallelism = BatchParallelism, CancellationToken = cancellationToken },
             async (i, _) => decided[i] = await decide(items[i]));
 
-        var auditIds = await audit.AppendAsync(decided.Select(d => d.Record).ToArray(), cancellationToken);
-        return decided.Select((d, i) => d.ToOutcome(auditIds[i])).ToArray();
+        var isRecorded = decided.Select(d => decisions.IsToRecord(d.Record, d.Refusal)).ToArray();
+        var auditIds = await audit.AppendAsync(decided.Where((_, i) => isRecorded[i]).Select(d => d.Record).ToArray(), cancellationToken);
+        var next = 0;
+        return decided.Select((d, i) => d.ToOutcome(isRecorded[i] ? auditIds[next++] : null)).ToArray();
     }
 
     private Key? Find(string reference) => live.Current.Keys.TryGet(reference, out var key) ? key : null;
@@ -337,10 +342,11 @@ public sealed partial class Signer(
 
         public SigningException? Refusal { get; }
 
-        public Outcome<T> ToOutcome(string auditId)
+        /// <param name="auditId">Null: a refusal of which another record tells.</param>
+        public Outcome<T> ToOutcome(string? auditId)
         {
             if (Refusal is null)
-                return new Outcome<T>(Release!(auditId), Refusal: null);
+                return new Outcome<T>(Release!(auditId!), Refusal: null);
             Refusal.AuditId = auditId;
             return new Outcome<T>(Answer: null, Refusal);
         }

@@ -22,7 +22,10 @@ public sealed class SigningException : Exception
     /// <summary>The approval that the request waits for (<see cref="SigningFault.ApprovalRequired"/>).</summary>
     public ApprovalStanding? Approval { get; init; }
 
-    /// <summary>The audit record of this refusal, once one is durable.</summary>
+    /// <summary>The statement whose limit refused it (<see cref="SigningFault.RateLimited"/>); null: no limit did.</summary>
+    public string? Limit { get; init; }
+
+    /// <summary>The audit record of this refusal, once one is durable; null also where another record tells of many like it.</summary>
     public string? AuditId { get; set; }
 
     /// <summary>The backend's own names of the calls that led to it, for the audit record.</summary>

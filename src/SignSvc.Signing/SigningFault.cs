@@ -29,6 +29,7 @@ public enum SigningFault
     StillInUse,
     LocksOut,
     ApprovalRequired,
+    PreconditionFailed,
 
     // Nothing is wrong with the request: try again later.
     Overloaded,

@@ -29,6 +29,8 @@ namespace SignSvc.Signing;
 [JsonSerializable(typeof(ApprovalRule))]
 [JsonSerializable(typeof(ApprovalSubject))]
 [JsonSerializable(typeof(PolicyDocument))]
+[JsonSerializable(typeof(PolicyConditions))]
+[JsonSerializable(typeof(KeyUpdate))]
 [JsonSerializable(typeof(KeyIntent))]
 [JsonSerializable(typeof(AuditRecord))]
 [JsonSerializable(typeof(string[]))]

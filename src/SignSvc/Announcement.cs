@@ -8,7 +8,7 @@ namespace SignSvc;
 /// <summary>What a person at the terminal sees when the service is up.</summary>
 public static class Announcement
 {
-    public static void Announce(this WebApplication app, EmbeddedNode node)
+    public static void Announce(this WebApplication app, Node node)
     {
         Console.WriteLine($"SignSvc serves {string.Join(" and ", app.Services.Addresses())}; data in {node.Settings.Data}");
         foreach (var line in app.Services.GetRequiredService<Listeners>().DescribeOthers())

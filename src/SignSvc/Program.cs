@@ -22,9 +22,11 @@ try
         Args = args,
         ContentRootPath = AppContext.BaseDirectory,
     });
-    var settings = builder.AddSettings();
-    if (await MaintenanceCommands.RunAsync(args, builder, settings, CancellationToken.None) is { } exitCode)
+    builder.AddSettingsFile();
+    var read = SettingsReader.Read(builder.Configuration);
+    if (await MaintenanceCommands.RunAsync(args, builder.Configuration, read, CancellationToken.None) is { } exitCode)
         return exitCode;
+    var settings = read.Require(builder.Configuration);
     if (!settings.AllowProcessDumps)
         ProcessDumps.Forbid();
     if (RestoreCommand.Parse(args, settings) is { } restore)
@@ -33,8 +35,9 @@ try
     builder.AddHttp(settings);
     builder.AddTelemetry(settings.Telemetry);
     builder.AddShutdown(settings.Shutdown);
+    builder.AddReload(settings);
 
-    await using var node = await EmbeddedNode.OpenAsync(settings, TimeProvider.System, CancellationToken.None);
+    await using var node = await Node.OpenAsync(settings, TimeProvider.System, CancellationToken.None);
     builder.Services.AddNode(node);
     builder.Services.AddAccess(settings);
     builder.Services.AddTokens(settings);
@@ -43,6 +46,7 @@ try
     builder.Services.AddCertificateChains();
     builder.Services.AddOAuth();
     builder.Services.AddBackups(node);
+    builder.Services.AddUsageWatch();
     builder.Services.AddRemoteKeys();
     builder.Services.AddGrpcCalls(settings);
     builder.Services.AddAwsKmsCompatibility();
@@ -74,6 +78,7 @@ try
     app.MapCertificateChains();
     app.MapKeyImport();
     app.MapAliases();
+    app.MapManifestSchema();
     app.MapCredentials();
     app.MapPolicies();
     app.MapPolicyQuestions();

@@ -1,6 +1,4 @@
-using System.ComponentModel;
 using System.Globalization;
-using System.Reflection;
 using System.Text;
 using SignSvc.Access;
 using SignSvc.Backends.AwsKms;
@@ -58,7 +56,10 @@ public sealed record Settings
     public KubernetesSettings Kubernetes { get; set; } = new();
 
     public AccessSettings Access { get; set; } = new();
+
     public TelemetrySettings Telemetry { get; set; } = new();
+
+    public UsageSettings Usage { get; set; } = new();
 
     public ShutdownSettings Shutdown { get; set; } = new();
 
@@ -99,6 +100,7 @@ public sealed record Settings
     public sealed record LimitSettings
     {
         /// <summary>Largest body of a single request. It also bounds a message that is hashed here.</summary>
+        [Reloadable]
         public int BodyBytes { get; set; } = 1024 * 1024;
 
         /// <summary>Largest body of a batch.</summary>
@@ -125,8 +127,11 @@ public sealed record Settings
         /// <summary>Largest request message. A parsed message takes a multiple of it in memory.</summary>
         public int MessageBytes { get; set; } = 4 * 1024 * 1024;
 
-        /// <summary>Requests of one stream that are worked on at once; the stream is not read further until one has its answer.</summary>
-        public int StreamParallelism { get; set; } = 64;
+        /// <summary>
+        /// Requests of one stream that are worked on at once; the stream is not read further until one has its answer. Too few,
+        /// and signing waits while their records are made durable; many fill the queue of a slow backend for everybody.
+        /// </summary>
+        public int StreamParallelism { get; set; } = 256;
     }
 
     public sealed record KubernetesSettings
@@ -192,6 +197,7 @@ public sealed record Settings
             CheckKubernetes();
         faults.AddRange(Access.Faults());
         faults.AddRange(Telemetry.Check());
+        faults.AddRange(Usage.Check());
         faults.AddRange(Shutdown.Check());
         return faults;
 
@@ -215,58 +221,5 @@ public sealed record Settings
             if (!holds)
                 faults.Add(message);
         }
-    }
-}
-
-public static class SettingsReader
-{
-    private const string Section = "SignSvc";
-
-    /// <exception cref="StartException">Names every unknown and every wrong setting at once.</exception>
-    public static Settings AddSettings(this WebApplicationBuilder builder)
-    {
-        var section = builder.Configuration.GetSection(Section);
-        var wrong = Wrong(section, typeof(Settings)).ToDictionary(w => w.Path, w => w.Fault, StringComparer.OrdinalIgnoreCase);
-        var faults = wrong.Select(w => $"{w.Key} {w.Value}").ToList();
-        // The rest is bound all the same, so that what is wrong with it is named too.
-        var readable = section.AsEnumerable().Where(s => s.Value is not null && !wrong.ContainsKey(s.Key));
-        var settings = new Settings();
-        new ConfigurationBuilder().AddInMemoryCollection(readable).Build().GetSection(Section).Bind(settings);
-
-        if (Environment.GetEnvironmentVariable("SIGNSVC_DATA") is { Length: > 0 } data)
-            settings.Data = data;
-        settings.Data = Path.GetFullPath(settings.Data);
-        faults.AddRange(settings.Check());
-        return faults.Count == 0
-            ? settings
-            : throw new StartException($"The settings are wrong:\n{string.Join('\n', faults.Select(f => $"  - {f}"))}");
-    }
-
-    /// <summary>Walks the settings as they are written beside the types that they are meant for.</summary>
-    private static IEnumerable<(string Path, string Fault)> Wrong(IConfigurationSection section, Type type)
-    {
-        foreach (var child in section.GetChildren())
-        {
-            var property = type.GetProperty(child.Key, BindingFlags.IgnoreCase | BindingFlags.Instance | BindingFlags.Public);
-            var isSetting = property is not null && (property.CanWrite || property.PropertyType.IsGenericType);
-            var faults = !isSetting ? [(child.Path, "is not a setting.")] : WrongValue(child, property!.PropertyType);
-            foreach (var fault in faults)
-                yield return fault;
-        }
-    }
-
-    private static IEnumerable<(string Path, string Fault)> WrongValue(IConfigurationSection setting, Type type)
-    {
-        if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IList<>))
-            return setting.GetChildren().SelectMany(item => WrongValue(item, type.GetGenericArguments()[0]));
-        if (type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IDictionary<,>))
-            return setting.GetChildren().SelectMany(item => WrongValue(item, type.GetGenericArguments()[1]));
-        if (type.IsClass && !TypeDescriptor.GetConverter(type).CanConvertFrom(typeof(string)))
-            return string.IsNullOrEmpty(setting.Value) ? Wrong(setting, type) : [(setting.Path, "is a section, not a value.")];
-        if (setting.GetChildren().FirstOrDefault() is { } beneath)
-            return [(beneath.Path, "is not a setting.")];
-        return setting.Value is { } value && !TypeDescriptor.GetConverter(type).IsValid(value)
-            ? [(setting.Path, $"cannot be '{value}'.")]
-            : [];
     }
 }

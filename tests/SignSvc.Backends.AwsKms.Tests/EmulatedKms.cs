@@ -75,6 +75,20 @@ internal sealed class EmulatedKms : IAsyncDisposable
         SignsFrom = DateTimeOffset.UnixEpoch,
     };
 
+    public static Key KeyOf(KeyVersion version, KeyState state) => new()
+    {
+        Id = "key",
+        Name = "release",
+        Purpose = KeyPurpose.Artifacts,
+        Tier = KeyTier.Assured,
+        Backend = "aws-kms",
+        Spec = version.PublicKey.Spec,
+        Algorithms = version.PublicKey.Spec.Algorithms,
+        State = state,
+        CreatedAt = DateTimeOffset.UnixEpoch,
+        Versions = [version],
+    };
+
     /// <summary>The process ends, and another takes its place at the same address with the same keys.</summary>
     public async Task RestartAsync(Func<Task>? whileDown = null)
     {

@@ -79,7 +79,7 @@ public sealed partial class PolicyTests
         foreach (var version in new[] { first, second, third })
         {
             foreach (var state in new[] { KeyState.Enabled, KeyState.Disabled, KeyState.PendingDeletion, KeyState.Enabled })
-                await backend.MirrorAsync(KeyOf(version, state), mayEnable: true, Cancel);
+                await backend.MirrorAsync(EmulatedKms.KeyOf(version, state), mayEnable: true, Cancel);
         }
 
         await backend.DestroyAsync(second, Cancel);
@@ -87,20 +87,6 @@ public sealed partial class PolicyTests
         await Assert.ThrowsAsync<Signing.SigningException>(() => backend.CreateAsync(request, Cancel));
         await backend.ReconcileAsync(TimeSpan.Zero, tryFinish: null, Cancel);
     }
-
-    private static Key KeyOf(KeyVersion version, KeyState state) => new()
-    {
-        Id = "key",
-        Name = "release",
-        Purpose = KeyPurpose.Artifacts,
-        Tier = KeyTier.Assured,
-        Backend = "aws-kms",
-        Spec = version.PublicKey.Spec,
-        Algorithms = version.PublicKey.Spec.Algorithms,
-        State = state,
-        CreatedAt = DateTimeOffset.UnixEpoch,
-        Versions = [version],
-    };
 
     [GeneratedRegex("kms:(?!GrantOperations|EncryptionContext)[A-Z][A-Za-z*]+", RegexOptions.None, matchTimeoutMilliseconds: 1_000)]
     private static partial Regex Action();

@@ -45,6 +45,30 @@ public sealed class PolicyTests(CallersService callers)
         Assert.Contains("refs/heads/dev", record.GetProperty("detail").GetString(), StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_pipeline_that_may_read_policies_is_told_which_condition_failed_and_its_sibling_is_not()
+    {
+        var admin = callers.Process.Client;
+        Assert.Equal(201, (await admin.PostJsonAsync("/v1/keys", """{"name":"told","purpose":"artifacts","spec":"ECC_NIST_P256"}""")).Code);
+        var put = await admin.CallAsync(HttpMethod.Put, "/v1/keys/told/policy", """
+            {"statements":[
+              {"sid":"main-of-lib","effect":"allow","principals":["oidc:github:*"],"actions":["keys:Sign"],
+               "conditions":{"stringEquals":{"caller.repository":"acme/lib","caller.ref":"refs/heads/main"} } },
+              {"sid":"readers","effect":"allow","principals":["oidc:github:*"],"actions":["policies:Read"],
+               "conditions":{"stringEquals":{"caller.event_name":"workflow_dispatch"} } }]}
+            """);
+        Assert.True(put.Code == 200, put.ToString());
+        Task<JsonAnswer> SignOnDevAsync(string trigger) => callers.Process
+            .As(callers.GitHubToken("acme/lib", "refs/heads/dev").With(("event_name", trigger)).ToString())
+            .PostJsonAsync("/v1/keys/told/sign", """{"digest":"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="}""");
+
+        var told = await SignOnDevAsync("workflow_dispatch");
+        Assert.Equal(403, told.Code);
+        Assert.Contains("#main-of-lib would allow it, but stringEquals caller.ref refs/heads/main does not hold: it is refs/heads/dev", told["detail"], StringComparison.Ordinal);
+        var untold = await SignOnDevAsync("push");
+        Assert.Equal((403, "You are not allowed to do this, or it does not exist."), (untold.Code, untold["detail"]));
+    }
+
     private Task<JsonAnswer> SignAsync(TestToken token, string context = "") => callers.Process.As(token.ToString()).PostJsonAsync(
         "/v1/keys/pipeline/sign", $$$"""{"digest":"47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=","context":{ {{{context}}} } }""");
 }

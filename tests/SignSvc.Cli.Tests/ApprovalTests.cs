@@ -1,5 +1,3 @@
-using System.Net.Http.Headers;
-using System.Text;
 using System.Text.RegularExpressions;
 
 namespace SignSvc.Cli.Tests;
@@ -14,8 +12,8 @@ public sealed partial class ApprovalTests(RunningService service) : IDisposable
     public async Task What_needs_approval_says_so_and_is_done_when_the_same_command_comes_again()
     {
         (await _signsvc.RunAsync("keys", "create", "guarded-1", "--spec", "ECC_NIST_P256")).Ended(0);
-        await PutRuleAsync("guarded-1");
         var approver = (await _signsvc.RunAsync("credentials", "create", "approver-1", "--role", "admin")).Ended(0).Text.Trim();
+        (await _signsvc.RunAsync("approvals", "rules", "put", "guarded-1", "--resource", "key/guarded-1", "--action", "keys:Disable", "--required", "1", "--approver", "credential:*")).Ended(0);
         using var other = new CommandLine().Set("SIGNSVC_URL", service.Url).Set("SIGNSVC_TOKEN", approver);
 
         var refused = (await _signsvc.RunAsync("keys", "disable", "guarded-1")).Ended(3);
@@ -38,18 +36,32 @@ public sealed partial class ApprovalTests(RunningService service) : IDisposable
         (await _signsvc.RunAsync("keys", "disable", "guarded-1")).Ended(3);
     }
 
+    [Fact]
+    public async Task Rules_are_put_listed_and_ended_by_what_they_ask_for_and_glass_is_broken_with_a_reason()
+    {
+        (await _signsvc.RunAsync("keys", "create", "guarded-2", "--spec", "ECC_NIST_P256")).Ended(0);
+        var approver = (await _signsvc.RunAsync("credentials", "create", "approver-2", "--role", "admin")).Ended(0).Text.Trim();
+        using var other = new CommandLine().Set("SIGNSVC_URL", service.Url).Set("SIGNSVC_TOKEN", approver);
+        string[] rule = ["approvals", "rules", "put", "guarded-2", "--resource", "key/guarded-2", "--action", "keys:Rotate", "--approver", "credential:approver-2", "--expires-after", "10m"];
+
+        Assert.Contains("locks-out", (await _signsvc.RunAsync([.. rule, "--required", "2"])).Ended(3).Errors, StringComparison.Ordinal);
+        (await _signsvc.RunAsync([.. rule, "--required", "1"])).Ended(0);
+        foreach (var command in (string[][])[["approvals", "rules", "list"], ["approvals", "rules", "show", "guarded-2"]])
+            Assert.Contains("keys:Rotate", (await _signsvc.RunAsync(command)).Ended(0).Text, StringComparison.Ordinal);
+
+        var id = IdIn((await _signsvc.RunAsync("keys", "rotate", "guarded-2")).Ended(3).Errors);
+        (await other.RunAsync("approvals", "break-glass", id)).Ended(2);
+        (await other.RunAsync("approvals", "break-glass", id, "--reason", "the key leaked")).Ended(0);
+        Assert.Contains("credential:approver-2: the key leaked", (await _signsvc.RunAsync("approvals", "show", id)).Ended(0).Text, StringComparison.Ordinal);
+        (await _signsvc.RunAsync("keys", "rotate", "guarded-2")).Ended(0);
+
+        var ending = IdIn((await _signsvc.RunAsync("approvals", "rules", "delete", "guarded-2")).Ended(3).Errors);
+        (await other.RunAsync("approvals", "approve", ending)).Ended(0);
+        (await _signsvc.RunAsync("approvals", "rules", "delete", "guarded-2")).Ended(0);
+    }
+
     private static string IdIn(string errors) => UuidIn().Match(errors).Value;
 
     [GeneratedRegex("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex UuidIn();
-
-    private async Task PutRuleAsync(string key)
-    {
-        using var client = new HttpClient { BaseAddress = new Uri(service.Url) };
-        client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", service.Token);
-        using var rule = new StringContent(
-            $$"""{"resources":["key/{{key}}"],"actions":["keys:Disable"],"required":1,"approvers":["credential:*"]}""", Encoding.UTF8, "application/json");
-        using var answer = await client.PutAsync(new Uri($"/v1/approval-rules/{key}", UriKind.Relative), rule, TestContext.Current.CancellationToken);
-        answer.EnsureSuccessStatusCode();
-    }
 }

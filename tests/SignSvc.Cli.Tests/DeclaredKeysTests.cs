@@ -114,6 +114,38 @@ public sealed class DeclaredKeysTests(RunningService service) : IDisposable
     }
 
     [Fact]
+    public async Task Of_applies_at_once_one_is_carried_out_whole_and_the_others_say_that_they_came_too_late()
+    {
+        const int Applies = 5;
+        var files = Enumerable.Range(0, Applies)
+            .Select(i => Write($"race-{i}.yaml", Signing("dk-race", $"description: by {i}", $"owner: team-{i}", $"aliases: [race/{i}]", $"enabled: {(i % 2 == 0 ? "true" : "false")}")))
+            .ToArray();
+        (await _signsvc.RunAsync("apply", "-f", files[0], "--set", "race", "--yes")).Ended(0);
+        var runs = await Task.WhenAll(files.Select(f => _signsvc.RunAsync("apply", "-f", f, "--set", "race", "--yes")));
+
+        Assert.Contains(runs, r => r.ExitCode == 0);
+        foreach (var late in runs.Where(r => r.ExitCode != 0))
+            Assert.Contains("Somebody else changed it after it was read", late.Ended(3).Errors, StringComparison.Ordinal);
+        var plans = await Task.WhenAll(files.Select(f => _signsvc.RunAsync("plan", "-f", f, "--set", "race", "--exit-code")));
+        Assert.Single(plans, p => p.ExitCode == 0);
+    }
+
+    [Fact]
+    public async Task A_KMSKey_for_several_Regions_is_asked_for_as_one_and_refused_where_the_backend_has_none()
+    {
+        var file = Write("regions.yaml", "apiVersion: aws-infra-operator.runner.codes/v1alpha1\nkind: KMSKey\nmetadata: {name: dk-regions}\nspec: {keySpec: ECC_NIST_P256, keyUsage: SIGN_VERIFY, multiRegion: true}\n");
+        var refused = (await _signsvc.RunAsync("apply", "-f", file, "--set", "regions", "--yes")).Ended(3);
+        Assert.Contains("unsupported", refused.Errors, StringComparison.Ordinal);
+        var applied = (await _signsvc.RunAsync("apply", "-f", file, "--set", "regions", "--yes", "--ignore", "multiRegion")).Ended(0);
+        Assert.Contains("multiRegion is left aside", applied.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_service_serves_the_schema_that_is_kept() => Assert.Equal(
+        await File.ReadAllBytesAsync(Path.Combine(BuiltPrograms.Root, "deploy", "keys", "schema.json"), TestContext.Current.CancellationToken),
+        await service.GetAsync("/schemas/keys.json"));
+
+    [Fact]
     public async Task An_alias_moves_between_declared_keys_and_stays_where_it_went()
     {
         var file = Write("alias.yaml", Signing("dk-alias-1", "aliases: [dk/moves, dk/goes]") + "---\n" + Signing("dk-alias-2", "aliases: []"));

@@ -42,6 +42,23 @@ public sealed class LifecycleTests(RunningService service) : IDisposable
     }
 
     [Fact]
+    public async Task A_profile_is_deleted_when_that_is_confirmed()
+    {
+        (await _signsvc.RunAsync("profiles", "put", "life-ended", "--key", "tokens", "--audience", "api://a")).Ended(0);
+        (await _signsvc.RunAsync("profiles", "delete", "life-ended")).Ended(2);
+        (await _signsvc.RunAsync("profiles", "delete", "life-ended", "--yes")).Ended(0);
+        (await _signsvc.RunAsync("profiles", "show", "life-ended")).Ended(3);
+    }
+
+    [Fact]
+    public async Task The_private_keys_of_a_volume_key_are_wrapped_anew()
+    {
+        var rewrapped = (await _signsvc.RunAsync("keys", "rewrap", "tokens", "-o", "json")).Ended(0).Json;
+        Assert.Equal("active", rewrapped.GetProperty("versions")[0].GetProperty("state").GetString());
+        (await _signsvc.RunAsync("token", "issue", "--audience", "api://a")).Ended(0);
+    }
+
+    [Fact]
     public async Task A_rotated_key_shows_both_versions_and_their_dates()
     {
         (await _signsvc.RunAsync("keys", "create", "life-rotated", "--purpose", "tokens", "--rotation-period", "10d", "--lead", "1d")).Ended(0);
@@ -86,7 +103,7 @@ public sealed class LifecycleTests(RunningService service) : IDisposable
         Assert.Equal("a", updated.GetProperty("owner").GetString());
         Assert.Equal("d", updated.GetProperty("description").GetString());
         Assert.Equal("""{"x":"1"}""", updated.GetProperty("tags").GetRawText());
-        Assert.Equal("""{"periodSeconds":1728000,"leadSeconds":10800,"graceSeconds":7200}""", updated.GetProperty("rotation").GetRawText());
+        Assert.Equal("""{"periodSeconds":1728000,"leadSeconds":10800,"graceSeconds":7200,"jitterSeconds":0}""", updated.GetProperty("rotation").GetRawText());
         (await _signsvc.RunAsync("keys", "update", "life-updated")).Ended(2);
     }
 

@@ -37,7 +37,6 @@ public sealed class ManifestTests : IDisposable
     [InlineData(Kms + "  keyUsage: SIGN_VERIFY\n  customerMasterKeySpec: RSA_4096\n", "here they differ")]
     [InlineData(Kms + "  keyUsage: SIGN_VERIFY\n  keyPolicy: |\n    {}\n", "keyPolicy has no effect here")]
     [InlineData(Kms + "  keyUsage: SIGN_VERIFY\n  grants: [{granteePrincipal: x}]\n", "grants has no effect here")]
-    [InlineData(Kms + "  keyUsage: SIGN_VERIFY\n  multiRegion: true\n", "multiRegion has no effect here")]
     public async Task What_cannot_be_read_is_refused_with_its_place(string manifest, string message)
     {
         _signsvc.Folder.Write("a.yaml", manifest);

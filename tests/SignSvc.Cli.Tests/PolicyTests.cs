@@ -40,6 +40,30 @@ public sealed class PolicyTests(RunningService service) : IDisposable
     public void Dispose() => _signsvc.Dispose();
 
     [Fact]
+    public async Task A_limit_is_put_and_explained()
+    {
+        _signsvc.Folder.Write("limit.yaml", """
+            statements:
+              - sid: share
+                effect: limit
+                principals: ["credential:limited"]
+                actions: ["keys:Sign"]
+                resources: ["key/*"]
+                limit: {per: callerAndKey, perSecond: 0.5, burst: 3}
+            """);
+        (await _signsvc.RunAsync("policy", "put", "cli-limit", "--file", "limit.yaml")).Ended(0);
+        var why = (await _signsvc.RunAsync("policy", "explain", "keys:Sign", "key/release", "--principal", "credential:limited")).Ended(1);
+        Assert.Contains("policy/cli-limit#share limits each caller and key: 3 may come now", why.Text, StringComparison.Ordinal);
+        _signsvc.Folder.Write("shut.yaml", """
+            statements:
+              - {sid: shut, effect: deny, principals: ["credential:*"], actions: ["policies:*"], resources: ["*"]}
+            """);
+        Assert.Contains("locksOut", (await _signsvc.RunAsync("policy", "lint", "shut.yaml", "--policy", "cli-limit")).Ended(1).Text, StringComparison.Ordinal);
+        (await _signsvc.RunAsync("policy", "put", "cli-limit", "--file", "shut.yaml")).Ended(3);
+        Assert.Contains("There is no such key", (await _signsvc.RunAsync("policy", "explain", "keys:Sign", "key/nowhere")).Ended(1).Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_policy_is_put_shown_tested_and_deleted()
     {
         _signsvc.Folder.Write("policy.yaml", Policy);

@@ -147,7 +147,7 @@ public sealed class EndOfCallTests : IAsyncLifetime
     [Fact]
     public async Task A_watch_of_health_tells_every_change_and_ends_when_the_server_stops()
     {
-        using var watch = await OutsideClients.StartPythonAsync(_server, "health_watch");
+        using var watch = await InteropClients.StartPythonAsync(_server, "health_watch");
         Assert.Equal("SERVICE_UNKNOWN", await LineAsync());
         _server.Health.Set("watched", serving: true);
         Assert.Equal("SERVING", await LineAsync());

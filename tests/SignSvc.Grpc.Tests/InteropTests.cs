@@ -30,7 +30,7 @@ public sealed class InteropTests(GrpcServer server) : IClassFixture<GrpcServer>
     [InlineData("error_details")]
     [InlineData("many_at_once")]
     [InlineData("reflection")]
-    public Task The_case_holds_on_grpc_js(string name) => OutsideClients.NodeAsync(server.Target, name);
+    public Task The_case_holds_on_grpc_js(string name) => InteropClients.NodeAsync(server.Target, name);
 
     [Theory]
     [InlineData("empty_unary")]
@@ -58,12 +58,12 @@ public sealed class InteropTests(GrpcServer server) : IClassFixture<GrpcServer>
     public Task The_case_holds_on_grpcio(string name)
     {
         server.Health.Set("grpc.testing.TestService", serving: true);
-        return OutsideClients.PythonAsync(server.Target, name);
+        return InteropClients.PythonAsync(server.Target, name);
     }
 
     [Fact]
-    public Task A_Unix_socket_serves_as_well() => OutsideClients.PythonAsync($"unix:{server.UnixSocket}", "ping_pong");
+    public Task A_Unix_socket_serves_as_well() => InteropClients.PythonAsync($"unix:{server.UnixSocket}", "ping_pong");
 
     [Fact]
-    public Task An_abstract_socket_serves_as_well() => OutsideClients.PythonAsync($"unix-abstract:{server.AbstractSocket}", "ping_pong");
+    public Task An_abstract_socket_serves_as_well() => InteropClients.PythonAsync($"unix-abstract:{server.AbstractSocket}", "ping_pong");
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
 using SignSvc.Grpc.V1;
 using StatusCode = SignSvc.Grpc.StatusCode;
 
@@ -17,6 +18,9 @@ public sealed class FaultTests(GrpcServer server)
         { "INVALID_REQUEST", nameof(StatusCode.InvalidArgument), new SignRequest { Key = "release" } },
         { "INVALID_REQUEST", nameof(StatusCode.InvalidArgument), new SignRequest { Key = "release", Digest = Digest, Encoding = (SignatureEncoding)9 } },
         { "INVALID_REQUEST", nameof(StatusCode.InvalidArgument), new SignRequest { Key = "release", Digest = Digest, Context = new SigningContext { Commit = "a\nb" } } },
+        { "INVALID_REQUEST", nameof(StatusCode.InvalidArgument), new SignRequest { Key = "release", Digest = Digest, Timeout = Duration.FromTimeSpan(TimeSpan.Zero) } },
+        { "INVALID_REQUEST", nameof(StatusCode.InvalidArgument), new SignRequest { Key = "release", Digest = Digest, Timeout = new Duration { Seconds = 1, Nanos = -1 } } },
+        { "INVALID_REQUEST", nameof(StatusCode.InvalidArgument), new SignRequest { Key = "release", Digest = Digest, Timeout = new Duration { Seconds = long.MaxValue } } },
         { "INVALID_DIGEST", nameof(StatusCode.InvalidArgument), new SignRequest { Key = "release", Digest = ByteString.CopyFrom(new byte[31]) } },
         { "UNKNOWN_ALGORITHM", nameof(StatusCode.InvalidArgument), new SignRequest { Key = "release", Digest = Digest, Algorithm = "none" } },
         { "ALGORITHM_MISMATCH", nameof(StatusCode.InvalidArgument), new SignRequest { Key = "release", Digest = Digest, Algorithm = "RS256" } },
@@ -79,6 +83,25 @@ public sealed class FaultTests(GrpcServer server)
         var unknown = await signer.FailAsync<SignResponse>(Sign, new SignRequest { Key = "nobody", Digest = Digest });
         Assert.Equal((denied.Status, denied.Message), (unknown.Status, unknown.Message));
         Assert.Equal(StatusCode.PermissionDenied, (await signer.FailAsync<ListKeysResponse>("signsvc.v1.Keys/ListKeys", new ListKeysRequest())).Status);
+    }
+
+    [Fact]
+    public async Task A_caller_over_its_limit_is_told_when_to_come_back()
+    {
+        using var signer = server.As(await GrpcServer.NewCredentialAsync(server.Service, "grpc-limited", "signer"));
+        var put = await server.Service.Client.CallAsync(HttpMethod.Put, "/v1/policies/grpc-limit", """
+            {"statements":[{"effect":"limit","principals":["credential:grpc-limited"],"actions":["keys:Sign"],"resources":["*"],
+              "limit":{"per":"caller","perSecond":0.05,"burst":3} }]}
+            """);
+        Assert.True(put.Code == 200, put.ToString());
+        var batch = new SignBatchRequest { Key = "release", Items = { Enumerable.Repeat(new SignRequest { Digest = Digest }, 5) } };
+        var answer = await signer.CallAsync<SignBatchResponse>("signsvc.v1.Signing/SignBatch", batch);
+        Assert.Equal((3, 2), (answer.Results.Count(r => r.Fault is null), answer.Results.Count(r => r.Fault?.Code == (int)StatusCode.ResourceExhausted)));
+
+        var end = await signer.FailAsync<SignResponse>(Sign, new SignRequest { Key = "release", Digest = Digest });
+        Assert.Equal((StatusCode.ResourceExhausted, "RATE_LIMITED"), (end.Status, end.Error.Reason));
+        var retry = end.Details.Details.Single(d => d.Is(Grpc.Rpc.RetryInfo.Descriptor)).Unpack<Grpc.Rpc.RetryInfo>();
+        Assert.InRange(retry.RetryDelay.ToTimeSpan().TotalSeconds, 10, 22);
     }
 
     [Fact]

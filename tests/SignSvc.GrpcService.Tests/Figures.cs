@@ -13,7 +13,6 @@ namespace SignSvc.GrpcService.Tests;
 public sealed class Figures(GrpcServer server)
 {
     private const int Calls = 4000;
-    private const int AtOnce = 16;
     private const int Rounds = 5;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
@@ -21,23 +20,27 @@ public sealed class Figures(GrpcServer server)
     [Fact(Explicit = true)]
     public async Task CPU_and_throughput_of_a_signature()
     {
+        await using var narrow = await WithStreamsOfAsync(64);
+        await using var wide = await WithStreamsOfAsync(512);
         var digest = ByteString.CopyFrom(SHA256.HashData("x"u8));
         var json = $$"""{"digest":"{{digest.ToBase64()}}","algorithm":"ES256"}""";
         var request = new SignRequest { Key = "release", Digest = digest, Algorithm = "ES256" };
-        var ways = new (string Name, Func<Task> Run)[]
+        var ways = new (string Name, ServiceProcess Service, Func<Task> Run)[]
         {
-            ("HTTP/1.1, 16 at once", () => ParallelAsync(AtOnce, () => HttpAsync(json))),
-            ("gRPC unary, 16 at once", () => ParallelAsync(AtOnce, () => UnaryAsync(request))),
-            ("gRPC unary, 64 at once", () => ParallelAsync(64, () => UnaryAsync(request))),
-            ("gRPC unary, one by one", () => ParallelAsync(1, () => UnaryAsync(request))),
-            ("SignStream", () => StreamAsync(request)),
+            ("HTTP/1.1, 16 at once", server.Service, () => ParallelAsync(16, () => HttpAsync(json))),
+            ("gRPC unary, 16 at once", server.Service, () => ParallelAsync(16, () => UnaryAsync(request))),
+            ("gRPC unary, 64 at once", server.Service, () => ParallelAsync(64, () => UnaryAsync(request))),
+            ("gRPC unary, 100 at once", server.Service, () => ParallelAsync(100, () => UnaryAsync(request))),
+            ("SignStream, 64 in work", narrow, () => StreamAsync(narrow, request)),
+            ("SignStream, the default", server.Service, () => StreamAsync(server.Service, request)),
+            ("SignStream, 512 in work", wide, () => StreamAsync(wide, request)),
         };
         var results = ways.ToDictionary(w => w.Name, _ => new List<(double Cpu, double Rate)>(), StringComparer.Ordinal);
         for (var round = 0; round <= Rounds; round++)
         {
-            foreach (var (name, run) in ways)
+            foreach (var (name, service, run) in ways)
             {
-                var (cpu, rate) = await MeasureAsync(run);
+                var (cpu, rate) = await MeasureAsync(service, run);
                 // The first round warms up.
                 if (round > 0)
                     results[name].Add((cpu, rate));
@@ -53,9 +56,17 @@ public sealed class Figures(GrpcServer server)
         }
     }
 
-    private async Task<(double Cpu, double Rate)> MeasureAsync(Func<Task> run)
+    private static Task<ServiceProcess> WithStreamsOfAsync(int parallelism) => ServiceProcess.StartAsync(new ServiceOptions
     {
-        using var process = Process.GetProcessById(server.Service.ProcessId);
+        Environment = new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["SignSvc__Grpc__StreamParallelism"] = GrpcServer.Number(parallelism),
+        },
+    });
+
+    private static async Task<(double Cpu, double Rate)> MeasureAsync(ServiceProcess service, Func<Task> run)
+    {
+        using var process = Process.GetProcessById(service.ProcessId);
         var cpu = process.TotalProcessorTime;
         var started = Stopwatch.GetTimestamp();
         await run();
@@ -73,9 +84,9 @@ public sealed class Figures(GrpcServer server)
     private async Task UnaryAsync(SignRequest request) =>
         Assert.NotEmpty((await server.Admin.CallAsync<SignResponse>("signsvc.v1.Signing/Sign", request)).Signature);
 
-    private async Task StreamAsync(SignRequest request)
+    private static async Task StreamAsync(ServiceProcess service, SignRequest request)
     {
-        using var client = server.As(server.Service.AdminToken);
+        using var client = new GrpcClient(await GrpcServer.AddressAsync(service), service.AdminToken);
         var stream = await client.OpenAsync<SignStreamResponse>("signsvc.v1.Signing/SignStream");
         var sending = Task.Run(
             async () =>

@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Json;
 using SignSvc.Grpc.Kubernetes;
 using SignSvc.Grpc.V1;
+using SignSvc.Tests.Shared.Grpc;
 using StatusCode = SignSvc.Grpc.StatusCode;
 
 namespace SignSvc.GrpcService.Tests;
@@ -40,7 +41,7 @@ public sealed class KubernetesTests : IAsyncLifetime
     [Fact]
     public async Task An_apiserver_accepts_tokens_through_ten_rotations()
     {
-        var said = await OutsideClients.NodeAsync("apiserver.mjs", $"unix:{_socket}", "10", Service.Url.ToString(), Service.AdminToken);
+        var said = await OutsideClientTests.Clients.NodeAsync("apiserver.mjs", $"unix:{_socket}", "10", Service.Url.ToString(), Service.AdminToken);
         var figures = JsonSerializer.Deserialize<JsonElement>(said);
         TestContext.Current.SendDiagnosticMessage(said);
         Assert.Equal(11, figures.GetProperty("kids").GetInt32());

@@ -85,7 +85,7 @@ public sealed class FailureTests
     /// is back, until it is initialised anew.
     /// </summary>
     [Fact]
-    public async Task Without_its_folder_SoftHSM2_has_no_keys_while_tokens_go_on_and_a_restart_finds_them_again()
+    public async Task Without_its_folder_SoftHSM2_is_away_while_tokens_go_on_and_is_found_again_by_itself()
     {
         await using var tokens = await HsmTokens.MakeAsync("folder");
         await using var service = await ServiceProcess.StartAsync(tokens.Service());
@@ -95,14 +95,40 @@ public sealed class FailureTests
         await service.AssertIssuesAsync();
 
         Directory.Move(tokens.At("tokens"), tokens.At("elsewhere"));
-        var refused = await UntilAsync(service, 409, Patience);
-        Assert.Contains("no such key", refused["detail"], StringComparison.Ordinal);
+        var refused = await UntilAsync(service, 503, Patience);
+        Assert.Equal("urn:signsvc:problem:backend-unavailable", refused["type"]);
         await service.AssertIssuesAsync();
 
         Directory.Move(tokens.At("elsewhere"), tokens.At("tokens"));
-        await service.RestartAsync();
+        await UntilAsync(service, 200, RecoveryLimit);
         await service.SignAndVerifyAsync("release-hsm", SigningAlgorithm.ES256);
         await service.AssertIssuesAsync();
+    }
+
+    /// <summary>The module cannot be initialised anew under another token that works.</summary>
+    [Fact]
+    public async Task A_key_that_went_with_others_in_use_on_a_second_token_disturbs_those_not_at_all()
+    {
+        await using var tokens = await HsmTokens.MakeAsync("first", "second");
+        await using var service = await ServiceProcess.StartAsync(tokens.Service());
+        await tokens.RunAsync("", "pkcs11-tool", "--module", HsmTokens.Module, "--token-label", "second", "--login", "--pin", HsmTokens.Pin,
+            "--keypairgen", "--key-type", "EC:prime256v1", "--id", "5ec0", "--usage-sign");
+        await service.RestartAsync();
+        await service.CreateAsync("release-hsm", KeySpec.P256);
+        var adopted = await service.CreateAsync("second", KeySpec.P256, ",\"adopt\":\"id:5ec0\"");
+        Assert.True(adopted.Code == 201, adopted.ToString());
+        await service.SignAndVerifyAsync("release-hsm", SigningAlgorithm.ES256);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
+        var others = Task.Run(async () =>
+        {
+            for (; !stop.IsCancellationRequested; await Task.Yield())
+                await service.SignAndVerifyAsync("second", SigningAlgorithm.ES256);
+        }, Cancel);
+
+        await tokens.ToolAsync("--delete-object", "--type", "privkey", "--id", await service.CkaIdAsync("release-hsm"));
+        await UntilAsync(service, 409, Patience);
+        await stop.CancelAsync();
+        await others;
     }
 
     [Fact]
@@ -130,8 +156,8 @@ public sealed class FailureTests
     }
 
     [Theory]
-    [InlineData("/no/such/module.so", "Backends:Pkcs11: ModulePath: no such file.")]
-    [InlineData("/dev/null", "The PKCS#11 module cannot be loaded")]
+    [InlineData("/no/such/module.so", "Backends:Pkcs11: ModulePath: no such file: /no/such/module.so")]
+    [InlineData("/dev/null", "The PKCS#11 module /dev/null cannot be loaded: ")]
     public async Task A_module_that_is_none_stops_the_start_with_a_clear_message(string path, string expected)
     {
         await using var tokens = await HsmTokens.MakeAsync();

@@ -76,6 +76,17 @@ public sealed class HsmTokens : IAsyncDisposable
         return removable;
     }
 
+    /// <summary>A module in front of SoftHSM2 that takes as long as one on a network, and no processor.</summary>
+    public async Task<string> MakeDistantAsync(TimeSpan delay)
+    {
+        var path = At("distant.so");
+        await Programs.RunAsync(
+            InstallCompiler, "gcc", "-shared", "-fPIC", "-O1", $"-DREAL_MODULE=\"{Module}\"",
+            string.Create(CultureInfo.InvariantCulture, $"-DDELAY_US={delay.TotalMicroseconds:0}"), "-o", path,
+            Path.Combine(AppContext.BaseDirectory, "distant.c"), "-ldl", "-lpthread");
+        return path;
+    }
+
     public async Task<string> BuildRawSignAsync()
     {
         await Programs.RunAsync(

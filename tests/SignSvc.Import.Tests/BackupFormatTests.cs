@@ -22,6 +22,7 @@ public sealed class BackupFormatTests
         new BackupItem.StoredHead(new AuditHead("local", 9000, new byte[32])),
         new BackupItem.StoredUsage(new VersionUsage("kid", 5, DateTimeOffset.UnixEpoch, LatestExpiry: null)),
         new BackupItem.StoredUsage(new VersionUsage("kid2", 6, DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddDays(1))),
+        new BackupItem.StoredUse("revoked", "jti", DateTimeOffset.UnixEpoch.AddDays(2)),
     ];
 
     [Fact]
@@ -142,6 +143,7 @@ public sealed class BackupFormatTests
             $"{s.Node} {s.FirstSequence} {s.Count} {s.FirstAt:O} {s.LastAt:O} {Hex(s.Body)} {Hex(s.Previous)} {Hex(s.Seal)}",
         BackupItem.StoredHead(var h) => $"{h.Node} {h.LastSequence} {Hex(h.Seal)}",
         BackupItem.StoredUsage(var u) => u.ToString(),
+        BackupItem.StoredUse u => u.ToString(),
         _ => "",
     };
 

@@ -81,7 +81,9 @@ public sealed class BackupTests
         Assert.True(again.ExitCode == 1 && again.Error.Contains("holds a database already", StringComparison.Ordinal), again.ToString());
         Assert.Equal(database, File.ReadAllBytes(Path.Combine(full.Path, "signsvc.db")));
 
-        // --check reads only, also where a database is.
+        // --check reads only, also where a database is, and beside a service that runs.
+        Assert.Contains("The backup is whole", (await RestoreAsync(service, service.Data, backup, "--check")).Output, StringComparison.Ordinal);
+        Assert.Equal(200, (await service.Client.PostJsonAsync("/v1/keys/release/sign", """{"message":"AAAA"}""")).Code);
         Assert.Contains("The backup is whole", (await RestoreAsync(rootKey, full.Path, backup, "--check")).Output, StringComparison.Ordinal);
         Assert.Contains("damaged", (await RestoreAsync(rootKey, full.Path, flipped, "--check")).Error, StringComparison.Ordinal);
     }
@@ -145,8 +147,8 @@ public sealed class BackupTests
         return await store.ReadAllAsync(TestContext.Current.CancellationToken).ToListAsync(TestContext.Current.CancellationToken);
     }
 
-    private static Task<EndedProcess> RestoreAsync(ServiceProcess of, string folder, byte[] backup) =>
-        RestoreAsync(File.ReadAllBytes(Path.Combine(of.Data, "root.key")), folder, backup);
+    private static Task<EndedProcess> RestoreAsync(ServiceProcess of, string folder, byte[] backup, params string[] options) =>
+        RestoreAsync(File.ReadAllBytes(Path.Combine(of.Data, "root.key")), folder, backup, options);
 
     private static async Task<EndedProcess> RestoreAsync(byte[]? rootKey, string folder, byte[] backup, params string[] options)
     {

@@ -27,6 +27,26 @@ public sealed class ImportTests(ServiceFixture fixture) : IClassFixture<ServiceF
     }
 
     [Fact]
+    public async Task An_import_that_needs_approval_waits_for_it_and_is_bound_to_its_material()
+    {
+        using var owner = Material.P256();
+        using var other = Material.P256();
+        var key = await Client.MakeEmptyKeyAsync();
+        var approver = await Client.PostJsonAsync("/v1/credentials", """{"name":"import-approver","roles":["admin"]}""");
+        var rule = $$"""{"resources":["key/{{key}}"],"actions":["keys:Import"],"required":1,"approvers":["credential:import-approver"]}""";
+        Assert.Equal(200, (await Client.CallAsync(HttpMethod.Put, "/v1/approval-rules/import", rule)).Code);
+        var parameters = await Client.ParametersAsync(key);
+        var body = parameters.Wrap(owner.ExportPkcs8PrivateKey());
+
+        var pending = await Client.ImportAsync(key, body);
+        Assert.True(pending.Code == 202, pending.ToString());
+        Assert.Equal(200, (await _service.As(approver["token"]).PostJsonAsync($"/v1/approvals/{pending["id"]}/approve", "{}")).Code);
+        Assert.Equal(202, (await Client.ImportAsync(key, parameters.Wrap(other.ExportPkcs8PrivateKey()))).Code);
+        Assert.Equal(200, (await Client.ImportAsync(key, body)).Code);
+        Assert.True(await Client.SignsAsAsync(key, owner));
+    }
+
+    [Fact]
     public async Task A_token_outlives_a_kill_and_is_good_for_its_own_key_alone()
     {
         using var owner = Material.P256();

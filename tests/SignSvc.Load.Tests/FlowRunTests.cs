@@ -103,7 +103,7 @@ public sealed class FlowRunTests
     {
         using var run = new FlowRun(flow, transport, warmUp, seed: 1);
         await run.RunAsync(Stopwatch.GetTimestamp(), Cancel);
-        return run.Result;
+        return run.Figures;
     }
 
     private sealed class Scripted(Func<CancellationToken, Task<Answer>> answer) : ITransport

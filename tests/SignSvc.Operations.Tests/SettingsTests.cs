@@ -19,16 +19,11 @@ public sealed class SettingsTests
         {
             var bad = await RunAsync(
                 ["--check"], ("SIGNSVC_DATA", Path.Combine(data, "d")), ("SignSvc__Nonsense", "1"), ("SignSvc__Node", "A B"),
-                ("SignSvc__Limits__BodyBytes", "many"), ("SignSvc__Telemetry__TraceShare", "2"), ("SignSvc__Shutdown__GraceSeconds", "0"));
+                ("SignSvc__Limits__BodyBytes", "many"), ("SignSvc__Telemetry__TraceShare", "2"), ("SignSvc__Shutdown__GraceSeconds", "0"),
+                ("SignSvc__RootKeyFile", "/nowhere/root.key"), ("ASPNETCORE_URLS", "http://127.0.0.1:8o80"));
             Assert.Equal(1, bad.ExitCode);
-            foreach (var fault in new[] { "Nonsense", "Node must", "BodyBytes", "TraceShare", "GraceSeconds" })
+            foreach (var fault in new[] { "Nonsense", "Node must", "BodyBytes", "TraceShare", "GraceSeconds", "RootKeyFile", "8o80" })
                 Assert.Contains(fault, bad.Error, StringComparison.Ordinal);
-
-            var lacking = await RunAsync(
-                ["--check"], ("SIGNSVC_DATA", Path.Combine(data, "d")), ("SignSvc__RootKeyFile", "/nowhere/root.key"), ("ASPNETCORE_URLS", "http://127.0.0.1:8o80"));
-            Assert.Equal(1, lacking.ExitCode);
-            Assert.Contains("RootKeyFile", lacking.Error, StringComparison.Ordinal);
-            Assert.Contains("8o80", lacking.Error, StringComparison.Ordinal);
 
             var good = await RunAsync(["--check"], ("SIGNSVC_DATA", Path.Combine(data, "d")));
             Assert.Equal(0, good.ExitCode);
@@ -38,6 +33,29 @@ public sealed class SettingsTests
         {
             Directory.Delete(data, recursive: true);
         }
+    }
+
+    [Theory]
+    [InlineData("/proc/signsvc")]
+    [InlineData("/dev/null/signsvc")]
+    [InlineData("/etc/hostname")]
+    public async Task A_data_folder_that_cannot_be_is_named_beside_the_other_faults(string folder)
+    {
+        foreach (var arguments in new[] { new[] { "--check" }, [] })
+        {
+            var ended = await RunAsync(arguments, ("SIGNSVC_DATA", folder), ("SignSvc__Nonsense", "1"), ("SignSvc__RootKeyFile", "/nowhere/root.key"));
+            Assert.Equal(1, ended.ExitCode);
+            foreach (var fault in new[] { folder, "Nonsense", "RootKeyFile" })
+                Assert.Contains(fault, ended.Error, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_start_warns_of_nothing()
+    {
+        await using var service = await ServiceProcess.StartAsync();
+        Assert.Equal(0, await service.StopAsync());
+        Assert.DoesNotContain("warn:", service.Output, StringComparison.Ordinal);
     }
 
     [Fact]

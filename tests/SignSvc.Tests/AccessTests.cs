@@ -178,9 +178,15 @@ public sealed class AccessTests(RunningService service)
     {
         using var client = service.Process.As(token: null);
         var before = TimeProvider.System.GetUtcNow();
-        var answers = await Task.WhenAll(Enumerable.Range(0, 400).Select(_ => client.PostJsonAsync("/v1/keys/release/sign", Sign)));
-        Assert.All(answers, a => a.MustBeProblem(401, "unauthenticated"));
-        var seconds = (TimeProvider.System.GetUtcNow() - before).TotalSeconds;
+        double seconds;
+        do
+        {
+            // Longer than a second: the records that the first one allows may have gone to strangers of another test.
+            var answers = await Task.WhenAll(Enumerable.Range(0, 400).Select(_ => client.PostJsonAsync("/v1/keys/release/sign", Sign)));
+            Assert.All(answers, a => a.MustBeProblem(401, "unauthenticated"));
+            seconds = (TimeProvider.System.GetUtcNow() - before).TotalSeconds;
+        }
+        while (seconds < 1.5);
         var page = await _admin.MustGetAsync($"/v1/audit?caller=unknown&limit=1000&from={Uri.EscapeDataString(before.ToString("O"))}");
         Assert.InRange(page.Json.GetProperty("records").GetArrayLength(), 1, 10 * (int)(seconds + 2));
     }

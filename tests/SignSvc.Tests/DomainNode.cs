@@ -32,7 +32,7 @@ internal sealed class DomainNode : IAsyncDisposable
         var rules = new KeyRules(RequireHardware: false);
         Decisions = new Decisions(audit, live, clock);
         Keys = new KeyLifecycle(live, Decisions, backends, rules, clock);
-        Profiles = new TokenProfiles(live, Decisions, clock);
+        Profiles = new TokenProfiles(live, Decisions, store, clock);
         Signer = new SignSvc.Signing.Signer(live, backends, audit, Decisions, rules, new TokenIssuing("https://issuer.example"), clock);
     }
 

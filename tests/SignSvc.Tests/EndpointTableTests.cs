@@ -47,6 +47,14 @@ public sealed class EndpointTableTests(RunningService service)
         ["POST /v1/policy/lint"] = """{"statements":[]}""",
     };
 
+    /// <summary>What a client of OAuth 2 sends beside its name and secret.</summary>
+    private static readonly Dictionary<string, string> Forms = new(StringComparer.Ordinal)
+    {
+        ["POST /oauth2/token"] = "grant_type=client_credentials&resource=https://api.example/",
+        ["POST /oauth2/introspect"] = "token=x",
+        ["POST /oauth2/revoke"] = "token=x",
+    };
+
     /// <summary>What every caller may do who is known at all, and why that tells nothing.</summary>
     private static readonly Dictionary<string, string> ForAnybodyKnown = new(StringComparer.Ordinal)
     {
@@ -56,6 +64,9 @@ public sealed class EndpointTableTests(RunningService service)
     [Fact]
     public async Task Every_endpoint_asks_the_policies_and_the_documentation_says_whom_they_let_in()
     {
+        // Addresses of an issuer are there as soon as a profile names it.
+        await service.Admin.MustPutAsync(200, "/v1/profiles/table-elsewhere", """{"key":"tokens","audiences":["*"],"issuer":"table"}""");
+        await service.Admin.MustPutAsync(200, "/v1/profiles/table-here", """{"key":"tokens","audiences":["*"]}""");
         var rows = new StringBuilder("| | action | admin | operator | signer | auditor |\n|---|---|---|---|---|---|\n");
         using var stranger = service.Process.As(token: null);
         using var powerless = await service.AsAsync("serviceAccountSigner");
@@ -101,7 +112,7 @@ public sealed class EndpointTableTests(RunningService service)
     private static bool IsMeantForStrangers(string endpoint) =>
         endpoint is "GET /metrics" || endpoint.EndsWith("jwks.json", StringComparison.Ordinal) ||
         endpoint.Contains(" /.well-known/", StringComparison.Ordinal) || endpoint.Contains(" /healthz/", StringComparison.Ordinal)
-        || endpoint.Contains(" /issuers/", StringComparison.Ordinal) || endpoint.Contains(" /oauth2/", StringComparison.Ordinal);
+        || endpoint.StartsWith("GET /issuers/", StringComparison.Ordinal);
 
     private async Task<List<string>> EndpointsAsync()
     {
@@ -118,10 +129,24 @@ public sealed class EndpointTableTests(RunningService service)
 
     private static string Tidy(string path) => path.Length > 1 ? path.TrimEnd('/') : path;
 
-    private static Task<JsonAnswer> CallAsync(HttpClient client, string endpoint)
+    /// <summary>OAuth 2 knows its clients by its own means: here by the secret in the form.</summary>
+    private Task<JsonAnswer> CallAsClientAsync(HttpClient client, string path, string form)
+    {
+        if (client.DefaultRequestHeaders.Authorization?.Parameter is { } secret)
+            form += $"&profile={(path.StartsWith("/issuers/", StringComparison.Ordinal) ? "table-elsewhere" : "table-here")}&client_id={secret.Split('_')[1]}&client_secret={secret}";
+        return service.Process.As(token: null).CallAsync(new HttpRequestMessage(HttpMethod.Post, path)
+        {
+            Content = new StringContent(form, Encoding.UTF8, "application/x-www-form-urlencoded"),
+        });
+    }
+
+    private Task<JsonAnswer> CallAsync(HttpClient client, string endpoint)
     {
         var (method, path) = (endpoint.Split(' ')[0], endpoint.Split(' ')[1]);
         path = path.Replace("{key}", "release", StringComparison.Ordinal).Replace("{profile}", "default", StringComparison.Ordinal);
+        path = path.Replace("{issuer}", "table", StringComparison.Ordinal);
+        if (Forms.GetValueOrDefault(endpoint.Replace("/issuers/{issuer}", "", StringComparison.Ordinal)) is { } form)
+            return CallAsClientAsync(client, path, form);
         path = string.Join('/', path.Split('/').Select(s => s switch { "{version}" => "1", _ when s.StartsWith('{') => "nobody", _ => s }));
         var body = Bodies.GetValueOrDefault(endpoint, "").Replace("NEW", RunningService.NewName("table"), StringComparison.Ordinal);
         return client.CallAsync(new HttpMethod(method), path, body);
@@ -132,12 +157,20 @@ public sealed class EndpointTableTests(RunningService service)
     {
         if (!answer.Text.StartsWith('{'))
             return null;
-        var problem = answer.Code == 200 && answer.Json.TryGetProperty("results", out var results) ? results[0].GetProperty("problem") : answer.Json;
-        if (!problem.TryGetProperty("status", out var status) || status.GetInt32() != 403)
+        if (AuditIdOf(answer) is not { } auditId)
             return null;
-        var record = (await service.Admin.MustGetAsync($"/v1/audit?auditId={problem.GetProperty("auditId").GetString()}")).Json.GetProperty("records")[0];
+        var record = (await service.Admin.MustGetAsync($"/v1/audit?auditId={auditId}")).Json.GetProperty("records")[0];
         Assert.Equal("denied", record.GetProperty("outcome").GetString());
         return record.GetProperty("action").GetString()!;
+    }
+
+    /// <returns>Null: it is no refusal for lack of a right.</returns>
+    private static string? AuditIdOf(JsonAnswer answer)
+    {
+        if (answer.Code == 400 && answer.Json.TryGetProperty("error", out var error))
+            return error.GetString() is "unauthorized_client" ? answer["audit_id"] : null;
+        var problem = answer.Code == 200 && answer.Json.TryGetProperty("results", out var results) ? results[0].GetProperty("problem") : answer.Json;
+        return problem.TryGetProperty("status", out var status) && status.GetInt32() == 403 ? problem.GetProperty("auditId").GetString() : null;
     }
 
     private async Task<bool> IsAllowedAsync(string action, string role)

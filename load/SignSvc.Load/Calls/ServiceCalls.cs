@@ -74,6 +74,8 @@ public sealed class ServiceCalls(string bearer)
 
     public Call PutProfile(string name, string json) => new("PUT", $"/v1/profiles/{name}", bearer, json);
 
+    public Call PutPolicy(string name, string json) => new("PUT", $"/v1/policies/{name}", bearer, json);
+
     public Call CreateKey(string json) => new("POST", "/v1/keys", bearer, json);
 
     public Call Describe(string key, string description) => new("PATCH", $"/v1/keys/{key}", bearer, $$"""{"description":"{{description}}"}""");

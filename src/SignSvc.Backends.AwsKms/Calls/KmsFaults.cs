@@ -29,6 +29,9 @@ internal static class KmsFaults
         AmazonServiceException { ErrorCode: { Length: > 0 } code } service => FromCode(code, service, place, isYoung, isReplica),
         AmazonServiceException { StatusCode: >= HttpStatusCode.BadRequest and < HttpStatusCode.InternalServerError } =>
             new SigningException(SigningFault.BackendFailed, $"AWS KMS in {place} refused the call.", exception),
+        // The SDK has no type for it.
+        AmazonClientException { Message: { } words } when words.Contains("credentials", StringComparison.OrdinalIgnoreCase) =>
+            new SigningException(SigningFault.BackendUnavailable, $"No AWS credentials were found for {place}, or they could not be renewed.", exception),
         _ => new SigningException(SigningFault.BackendUnavailable, $"AWS KMS in {place} does not answer.", exception),
     };
 

@@ -16,6 +16,7 @@ internal sealed unsafe class CryptokiModule
     private readonly Lock _initializeGate = new();
     private readonly CK_FUNCTION_LIST* _functions;
     private readonly string? _initializationParameters;
+    private readonly ModuleOccupancy _occupancy = new();
     private readonly Dictionary<nuint, CryptokiSession> _sessions = [];
     private bool _initialized;
     private int _users;
@@ -98,6 +99,48 @@ internal sealed unsafe class CryptokiModule
         }
     }
 
+    /// <summary>
+    /// Finalises the module and initialises it again, for what it only looks for then: a token that came back in another
+    /// shape, files that were moved. It ends every session in the process, so it is done only where no other is open.
+    /// </summary>
+    /// <returns>False where the module is in use, by another token say; nothing was done then.</returns>
+    /// <exception cref="CryptokiException">C_Initialize failed: the next <see cref="Initialize"/> tries again.</exception>
+    public bool TryInitializeAnew(TimeSpan patience)
+    {
+        lock (LoadGate)
+        {
+            // Another backend here may know of calls that are not counted as sessions.
+            if (_users > 1)
+                return false;
+        }
+
+        return _occupancy.TryAlone(patience, () =>
+        {
+            lock (_initializeGate)
+            {
+                if (_initialized)
+                    _ = _functions->C_Finalize(null);
+                _initialized = false;
+            }
+
+            Initialize();
+        });
+    }
+
+    /// <summary>Around all that is done without a session of one's own.</summary>
+    public T Visit<T>(Func<T> visit)
+    {
+        _occupancy.Enter();
+        try
+        {
+            return visit();
+        }
+        finally
+        {
+            _occupancy.Leave();
+        }
+    }
+
     /// <summary>The module says CKR_CRYPTOKI_NOT_INITIALIZED: the next <see cref="Initialize"/> calls it again.</summary>
     public void ForgetInitialization()
     {
@@ -166,12 +209,18 @@ internal sealed unsafe class CryptokiModule
         return info;
     }
 
-    public CryptokiSession OpenSession(nuint slot, bool writable)
+    public CryptokiSession OpenSession(nuint slot, bool writable) => Visit(() => Open(slot, writable));
+
+    /// <summary>A session's owner has closed it, or has learnt that it is gone, and is inside it no more.</summary>
+    internal void SessionClosed() => _occupancy.SessionClosed();
+
+    private CryptokiSession Open(nuint slot, bool writable)
     {
         nuint handle;
         var flags = CKF_SERIAL_SESSION | (writable ? CKF_RW_SESSION : 0);
         Check(_functions->C_OpenSession(slot, flags, null, null, &handle), "C_OpenSession");
         var session = new CryptokiSession(this, handle);
+        _occupancy.SessionOpened();
         lock (_sessions)
         {
             if (_sessions.TryGetValue(handle, out var former))
@@ -205,7 +254,7 @@ internal sealed unsafe class CryptokiModule
         }
         catch (Exception e) when (e is DllNotFoundException or BadImageFormatException)
         {
-            throw new SigningException(SigningFault.BackendFailed, "The PKCS#11 module cannot be loaded.", e);
+            throw new SigningException(SigningFault.BackendFailed, $"The PKCS#11 module {library} cannot be loaded: {e.Message}", e);
         }
 
         CK_FUNCTION_LIST* functions = null;
@@ -223,7 +272,7 @@ internal sealed unsafe class CryptokiModule
         if (functions is null && NativeLibrary.TryGetExport(handle, "C_GetFunctionList", out var getFunctionList))
             Check(((delegate* unmanaged[Cdecl]<CK_FUNCTION_LIST**, CK_RV>)getFunctionList)(&functions), "C_GetFunctionList");
         if (functions is null || functions->version.major is < 2 or > 3)
-            throw new SigningException(SigningFault.BackendFailed, "The library is not a PKCS#11 module of version 2 or 3.");
+            throw new SigningException(SigningFault.BackendFailed, $"The library {library} is not a PKCS#11 module of version 2 or 3.");
         return functions;
     }
 }

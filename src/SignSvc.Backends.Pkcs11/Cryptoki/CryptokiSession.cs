@@ -16,6 +16,7 @@ internal sealed unsafe class CryptokiSession(CryptokiModule module, nuint handle
 
     private readonly CK_FUNCTION_LIST* _f = module.Functions;
     private volatile bool _usurped;
+    private bool _closed;
 
     public nuint Handle => handle;
 
@@ -31,8 +32,12 @@ internal sealed unsafe class CryptokiSession(CryptokiModule module, nuint handle
     /// <param name="isDead">The module has said that it knows the session no more.</param>
     public void Close(bool isDead = false)
     {
+        if (_closed)
+            return;
+        _closed = true;
         if (module.Forget(this) && !isDead)
             _ = _f->C_CloseSession(handle);
+        module.SessionClosed();
     }
 
     /// <param name="pin">Null where the token has a PIN pad of its own (CKF_PROTECTED_AUTHENTICATION_PATH).</param>

@@ -9,8 +9,6 @@ namespace SignSvc.Backends.Pkcs11.Tokens;
 /// </summary>
 internal sealed class Token : IDisposable
 {
-    private static readonly TimeSpan WakeUpTime = TimeSpan.FromMicroseconds(100);
-
     private readonly Pkcs11Options _options;
     private readonly int _sessionLimit;
     private readonly TimeProvider _time;
@@ -19,11 +17,10 @@ internal sealed class Token : IDisposable
 
     /// <summary>Guards everything below. Never held while the module is called.</summary>
     private readonly Lock _gate = new();
-    private readonly Queue<TokenCall> _queue = new();
+    private readonly CallQueue _queue;
     private readonly Stack<TokenWorker> _idle = new();
     private readonly List<TokenWorker> _workers = [];
-    private int _signing;
-    private TimeSpan _signTime = WakeUpTime;
+    private readonly SigningPace _pace;
     private int _sessionCeiling;
     private int _sessions;
     private int _abandoned;
@@ -36,6 +33,8 @@ internal sealed class Token : IDisposable
         _sessionLimit = _sessionCeiling = tokenOptions.SessionLimit;
         _time = time;
         Name = tokenOptions.Label ?? tokenOptions.Serial!;
+        _pace = new SigningPace(time);
+        _queue = new CallQueue(options.QueueLimit);
         _link = new TokenLink(module, options, tokenOptions, time, LinkChanged);
         var period = TimeSpan.FromMilliseconds(Math.Clamp(options.OperationDeadlineMilliseconds / 20, 10, 100));
         _watch = time.CreateTimer(static token => ((Token)token!).Watch(), this, period, period);
@@ -44,6 +43,8 @@ internal sealed class Token : IDisposable
 
     /// <summary>Label or serial number, as configured.</summary>
     public string Name { get; }
+
+    public ProvenKeys Proven { get; } = new();
 
     public bool TrustAsHardware => _options.TrustAsHardware;
 
@@ -71,7 +72,11 @@ internal sealed class Token : IDisposable
         }
     }
 
-    public void ForgetKeys() => Interlocked.Increment(ref _keysGeneration);
+    public void ForgetKeys()
+    {
+        Proven.Clear();
+        Interlocked.Increment(ref _keysGeneration);
+    }
 
     /// <summary>Takes the call on. Else says why not, and the call is still the caller's to end.</summary>
     public SigningException? Submit(TokenCall call)
@@ -80,11 +85,9 @@ internal sealed class Token : IDisposable
         {
             if (Refusal() is { } refusal)
                 return refusal;
-            if (Connection is not null && !WillSoonBeServed && (_idle.Count > 0 || MayStartWorker))
+            if (Connection is not null && !_pace.WillSoonServe(_queue.Count) && (_idle.Count > 0 || MayStartWorker))
                 StartOn(call);
-            else if (_queue.Count < _options.QueueLimit)
-                _queue.Enqueue(call);
-            else
+            else if (!_queue.TryEnqueue(call))
                 return new SigningException(SigningFault.Overloaded, $"{_options.QueueLimit} calls wait for the token {Name}.");
             return null;
         }
@@ -102,10 +105,10 @@ internal sealed class Token : IDisposable
     {
         lock (_gate)
         {
-            NoLongerBusy(worker);
-            if (_disposed)
+            _pace.Ends(worker);
+            if (_disposed || Connection is null)
                 worker.Give(null);
-            else if (Connection is not null && _queue.TryDequeue(out var call))
+            else if (_queue.Dequeue() is { } call)
                 return BusyWith(worker, call);
             else
                 _idle.Push(worker);
@@ -142,14 +145,30 @@ internal sealed class Token : IDisposable
     }
 
     public void ConnectionLost(TokenConnection connection, CryptokiException error) =>
-        _link.Lost(connection, error.ToFault(Name));
+        Lose(connection, error.ToFault(Name), anew: false);
+
+    /// <summary>
+    /// Whether "no such key" may be untrue: of a connection that was given up meanwhile, and of a key that was here. The
+    /// latter makes the module look again, once: some show an empty token where its files or its network are gone.
+    /// </summary>
+    public bool Doubts(TokenConnection connection, string? handle, bool mayTryAgain)
+    {
+        if (!mayTryAgain || handle is null)
+            return false;
+        if (Connection != connection)
+            return true;
+        if (!Proven.TryForget(handle))
+            return false;
+        Lose(connection, new SigningException(SigningFault.BackendUnavailable, $"The token {Name} no longer shows a key that it had."), anew: true);
+        return true;
+    }
 
     /// <summary>A worker's thread has ended: it was told to, or what it hung in came back.</summary>
     public void Ended(TokenWorker worker)
     {
         lock (_gate)
         {
-            NoLongerBusy(worker);
+            _pace.Ends(worker);
             if (worker.IsAbandoned)
                 _abandoned--;
             else
@@ -166,8 +185,7 @@ internal sealed class Token : IDisposable
         lock (_gate)
         {
             _disposed = true;
-            while (_queue.TryDequeue(out var call))
-                call.TryFail(new SigningException(SigningFault.BackendUnavailable, "The PKCS#11 backend is stopping."));
+            _queue.FailAll(new SigningException(SigningFault.BackendUnavailable, "The PKCS#11 backend is stopping."));
             while (_idle.TryPop(out var worker))
                 worker.Give(null);
         }
@@ -194,13 +212,16 @@ internal sealed class Token : IDisposable
         return _link.Refusal;
     }
 
-    /// <summary>
-    /// A module that signs faster than a thread wakes up (a software token) does best with few threads that stay awake:
-    /// while there are as many as processors and the queue is short against a wake-up, the next one free takes the call.
-    /// Where this guesses wrong, since a thread hangs, the watch hands the call out at its next tick.
-    /// </summary>
-    private bool WillSoonBeServed =>
-        _signing >= Environment.ProcessorCount && _signTime * (_queue.Count + 1) / _signing < WakeUpTime;
+    /// <summary>With the connection go the sessions of idle workers, and the workers; the others end theirs when they are done.</summary>
+    private void Lose(TokenConnection connection, SigningException trouble, bool anew)
+    {
+        _link.Lost(connection, trouble, anew);
+        lock (_gate)
+        {
+            while (Connection is null && _idle.TryPop(out var worker))
+                worker.Give(null);
+        }
+    }
 
     private void StartOn(TokenCall call)
     {
@@ -210,7 +231,7 @@ internal sealed class Token : IDisposable
             return;
         }
 
-        var worker = new TokenWorker(this, _time);
+        var worker = new TokenWorker(this, _time, TimeSpan.FromMilliseconds(_options.OperationDeadlineMilliseconds));
         _workers.Add(worker);
         worker.Start(BusyWith(worker, call));
     }
@@ -218,21 +239,8 @@ internal sealed class Token : IDisposable
     private TokenCall BusyWith(TokenWorker worker, TokenCall call)
     {
         if (call is SignCall)
-        {
-            worker.SignsSince = _time.GetTimestamp();
-            _signing++;
-        }
-
+            _pace.Begins(worker);
         return call;
-    }
-
-    private void NoLongerBusy(TokenWorker worker)
-    {
-        if (worker.SignsSince is not { } since)
-            return;
-        worker.SignsSince = null;
-        _signing--;
-        _signTime += (_time.GetElapsedTime(since) - _signTime) / 16;
     }
 
     private void LinkChanged()
@@ -250,8 +258,7 @@ internal sealed class Token : IDisposable
     {
         if (Refusal() is { } refusal)
         {
-            while (_queue.TryDequeue(out var call))
-                call.TryFail(refusal);
+            _queue.FailAll(refusal);
             return;
         }
 
@@ -259,7 +266,7 @@ internal sealed class Token : IDisposable
         {
             if (_idle.Count == 0 && !MayStartWorker)
                 return;
-            StartOn(_queue.Dequeue());
+            StartOn(_queue.Dequeue()!);
         }
     }
 
@@ -271,12 +278,12 @@ internal sealed class Token : IDisposable
         {
             if (_disposed)
                 return;
-            EndLateCalls(now);
+            _queue.FailLate(now, Late);
             for (var i = _workers.Count - 1; i >= 0; i--)
             {
                 if (!_workers[i].AbandonIfHung(now))
                     continue;
-                NoLongerBusy(_workers[i]);
+                _pace.Ends(_workers[i]);
                 _workers.RemoveAt(i);
                 _abandoned++;
             }
@@ -286,17 +293,8 @@ internal sealed class Token : IDisposable
 
         _link.ConnectIfDue();
     }
-    /// <summary>Also drops calls that ended while they waited, which would fill the queue while the token is away.</summary>
-    private void EndLateCalls(long now)
-    {
-        for (var left = _queue.Count; left > 0; left--)
-        {
-            var call = _queue.Dequeue();
-            call.FailIfLate(now, () => new SigningException(
-                Connection is null ? SigningFault.BackendUnavailable : SigningFault.Overloaded,
-                _link.Trouble?.Message ?? $"No session of the token {Name} became free within {call.Allowance.TotalMilliseconds:0} ms."));
-            if (!call.HasEnded)
-                _queue.Enqueue(call);
-        }
-    }
+
+    private SigningException Late(TokenCall call) => new(
+        Connection is null ? SigningFault.BackendUnavailable : SigningFault.Overloaded,
+        _link.Trouble?.Message ?? $"No session of the token {Name} became free within {call.Allowance.TotalMilliseconds:0} ms.");
 }

@@ -10,6 +10,9 @@ namespace SignSvc.Backends.Pkcs11.Tokens;
 /// </summary>
 internal sealed class TokenConnection
 {
+    /// <summary>How long sessions of this token may take to be closed; those of another token are open for longer.</summary>
+    private static readonly TimeSpan IdlePatience = TimeSpan.FromMilliseconds(500);
+
     private readonly CryptokiSession _loginSession;
 
     private TokenConnection(CryptokiModule module, nuint slot, CK_TOKEN_INFO info, CryptokiSession loginSession)
@@ -35,22 +38,19 @@ internal sealed class TokenConnection
     /// <summary>A call has succeeded on it: what fails from now on is a new fault, not the old one again.</summary>
     public bool Proven { get; set; }
 
+    /// <summary>A token that is in no slot is looked for once more in the module initialised anew, if nobody else uses it.</summary>
+    /// <param name="anew">The token shows less than it did: the module is to look again, whatever it says of the token.</param>
     /// <exception cref="CryptokiException">What the module answered.</exception>
     /// <exception cref="SigningException">No such token, several, or no PIN that it takes.</exception>
-    public static TokenConnection Open(CryptokiModule module, Pkcs11TokenOptions options, PinSource pinSource)
+    public static TokenConnection Open(CryptokiModule module, Pkcs11TokenOptions options, PinSource pinSource, bool anew) => module.Visit(() =>
     {
-        module.Initialize();
-        try
-        {
-            return OpenInitialized(module, options, pinSource);
-        }
-        catch (CryptokiException e) when (e.Rv == CKR_CRYPTOKI_NOT_INITIALIZED)
-        {
-            module.ForgetInitialization();
-            module.Initialize();
-            return OpenInitialized(module, options, pinSource);
-        }
-    }
+        if (anew)
+            module.TryInitializeAnew(IdlePatience);
+        var found = TryOpen(module, options, pinSource);
+        if (found is null && !anew && module.TryInitializeAnew(IdlePatience))
+            found = TryOpen(module, options, pinSource);
+        return found ?? throw new SigningException(SigningFault.BackendUnavailable, "The token is in no slot of the PKCS#11 module.");
+    });
 
     public CryptokiSession OpenSession() => Module.OpenSession(Slot, IsWritable(Info));
 
@@ -58,15 +58,32 @@ internal sealed class TokenConnection
 
     private static bool IsWritable(CK_TOKEN_INFO info) => (info.flags & CKF_WRITE_PROTECTED) == 0;
 
-    private static TokenConnection OpenInitialized(CryptokiModule module, Pkcs11TokenOptions options, PinSource pinSource)
+    /// <returns>Null where the token is in no slot.</returns>
+    private static TokenConnection? TryOpen(CryptokiModule module, Pkcs11TokenOptions options, PinSource pinSource)
     {
-        var (slot, info) = Find(module, options);
-        var session = module.OpenSession(slot, IsWritable(info));
+        module.Initialize();
         try
         {
-            if ((info.flags & CKF_LOGIN_REQUIRED) != 0)
-                Login(session, info, pinSource);
-            return new TokenConnection(module, slot, info, session);
+            return TryOpenInitialized(module, options, pinSource);
+        }
+        catch (CryptokiException e) when (e.Rv == CKR_CRYPTOKI_NOT_INITIALIZED)
+        {
+            module.ForgetInitialization();
+            module.Initialize();
+            return TryOpenInitialized(module, options, pinSource);
+        }
+    }
+
+    private static TokenConnection? TryOpenInitialized(CryptokiModule module, Pkcs11TokenOptions options, PinSource pinSource)
+    {
+        if (Find(module, options) is not { } found)
+            return null;
+        var session = module.OpenSession(found.Slot, IsWritable(found.Info));
+        try
+        {
+            if ((found.Info.flags & CKF_LOGIN_REQUIRED) != 0)
+                Login(session, found.Info, pinSource);
+            return new TokenConnection(module, found.Slot, found.Info, session);
         }
         catch
         {
@@ -75,7 +92,7 @@ internal sealed class TokenConnection
         }
     }
 
-    private static (nuint Slot, CK_TOKEN_INFO Info) Find(CryptokiModule module, Pkcs11TokenOptions options)
+    private static (nuint Slot, CK_TOKEN_INFO Info)? Find(CryptokiModule module, Pkcs11TokenOptions options)
     {
         var found = new List<(nuint, CK_TOKEN_INFO)>();
         CryptokiException? unread = null;
@@ -94,7 +111,7 @@ internal sealed class TokenConnection
         {
             [var only] => only,
             [] when unread is not null => throw unread,
-            [] => throw new SigningException(SigningFault.BackendUnavailable, "The token is in no slot of the PKCS#11 module."),
+            [] => null,
             _ => throw new SigningException(
                 SigningFault.BackendFailed, $"{found.Count} tokens answer to the same name: configure the serial number."),
         };

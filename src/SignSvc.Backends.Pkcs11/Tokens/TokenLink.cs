@@ -27,6 +27,7 @@ internal sealed class TokenLink
     private volatile SigningException? _trouble;
     private volatile int _abandoned;
     private TokenConnection? _former;
+    private bool _anew;
     private Attempt? _attempt;
     private int _failures;
     private long _lastFailure;
@@ -72,7 +73,8 @@ internal sealed class TokenLink
     }
 
     /// <summary>Gives a connection up, once however many notice. The next try starts at once if it had ever worked.</summary>
-    public void Lost(TokenConnection connection, SigningException trouble)
+    /// <param name="anew">Whether the module is to be initialised anew on the way.</param>
+    public void Lost(TokenConnection connection, SigningException trouble, bool anew)
     {
         lock (_gate)
         {
@@ -80,6 +82,7 @@ internal sealed class TokenLink
                 return;
             _connection = null;
             _former = connection;
+            _anew = anew;
             _trouble = trouble;
             _failures = connection.Proven ? 0 : _failures + 1;
             _lastFailure = _time.GetTimestamp();
@@ -106,8 +109,9 @@ internal sealed class TokenLink
             var due = _failures == 0 || _time.GetElapsedTime(_lastFailure, now) >= Pause();
             if (_stopped || _connection is not null || _attempt is not null || !due || _abandoned >= _abandonmentLimit)
                 return;
-            _attempt = new Attempt(_former, now);
+            _attempt = new Attempt(_former, _anew, now);
             _former = null;
+            _anew = false;
             new Thread(Connect) { IsBackground = true, Name = $"pkcs11 {_name} connect" }.Start(_attempt);
         }
     }
@@ -133,7 +137,7 @@ internal sealed class TokenLink
         {
             // Should the login end with it: the next line logs in again.
             attempt.Former?.Close();
-            connection = TokenConnection.Open(_module, _options, _pinSource);
+            connection = TokenConnection.Open(_module, _options, _pinSource, attempt.Anew);
         }
         catch (CryptokiException e)
         {
@@ -188,9 +192,11 @@ internal sealed class TokenLink
     /// <summary>The same for one failure, so that a pause does not change while it is waited for.</summary>
     private double Jitter() => (uint)HashCode.Combine(_lastFailure, _failures) / (double)uint.MaxValue;
 
-    private sealed class Attempt(TokenConnection? former, long startedAt)
+    private sealed class Attempt(TokenConnection? former, bool anew, long startedAt)
     {
         public TokenConnection? Former => former;
+
+        public bool Anew => anew;
 
         public long StartedAt => startedAt;
 

@@ -52,6 +52,7 @@ internal sealed class TokenSession(TokenConnection connection, CryptokiSession c
             if (_keys.Count >= MostKeys)
                 ForgetKeys();
             _keys[handle] = key;
+            token.Proven.Add(handle);
         }
 
         SigningMechanism.Sign(cryptoki, key.Object, algorithm, digest, signature);

@@ -16,6 +16,7 @@ internal sealed class TokenWorker : IDisposable
     private readonly TimeProvider _time;
     // Hardly any spinning: a signature takes far longer than a wake-up, and a software token needs the processor itself.
     private readonly ManualResetEventSlim _wake = new(initialState: false, spinCount: 1);
+    private readonly TokenCall _farewell;
     private TokenCall? _given;
     private TokenSession? _session;
 
@@ -24,10 +25,11 @@ internal sealed class TokenWorker : IDisposable
     private long _enteredAt;
     private TokenCall? _current;
 
-    public TokenWorker(Token token, TimeProvider time)
+    public TokenWorker(Token token, TimeProvider time, TimeSpan operationAllowance)
     {
         _token = token;
         _time = time;
+        _farewell = new TaskCall<bool>("close a session", isRepeatable: false, static _ => true, long.MaxValue, operationAllowance);
     }
 
     public bool IsAbandoned => Volatile.Read(ref _phase) == -1;
@@ -79,9 +81,23 @@ internal sealed class TokenWorker : IDisposable
                 break;
         }
 
-        CloseSession(isDead: false);
+        SayFarewell();
         _token.Ended(this);
         Dispose();
+    }
+
+    /// <summary>Where the watch sees it: closing enters the module, too.</summary>
+    private void SayFarewell()
+    {
+        if (IsAbandoned)
+        {
+            CloseSession(isDead: false);
+            return;
+        }
+
+        Enter(_farewell);
+        CloseSession(isDead: false);
+        Leave();
     }
 
     private TokenCall? Take()
@@ -128,8 +144,12 @@ internal sealed class TokenWorker : IDisposable
             }
             catch (KeyNotHereException e)
             {
-                if (Leave())
+                if (!Leave())
+                    return;
+                if (!_token.Doubts(connection, (call as SignCall)?.Handle, call.Attempts < MostAttempts))
                     call.KeyIsMissing(_token, e);
+                else if (!call.GoElsewhere(_token))
+                    _token.PutBack(call);
                 return;
             }
             catch (Exception e)

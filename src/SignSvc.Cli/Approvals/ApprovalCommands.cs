@@ -9,7 +9,7 @@ namespace SignSvc.Cli.Approvals;
 
 internal sealed record ApprovalAnswer(
     string Id, string State, JsonElement Request, string Requester, int Required, int Given, DateTimeOffset CreatedAt, DateTimeOffset ExpiresAt,
-    ApprovalVote[] Approvals, ApprovalVote? Rejection = null);
+    ApprovalVote[] Approvals, ApprovalVote? Rejection = null, ApprovalVote? BreakGlass = null);
 
 internal sealed record ApprovalVote(string Principal, DateTimeOffset At, string? Reason = null);
 
@@ -26,6 +26,8 @@ internal static class ApprovalCommands
         CreateShow(),
         CreateDecision("approve", "Approves a request, as it is shown.", needsReason: false),
         CreateDecision("reject", "Ends a request for all.", needsReason: true),
+        CreateDecision("break-glass", "In an emergency: lets a request through without approval, on record and in the log at its loudest.", needsReason: true),
+        ApprovalRuleCommands.Create(),
     };
 
     private static Command CreateList()
@@ -81,6 +83,8 @@ internal static class ApprovalCommands
             .Concat(approval.Approvals.Select(v => (Name: "approved by", Value: Words(v))));
         if (approval.Rejection is { } rejection)
             details = details.Append(("rejected by", Words(rejection)));
+        if (approval.BreakGlass is { } broken)
+            details = details.Append(("glass broken by", Words(broken)));
         Tables.Write(["", ""], details.Select(d => (Cell[])[Cell.Of(d.Name), Cell.Of(d.Value)]));
     }
 

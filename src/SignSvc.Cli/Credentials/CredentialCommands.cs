@@ -20,6 +20,8 @@ internal sealed record CredentialList(CredentialAnswer[] Credentials);
 /// <summary><c>signsvc credentials</c>: who may come in by a bearer token.</summary>
 internal static class CredentialCommands
 {
+    private static readonly Option<bool> Force = new("--force") { Description = "Also where nobody could administer the service any more, or not for long." };
+
     public static Command Create(TimeProvider time) => new("credentials", "Service credentials: who may come in by a bearer token.")
     {
         CreateCreate(time),
@@ -75,7 +77,7 @@ internal static class CredentialCommands
         var overlap = Parameters.Text("--overlap", "time", "How long the old token stays good: 10m, 2h, 7d, or 0. Default: 1h.");
         var expires = Parameters.Text("--expires", "time", "When it ends: 2030-01-31T12:00:00Z, or how long it lasts: 2h, 90d. Default: as it was.");
         var file = Parameters.Text("--output-token", "file", "Writes the token to this new file, mode 0600; it is then not printed, in JSON neither.");
-        var command = new Command("rotate", "Gives a credential a new token, which is shown this once.") { name, overlap, expires, file };
+        var command = new Command("rotate", "Gives a credential a new token, which is shown this once.") { name, overlap, expires, file, Force };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var expiresAt = parsed.GetValue(expires) is { } text ? Durations.ParseTime("--expires", text, time, ahead: true) : (DateTimeOffset?)null;
@@ -84,7 +86,7 @@ internal static class CredentialCommands
             using var service = ServiceClient.Connect(parsed);
             using var output = parsed.GetValue(file) is { } path ? OutputFile.OpenSecret(path) : null;
             var answer = await service.PostAsync(
-                $"{ApiPath.Credential(parsed.GetRequiredValue(name))}/rotate", body, CliJson.Default.RotateCredentialBody, cancellationToken);
+                WithForce(parsed, $"{ApiPath.Credential(parsed.GetRequiredValue(name))}/rotate"), body, CliJson.Default.RotateCredentialBody, cancellationToken);
             await ShowTokenAsync(parsed, answer, output, "Rotated", time, cancellationToken);
             return ExitCode.Ok;
         });
@@ -107,16 +109,18 @@ internal static class CredentialCommands
     private static Command CreateRevoke(TimeProvider time)
     {
         var name = Parameters.Required("name", "Its name.");
-        var command = new Command("revoke", "Ends a credential, at once and for good.") { name };
+        var command = new Command("revoke", "Ends a credential, at once and for good.") { name, Force };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var service = ServiceClient.Connect(parsed);
-            var answer = await service.PostAsync($"{ApiPath.Credential(parsed.GetRequiredValue(name))}/revoke", cancellationToken);
+            var answer = await service.PostAsync(WithForce(parsed, $"{ApiPath.Credential(parsed.GetRequiredValue(name))}/revoke"), cancellationToken);
             await answer.ShowAsync(parsed, CliJson.Default.CredentialAnswer, revoked => Write([revoked], time), cancellationToken);
             return ExitCode.Ok;
         });
         return command;
     }
+
+    private static string WithForce(ParseResult parsed, string path) => ApiPath.WithQuery(path, ("force", parsed.GetValue(Force) ? "true" : null));
 
     private static async Task ShowTokenAsync(
         ParseResult parsed, Answer answer, OutputFile? output, string done, TimeProvider time, CancellationToken cancellationToken)

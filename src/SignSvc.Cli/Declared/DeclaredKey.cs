@@ -21,6 +21,9 @@ internal sealed record DeclaredKey(
     string[]? Algorithms, string? Description, string? Owner, Dictionary<string, string>? Tags, string[]? Aliases, bool? Enabled,
     RotationWish? Rotation, bool? DeletionProtection, DeletionPolicy DeletionPolicy, int PendingWindowInDays, string[] Warnings)
 {
+    /// <summary>AWS KMS: a key that can be replicated to other Regions. For good.</summary>
+    public bool? MultiRegion { get; init; }
+
     public const int MaxTags = 46;
     public const int MaxAliases = 50;
     public const int DefaultWindowInDays = 30;

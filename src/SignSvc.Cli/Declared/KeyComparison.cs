@@ -41,6 +41,7 @@ internal static class KeyComparison
             ("tier", key.Tier, live.Tier),
             ("backend", key.Backend, live.Backend),
             ("algorithms", key.Algorithms is null ? null : string.Join(", ", key.Algorithms), string.Join(", ", live.Algorithms)),
+            ("multiRegion", key.MultiRegion is true ? "true" : null, live.MultiRegion is true ? "true" : "false"),
         ];
         return fixedMembers
             .Where(m => m.Wanted is not null && !string.Equals(m.Wanted, m.Current, StringComparison.Ordinal))

@@ -45,13 +45,26 @@ internal static class KmsKeyManifest
         var enabled = spec.Flag("enabled");
         var tags = ManifestHead.ReadTags(spec);
         var (policy, days) = ReadDeletion(spec, warnings);
+        var multiRegion = ReadMultiRegion(spec, ignored, warnings);
         RefuseUnanswered(spec, ignored, warnings);
         spec.End();
         RefuseUsage(spec, usage, keySpec);
         return new DeclaredKey(
             document.Place, ApiVersion, Kind, name, space, Purpose: "artifacts", keySpec!, Tier: null, annotations.GetValueOrDefault(BackendAnnotation),
             Algorithms: null, description, Owner: null, tags, Aliases: null, enabled, RotationOf(rotates), DeletionProtection: null, policy, days,
-            [.. warnings]);
+            [.. warnings])
+        {
+            MultiRegion = multiRegion,
+        };
+    }
+
+    private static bool? ReadMultiRegion(Members spec, IReadOnlyCollection<string> ignored, List<string> warnings)
+    {
+        var isWanted = spec.Flag("multiRegion");
+        if (isWanted is not true || !ignored.Contains("multiRegion", StringComparer.Ordinal))
+            return isWanted;
+        warnings.Add("multiRegion is left aside: the key cannot be replicated later.");
+        return null;
     }
 
     private static string? ReadSpec(Members spec)
@@ -89,16 +102,19 @@ internal static class KmsKeyManifest
 
     private static void RefuseUnanswered(Members spec, IReadOnlyCollection<string> ignored, List<string> warnings)
     {
-        Check("keyPolicy", spec.Find("keyPolicy") is { } policy && policy is not YamlScalar { Text: "" }, "Who may use a key is decided by roles here");
-        Check("grants", spec.Find("grants") is { } grants && grants is not YamlList { Items.Count: 0 }, "Who may use a key is decided by roles here");
-        Check("multiRegion", spec.Flag("multiRegion") is true, "A key of the service is not replicated between AWS Regions");
+        Check(
+            "keyPolicy", spec.Find("keyPolicy") is { } policy && policy is not YamlScalar { Text: "" },
+            "The service has policies of its own for keys", "Put it with 'signsvc policy put --key KEY --file FILE', which translates AWS's form or says what it cannot");
+        Check(
+            "grants", spec.Find("grants") is { } grants && grants is not YamlList { Items.Count: 0 },
+            "The service has grants of its own, for its own callers", "Make them with 'signsvc grants create'");
 
-        void Check(string member, bool isAsked, string reason)
+        void Check(string member, bool isAsked, string reason, string wayOut)
         {
             if (!isAsked)
                 return;
             if (!ignored.Contains(member, StringComparer.Ordinal))
-                throw spec.Find(member)!.Place.Refuse($"{member} has no effect here. {reason}.", $"Take it out, or say --ignore {member} if it may be left aside.");
+                throw spec.Find(member)!.Place.Refuse($"{member} has no effect here. {reason}.", $"{wayOut}, and take it out here or say --ignore {member}.");
             warnings.Add($"{member} is left aside. {reason}.");
         }
     }

@@ -6,8 +6,11 @@ using SignSvc.Cli.Output;
 namespace SignSvc.Cli.Http;
 
 /// <summary>What the service said, as it said it.</summary>
-internal sealed class Answer(byte[] body)
+internal sealed class Answer(byte[] body, string? etag = null)
 {
+    /// <summary>Of the key that was changed; null: the service did not say.</summary>
+    public string? Etag => etag;
+
     public ReadOnlyMemory<byte> Body => body;
 
     /// <exception cref="CommandException"><see cref="ExitCode.Unavailable"/>: this is not an answer of SignSvc.</exception>

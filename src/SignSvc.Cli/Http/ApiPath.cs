@@ -21,6 +21,8 @@ internal static class ApiPath
 
     public static string Approval(string approval) => $"/v1/approvals/{Segment("approval", approval)}";
 
+    public static string ApprovalRule(string rule) => $"/v1/approval-rules/{Segment("rule", rule)}";
+
     /// <summary>Appends the parameters that have a value.</summary>
     public static string WithQuery(string path, params ReadOnlySpan<(string Name, string? Value)> parameters)
     {

@@ -8,6 +8,7 @@ using SignSvc.Cli.Credentials;
 using SignSvc.Cli.Declared;
 using SignSvc.Cli.Hsm;
 using SignSvc.Cli.Keys;
+using SignSvc.Cli.Keys.Import;
 using SignSvc.Cli.Login;
 using SignSvc.Cli.Policies;
 using SignSvc.Cli.Profiles;
@@ -31,6 +32,8 @@ namespace SignSvc.Cli.Http;
 [JsonSerializable(typeof(KeyList))]
 [JsonSerializable(typeof(KeyUpdateBody))]
 [JsonSerializable(typeof(RevokeBody))]
+[JsonSerializable(typeof(ImportParametersAnswer))]
+[JsonSerializable(typeof(ImportBody))]
 [JsonSerializable(typeof(VersionUseList))]
 [JsonSerializable(typeof(TimelineAnswer))]
 [JsonSerializable(typeof(AliasBody))]
@@ -70,6 +73,9 @@ namespace SignSvc.Cli.Http;
 [JsonSerializable(typeof(GrantList))]
 [JsonSerializable(typeof(ApprovalAnswer))]
 [JsonSerializable(typeof(ApprovalList))]
+[JsonSerializable(typeof(ApprovalRuleBody))]
+[JsonSerializable(typeof(ApprovalRuleAnswer))]
+[JsonSerializable(typeof(ApprovalRuleList))]
 [JsonSerializable(typeof(WhoAmIAnswer))]
 [JsonSerializable(typeof(HsmSlots))]
 [JsonSerializable(typeof(HsmMechanisms))]

@@ -57,6 +57,7 @@ internal static class Refusals
         401 => $"The credential came from {connection.TokenSource}. Run 'signsvc login', or set SIGNSVC_TOKEN to one that is neither expired nor revoked.",
         403 => "Ask an administrator for a credential with a role that allows it; 'signsvc credentials list' shows who has which.",
         404 => "'signsvc keys list', 'signsvc profiles list' and 'signsvc credentials list' show what there is.",
+        412 => "Somebody else changed it after it was read: look at it again, or plan again.",
         429 or 503 or 504 => $"Nothing is wrong with the request: try again{After(response)}.",
         >= 500 => problem.TraceId is null ? null : $"The log of the service says more under trace {problem.TraceId}.",
         _ => null,

@@ -38,20 +38,24 @@ internal sealed class ServiceClient : IDisposable
     public Task<Answer> GetAsync(string path, CancellationToken cancellationToken) =>
         SendAsCallerAsync(HttpMethod.Get, path, content: null, cancellationToken);
 
-    public Task<Answer> PostAsync(string path, CancellationToken cancellationToken) =>
-        SendAsCallerAsync(HttpMethod.Post, path, content: null, cancellationToken);
+    /// <param name="onlyIf">The <c>etag</c> that the key must have; null: any.</param>
+    public Task<Answer> PostAsync(string path, CancellationToken cancellationToken, string? onlyIf = null) =>
+        SendAsCallerAsync(HttpMethod.Post, path, content: null, cancellationToken, onlyIf);
 
-    public Task<Answer> DeleteAsync(string path, CancellationToken cancellationToken) =>
-        SendAsCallerAsync(HttpMethod.Delete, path, content: null, cancellationToken);
+    /// <inheritdoc cref="PostAsync(string, CancellationToken, string?)"/>
+    public Task<Answer> DeleteAsync(string path, CancellationToken cancellationToken, string? onlyIf = null) =>
+        SendAsCallerAsync(HttpMethod.Delete, path, content: null, cancellationToken, onlyIf);
 
     public Task<Answer> PostAsync<T>(string path, T body, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
         SendAsCallerAsync(HttpMethod.Post, path, body, type, cancellationToken);
 
-    public Task<Answer> PutAsync<T>(string path, T body, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
-        SendAsCallerAsync(HttpMethod.Put, path, body, type, cancellationToken);
+    /// <inheritdoc cref="PostAsync(string, CancellationToken, string?)"/>
+    public Task<Answer> PutAsync<T>(string path, T body, JsonTypeInfo<T> type, CancellationToken cancellationToken, string? onlyIf = null) =>
+        SendAsCallerAsync(HttpMethod.Put, path, body, type, cancellationToken, onlyIf);
 
-    public Task<Answer> PatchAsync<T>(string path, T body, JsonTypeInfo<T> type, CancellationToken cancellationToken) =>
-        SendAsCallerAsync(HttpMethod.Patch, path, body, type, cancellationToken);
+    /// <inheritdoc cref="PostAsync(string, CancellationToken, string?)"/>
+    public Task<Answer> PatchAsync<T>(string path, T body, JsonTypeInfo<T> type, CancellationToken cancellationToken, string? onlyIf = null) =>
+        SendAsCallerAsync(HttpMethod.Patch, path, body, type, cancellationToken, onlyIf);
 
     /// <summary>For an answer of any size. The time-out bounds the wait for its beginning; what comes then may take as long as the service lets it.</summary>
     /// <returns>The bytes written.</returns>
@@ -81,18 +85,21 @@ internal sealed class ServiceClient : IDisposable
     public Uri At(string path) => new(_connection.Url.AbsoluteUri.TrimEnd('/') + path);
 
     private async Task<Answer> SendAsCallerAsync<T>(
-        HttpMethod method, string path, T body, JsonTypeInfo<T> type, CancellationToken cancellationToken)
+        HttpMethod method, string path, T body, JsonTypeInfo<T> type, CancellationToken cancellationToken, string? onlyIf = null)
     {
         using var content = JsonContent.Create(body, type);
         // Known before it is sent, so that no chunking is needed.
         await content.LoadIntoBufferAsync(cancellationToken);
-        return await SendAsCallerAsync(method, path, content, cancellationToken);
+        return await SendAsCallerAsync(method, path, content, cancellationToken, onlyIf);
     }
 
-    private async Task<Answer> SendAsCallerAsync(HttpMethod method, string path, HttpContent? content, CancellationToken cancellationToken)
+    private async Task<Answer> SendAsCallerAsync(
+        HttpMethod method, string path, HttpContent? content, CancellationToken cancellationToken, string? onlyIf = null)
     {
         using var request = new HttpRequestMessage(method, At(path)) { Content = content };
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _connection.RequireToken());
+        if (onlyIf is not null)
+            request.Headers.IfMatch.Add(new EntityTagHeaderValue($"\"{onlyIf}\""));
         return await SendAsync(request, cancellationToken);
     }
 
@@ -105,7 +112,7 @@ internal sealed class ServiceClient : IDisposable
             if (response.StatusCode == HttpStatusCode.Accepted)
                 throw Pending(new Answer(body).Read(CliJson.Default.ApprovalAnswer));
             return response.IsSuccessStatusCode
-                ? new Answer(body)
+                ? new Answer(body, response.Headers.ETag?.Tag.Trim('"'))
                 : throw Refusals.Of(request.RequestUri!, response, body, _connection);
         });
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using SignSvc.Cli.Http;
+using SignSvc.Cli.Keys.Import;
 using SignSvc.Cli.Output;
 
 namespace SignSvc.Cli.Keys;
@@ -13,7 +14,7 @@ internal static class KeyCommands
     public static Command Create()
     {
         var command = new Command("keys", "Keys that sign.") { CreateCreate(), CreateList(), CreateShow(), PublicKeyCommand.Create(), KeyUpdateCommand.Create() };
-        foreach (var further in KeyLifecycleCommands.Create().Concat(KeyTimelineCommands.Create()))
+        foreach (var further in KeyLifecycleCommands.Create().Concat(ImportCommands.Create()).Concat(KeyTimelineCommands.Create()))
             command.Add(further);
         return command;
     }
@@ -34,9 +35,10 @@ internal static class KeyCommands
 
         var protection = new Option<bool>("--deletion-protection") { Description = "Refuses to be deleted until that is taken back." };
         var adopt = Parameters.Text("--adopt", "name", "Takes a key into use that exists in the backend, by its name there: a PKCS#11 label or id:<hex>, an ARN or KMS alias.");
+        var origin = Parameters.OneOf("--origin", "imported: it has no version, and signs nothing, until its material is imported. Default: generated.", "generated", "imported");
         var rotation = new RotationOptions();
 
-        var command = new Command("create", "Makes a key.") { name, purpose, spec, tier, backend, algorithms, description, owner, tags, protection, adopt };
+        var command = new Command("create", "Makes a key.") { name, purpose, spec, tier, backend, algorithms, description, owner, tags, protection, adopt, origin };
         rotation.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -44,7 +46,7 @@ internal static class KeyCommands
                 parsed.GetRequiredValue(name), parsed.GetRequiredValue(purpose), parsed.GetRequiredValue(spec), parsed.GetValue(tier),
                 parsed.GetValue(backend), parsed.GetValue(algorithms) is { Length: > 0 } names ? names : null,
                 parsed.GetValue(description), parsed.GetValue(owner), ParseTags(parsed.GetValue(tags)),
-                rotation.Read(parsed)?.ForNewKey(), parsed.GetValue(protection) ? true : null, parsed.GetValue(adopt));
+                rotation.Read(parsed)?.ForNewKey(), parsed.GetValue(protection) ? true : null, parsed.GetValue(adopt), parsed.GetValue(origin));
             using var service = ServiceClient.Connect(parsed);
             var answer = await service.PostAsync("/v1/keys", body, CliJson.Default.NewKeyBody, cancellationToken);
             await answer.ShowAsync(parsed, CliJson.Default.KeyAnswer, WriteOne, cancellationToken);

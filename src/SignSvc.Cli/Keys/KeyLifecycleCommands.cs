@@ -4,7 +4,7 @@ using SignSvc.Cli.Http;
 
 namespace SignSvc.Cli.Keys;
 
-/// <summary><c>signsvc keys enable|disable|rotate|revoke-version|delete|cancel-deletion</c>.</summary>
+/// <summary><c>signsvc keys enable|disable|rotate|rewrap|revoke-version|delete|cancel-deletion</c>.</summary>
 internal static class KeyLifecycleCommands
 {
     public static readonly Argument<string> Key = Parameters.Required("key", "Name, id or alias.");
@@ -14,6 +14,7 @@ internal static class KeyLifecycleCommands
         CreateStep("enable", "Lets a key sign again.", "enable"),
         CreateStep("disable", "Lets a key sign nothing; it still verifies and stays published.", "disable"),
         CreateStep("rotate", "Announces the next version; with a lead of 0 it signs at once.", "rotate"),
+        CreateStep("rewrap", "Wraps a volume key's private keys anew, under the newest wrapping key.", "rewrap"),
         CreateRevoke(),
         CreateDelete(),
         CreateStep("cancel-deletion", "Takes a deletion back; the key comes back disabled.", "cancel-deletion"),

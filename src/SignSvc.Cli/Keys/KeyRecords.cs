@@ -2,7 +2,8 @@ namespace SignSvc.Cli.Keys;
 
 internal sealed record NewKeyBody(
     string Name, string Purpose, string Spec, string? Tier = null, string? Backend = null, string[]? Algorithms = null, string? Description = null,
-    string? Owner = null, Dictionary<string, string>? Tags = null, RotationPolicy? Rotation = null, bool? DeletionProtection = null, string? Adopt = null);
+    string? Owner = null, Dictionary<string, string>? Tags = null, RotationPolicy? Rotation = null, bool? DeletionProtection = null, string? Adopt = null,
+    string? Origin = null, bool? MultiRegion = null);
 
 /// <summary>What is null stays as it is; tags and rotation are replaced whole.</summary>
 internal sealed record KeyUpdateBody(
@@ -10,11 +11,13 @@ internal sealed record KeyUpdateBody(
     bool? DeletionProtection = null, int? MinSigningVersion = null, int? MinVerificationVersion = null);
 
 /// <param name="PeriodSeconds">Null: on demand.</param>
-internal sealed record RotationPolicy(long? PeriodSeconds, long? LeadSeconds, long? GraceSeconds)
+internal sealed record RotationPolicy(long? PeriodSeconds, long? LeadSeconds, long? GraceSeconds, long? JitterSeconds = null)
 {
     public override string ToString()
     {
         var period = PeriodSeconds is { } seconds ? $"every {Durations.Text(seconds)}" : "on demand";
+        if (JitterSeconds is > 0)
+            period += $", up to {Durations.Text(JitterSeconds.Value)} sooner";
         var lead = LeadSeconds is { } before ? $", lead {Durations.Text(before)}" : "";
         return GraceSeconds is { } after ? $"{period}{lead}, grace {Durations.Text(after)}" : period + lead;
     }
@@ -30,7 +33,7 @@ internal sealed record KeyAnswer(
     string Id, string Name, string? Description, string? Owner, string Purpose, string Tier, string Backend,
     string Protection, string Spec, string[] Algorithms, string State, string[]? Aliases, Dictionary<string, string>? Tags,
     RotationPolicy? Rotation, bool DeletionProtection, DateTimeOffset CreatedAt, DateTimeOffset? DeletesAt,
-    VersionAnswer[] Versions, string[]? Warnings)
+    VersionAnswer[] Versions, string[]? Warnings, string? Etag = null, bool? MultiRegion = null)
 {
     /// <summary>The newest version that signs, else the newest.</summary>
     public VersionAnswer? Current => Active ?? Versions.LastOrDefault();

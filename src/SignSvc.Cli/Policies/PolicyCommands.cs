@@ -23,8 +23,10 @@ internal static class PolicyCommands
         PolicyTestCommand.Create(),
     };
 
-    internal static Task<Answer> LintAsync(ServiceClient service, JsonElement document, bool ofKey, CancellationToken cancellationToken) =>
-        service.PostAsync($"/v1/policy/lint?scope={(ofKey ? "key" : "service")}", document, CliJson.Default.JsonElement, cancellationToken);
+    /// <param name="name">Where it is meant to stand; null: not known.</param>
+    internal static Task<Answer> LintAsync(ServiceClient service, JsonElement document, bool ofKey, string? name, CancellationToken cancellationToken) =>
+        service.PostAsync(
+            ApiPath.WithQuery("/v1/policy/lint", ("scope", ofKey ? "key" : "service"), ("name", name)), document, CliJson.Default.JsonElement, cancellationToken);
 
     private static Command CreatePut()
     {
@@ -85,12 +87,17 @@ internal static class PolicyCommands
     {
         var file = Parameters.Required("file", "YAML or JSON; - for standard input.");
         var ofKey = new Option<bool>("--of-key") { Description = "It is meant for a key, and needs no resources." };
-        var command = new Command("lint", "Looks for what is seldom meant. Ends with 1 where there is something.") { file, ofKey };
+        var policy = Parameters.Text("--policy", "name", "The service policy that it is meant for: says also whether it would lock its administrators out there.");
+        var key = Parameters.Text("--key", "key", "The key that it is meant for, likewise.");
+        var command = new Command("lint", "Looks for what is seldom meant. Ends with 1 where there is something.") { file, ofKey, policy, key };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             var document = PolicyFile.Element(PolicyFile.ToJson(await PolicyFile.ReadAsync(parsed.GetRequiredValue(file), cancellationToken)));
             using var service = ServiceClient.Connect(parsed);
-            var answer = await LintAsync(service, document, parsed.GetValue(ofKey), cancellationToken);
+            if (parsed.GetValue(policy) is not null && (parsed.GetValue(key) is not null || parsed.GetValue(ofKey)))
+                throw CommandException.Usage("Name either a service policy or a key.");
+            var answer = await LintAsync(
+                service, document, parsed.GetValue(ofKey) || parsed.GetValue(key) is not null, parsed.GetValue(key) ?? parsed.GetValue(policy), cancellationToken);
             var findings = answer.Read(CliJson.Default.LintAnswer).Findings;
             await answer.ShowAsync(parsed, CliJson.Default.LintAnswer, lint => WriteFindings(lint.Findings), cancellationToken);
             return findings.Length == 0 ? ExitCode.Ok : ExitCode.NotValid;

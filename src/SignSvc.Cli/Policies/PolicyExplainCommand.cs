@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text.Json.Nodes;
 using SignSvc.Cli.Http;
 
@@ -53,7 +54,14 @@ internal static class PolicyExplainCommand
             foreach (var f in statement.Failing)
                 Console.Out.WriteLine($"    {f.Operator} {f.Fact} {string.Join(", ", f.Values)}: {(f.Actual.Length == 0 ? "missing" : $"is {string.Join(", ", f.Actual)}")}");
         }
+
+        foreach (var limit in e.Limits ?? [])
+            Console.Out.WriteLine(Words(limit));
     }
+
+    private static string Words(LimitStandingAnswer limit) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"  {limit.Name} limits each {limit.Limit.Per switch { "callerAndKey" => "caller and key", var per => per }}: {limit.Available} may come now");
 
     private static JsonObject Object(JsonObject parent, string name)
     {

@@ -30,6 +30,8 @@ internal static class PolicyFile
         YamlScalar { IsPlain: true, Text: "true" or "True" or "TRUE" } => JsonValue.Create(true),
         YamlScalar { IsPlain: true, Text: "false" or "False" or "FALSE" } => JsonValue.Create(false),
         YamlScalar { IsPlain: true } number when long.TryParse(number.Text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value) => JsonValue.Create(value),
+        YamlScalar { IsPlain: true } number when decimal.TryParse(number.Text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var value)
+            && string.Equals(value.ToString(CultureInfo.InvariantCulture), number.Text, StringComparison.Ordinal) => JsonValue.Create(value),
         YamlScalar scalar => JsonValue.Create(scalar.Text),
         _ => throw node.Place.Refuse("This is nothing that can be read."),
     };

@@ -16,7 +16,13 @@ internal sealed record FailingConditionAnswer(string Operator, string Fact, stri
 
 internal sealed record StatementAnswer(string Name, string Effect, bool Applies, FailingConditionAnswer[] Failing);
 
-internal sealed record ExplainAnswer(bool Allowed, string? By, string? Reason, string[]? Missing, StatementAnswer[]? Statements);
+internal sealed record LimitAnswer(string Per, double? PerSecond, int? Burst, int? Uses, int? PeriodSeconds);
+
+/// <param name="Available">Requests that may come now, at the node that answered.</param>
+internal sealed record LimitStandingAnswer(string Name, LimitAnswer Limit, int Available);
+
+internal sealed record ExplainAnswer(
+    bool Allowed, string? By, string? Reason, string[]? Missing, StatementAnswer[]? Statements, LimitStandingAnswer[]? Limits = null);
 
 internal sealed record PolicyTestReport(int Passed, PolicyTestFailure[] Failures);
 

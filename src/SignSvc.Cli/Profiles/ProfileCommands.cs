@@ -21,7 +21,7 @@ internal sealed record ProfileList(ProfileAnswer[] Profiles);
 /// <summary><c>signsvc profiles</c>: what tokens callers may get.</summary>
 internal static class ProfileCommands
 {
-    public static Command Create() => new("profiles", "Token profiles: what tokens callers may get.") { CreateList(), CreateShow(), CreatePut() };
+    public static Command Create() => new("profiles", "Token profiles: what tokens callers may get.") { CreateList(), CreateShow(), CreatePut(), CreateDelete() };
 
     private static Command CreateList()
     {
@@ -84,6 +84,22 @@ internal static class ProfileCommands
             var answer = await service.PutAsync(
                 ApiPath.Profile(parsed.GetRequiredValue(profile)), body, CliJson.Default.ProfileBody, cancellationToken);
             await answer.ShowAsync(parsed, CliJson.Default.ProfileAnswer, WriteOne, cancellationToken);
+            return ExitCode.Ok;
+        });
+        return command;
+    }
+
+    private static Command CreateDelete()
+    {
+        var profile = Parameters.Required("profile", "Its name.");
+        var yes = Confirmation.YesOption();
+        var command = new Command("delete", "Deletes a token profile; refused while tokens of it are alive.") { profile, yes };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            var name = parsed.GetRequiredValue(profile);
+            Confirmation.Require(parsed.GetValue(yes), $"The token profile {name} will be deleted: nobody gets tokens of it any more.", name);
+            using var service = ServiceClient.Connect(parsed);
+            await service.DeleteAsync(ApiPath.Profile(name), cancellationToken);
             return ExitCode.Ok;
         });
         return command;

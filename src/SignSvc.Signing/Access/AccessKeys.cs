@@ -3,7 +3,7 @@ using System.Collections.Immutable;
 using System.Net;
 using System.Security.Cryptography;
 using System.Text;
-using SignSvc.Signing.Audit;
+using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
@@ -22,11 +22,11 @@ public sealed class AccessKeys(LiveSnapshot live, Decisions decisions, IWrapsKey
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>: no such credential; <see cref="SigningFault.InvalidRequest"/>: it has two already, or is refused itself; <see cref="SigningFault.Forbidden"/>: also where it may do what the caller may not.</exception>
     public Task<(AccessKey Key, string Secret)> CreateAsync(Caller caller, string credential, CancellationToken cancellationToken)
     {
-        var draft = Draft(caller, Actions.CredentialsCreate, credential);
+        var draft = decisions.DraftOfCredential(caller, Actions.CredentialsCreate, credential);
         return decisions.ChangeAsync(caller, draft, async permit =>
         {
             var basis = live.Current;
-            var owner = Find(basis, credential);
+            var owner = basis.ExistingCredential(credential);
             basis.Access.RefuseMoreThanHeld(caller, owner, basis.Keys, time.GetUtcNow());
             if (!owner.IsLive(time.GetUtcNow()))
                 throw new SigningException(SigningFault.InvalidRequest, $"The credential {owner.Name} has expired or was revoked.");
@@ -46,29 +46,29 @@ public sealed class AccessKeys(LiveSnapshot live, Decisions decisions, IWrapsKey
             var record = draft with { Detail = $"access key {id} made" };
             await live.ChangeAsync(permit, record, cancellationToken, Change.Of(owner with { AccessKeys = present.Add(key) }, basis));
             return (key, secret);
-        });
+        }, subject: () => ApprovalSubject.Of(Actions.CredentialsCreate, draft.Resource!, ("accessKey", "new")));
     }
 
     public Task<ImmutableArray<AccessKey>> ListAsync(Caller caller, string credential, CancellationToken cancellationToken) =>
         decisions.ReadAsync(
-            caller, Draft(caller, Actions.CredentialsRead, credential),
-            _ => ValueTask.FromResult(Find(live.Current, credential).AccessKeys ?? []), cancellationToken);
+            caller, decisions.DraftOfCredential(caller, Actions.CredentialsRead, credential),
+            _ => ValueTask.FromResult(live.Current.ExistingCredential(credential).AccessKeys ?? []), cancellationToken);
 
     /// <summary>From the moment this returns it is refused, and its secret is kept no more.</summary>
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>.</exception>
     public Task DeleteAsync(Caller caller, string credential, string id, CancellationToken cancellationToken)
     {
-        var draft = Draft(caller, Actions.CredentialsRevoke, credential);
+        var draft = decisions.DraftOfCredential(caller, Actions.CredentialsRevoke, credential);
         return decisions.ChangeAsync(caller, draft, async permit =>
         {
             var basis = live.Current;
-            var owner = Find(basis, credential);
+            var owner = basis.ExistingCredential(credential);
             var key = owner.AccessKeys?.FirstOrDefault(k => string.Equals(k.Id, id, StringComparison.Ordinal))
                 ?? throw new SigningException(SigningFault.NotFound, "The credential has no such access key.");
             var record = draft with { Detail = $"access key {key.Id} deleted" };
             return await live.ChangeAsync(
                 permit, record, cancellationToken, Change.Of(owner with { AccessKeys = owner.AccessKeys!.Value.Remove(key) }, basis));
-        });
+        }, subject: () => ApprovalSubject.Of(Actions.CredentialsRevoke, draft.Resource!, ("accessKey", id)));
     }
 
     /// <summary>For authentication alone. The caller zeroes the secret.</summary>
@@ -90,12 +90,4 @@ public sealed class AccessKeys(LiveSnapshot live, Decisions decisions, IWrapsKey
 
     /// <summary>No key has such an id, so that neither can be put in the other's place.</summary>
     private static WrappingContext ContextOf(string id) => new($"access-key/{id}", 1, KeyPurpose.Tokens);
-
-    private AuditRecord Draft(Caller caller, string action, string credential) =>
-        decisions.Draft(caller, action, Decisions.Resource("credential", credential));
-
-    private static Credential Find(Snapshot snapshot, string reference) =>
-        snapshot.Credentials.Values.FirstOrDefault(c =>
-            string.Equals(c.Id, reference, StringComparison.Ordinal) || string.Equals(c.Name, reference, StringComparison.Ordinal))
-        ?? throw new SigningException(SigningFault.NotFound, "There is no such credential.");
 }

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using SignSvc.Signing.Access.Grants;
+using SignSvc.Signing.Access.Limits;
 using SignSvc.Signing.Access.Policies;
 
 namespace SignSvc.Signing.Access;
@@ -14,6 +15,12 @@ public sealed record AccessExplanation(bool Allowed, string? By, ImmutableArray<
     /// <summary>The reasons are kept back: who asks may not read policies.</summary>
     public bool IsOpaque { get; init; }
 
+    /// <summary>What is asked about does not exist: then nothing is allowed; null: it does.</summary>
+    public string? Absence { get; init; }
+
+    /// <summary>The limits that it falls under where it is allowed.</summary>
+    public ImmutableArray<LimitStanding> Limits { get; init; } = [];
+
     /// <summary>In one sentence or a few; null where nothing speaks of the request at all.</summary>
     public string? Reason
     {
@@ -21,6 +28,8 @@ public sealed record AccessExplanation(bool Allowed, string? By, ImmutableArray<
         {
             if (IsOpaque)
                 return null;
+            if (Absence is not null)
+                return Absence;
             if (Allowed)
                 return $"{By} allows it.";
             if (By is not null)

@@ -78,8 +78,10 @@ public sealed partial class AccessPolicy
 
     /// <param name="key">The key that it is about; null: whatever <paramref name="resource"/> matches.</param>
     /// <param name="conditions">Under which it is given: what the caller holds only under the same conditions can be passed on.</param>
+    /// <param name="asItStands">What is held by the key's tags and owner counts; else it does not, because they may change.</param>
     internal bool Holds(
-        Caller caller, string action, ResourcePattern resource, Key? key, ImmutableArray<PolicyCondition> conditions, DateTimeOffset now)
+        Caller caller, string action, ResourcePattern resource, Key? key, ImmutableArray<PolicyCondition> conditions, DateTimeOffset now,
+        bool asItStands = false)
     {
         if (ReferenceEquals(caller, Caller.Service))
             return true;
@@ -89,23 +91,24 @@ public sealed partial class AccessPolicy
         var service = _byAction.Value.GetValueOrDefault(action, ActionStatements.None);
 
         var denials = service.Denials.Where(s => target.MayBeOf(s)).Concat(ofKey?.Denials.Where(s => s.Actions.Contains(action)) ?? []);
-        if (denials.Any(s => MayDenyHimAlone(s, asked)))
+        if (denials.Any(s => MayDenyHimAlone(s, asked, asItStands)))
             return false;
         if (caller.Roles.Any(r => r.Allows(action)))
             return true;
         var allowances = service.Allowances.Where(s => target.IsWithin(s)).Concat(ofKey?.Allowances.Where(s => s.Actions.Contains(action)) ?? []);
-        return allowances.Any(s => s.IsFor(caller.Principal) && s.Conditions.All(c => IsSettled(c, asked) ? c.Holds(asked, PolicyEffect.Allow) : conditions.Contains(c.Source)));
+        return allowances.Any(s => s.IsFor(caller.Principal) && s.Conditions.All(c => IsSettled(c, asked, asItStands) ? c.Holds(asked, PolicyEffect.Allow) : conditions.Contains(c.Source)));
     }
 
     /// <summary>A denial that binds everybody alike binds also whoever is given something.</summary>
-    private static bool MayDenyHimAlone(CompiledStatement denial, AccessRequest asked) =>
+    private static bool MayDenyHimAlone(CompiledStatement denial, AccessRequest asked, bool asItStands) =>
         denial.IsFor(asked.Caller.Principal)
-        && denial.Conditions.All(c => !IsSettled(c, asked) || c.Holds(asked, PolicyEffect.Deny))
+        && denial.Conditions.All(c => !IsSettled(c, asked, asItStands) || c.Holds(asked, PolicyEffect.Deny))
         && !(denial.Statement.Principals.Contains("*", StringComparer.Ordinal) && !denial.Conditions.Any(c => c.Fact.IsOfCaller));
 
     /// <summary>Known now and for good: who the caller is and which key it is.</summary>
-    private static bool IsSettled(Condition condition, in AccessRequest asked) =>
+    private static bool IsSettled(Condition condition, in AccessRequest asked, bool asItStands) =>
         condition.Fact.Kind is FactKind.CallerPrincipal or FactKind.CallerClaim
+        || (asItStands && asked.Facts.Key is not null && condition.Fact.IsOfMutableKey)
         || (asked.Facts.Key is not null && condition.Fact.Kind is FactKind.KeyName or FactKind.KeyId or FactKind.KeyTier or FactKind.KeyPurpose or FactKind.KeySpec);
 
     private static SigningException NotHeld(string what) =>

@@ -120,6 +120,18 @@ public sealed partial class AccessPolicy
 
     internal AccessPolicy Without(Grant grant) => WithGrants(grant.KeyId, [.. Others(grant)]);
 
+    /// <summary>Limits about the request's action, of the service and of its key; they bind everybody but the service itself.</summary>
+    internal CompiledStatement[] LimitsOn(in AccessRequest request)
+    {
+        if (ReferenceEquals(request.Caller, Caller.Service))
+            return [];
+        var service = _byAction.Value.GetValueOrDefault(request.Action, ActionStatements.None).Limits;
+        if (request.Facts.Key is not { } subject || _keys.GetValueOrDefault(subject.Id) is not { Limits.Length: > 0 } key)
+            return service;
+        var action = request.Action;
+        return [.. service, .. key.Limits.Where(l => l.Actions.Contains(action))];
+    }
+
     internal IEnumerable<Grant> GrantsOf(string keyId) => _grants.GetValueOrDefault(keyId, []).Select(g => g.Grant);
 
     internal Ruling Decide(in AccessRequest request)
@@ -197,15 +209,15 @@ public sealed partial class AccessPolicy
     }
 
     /// <summary>The service policies' statements that speak of one action.</summary>
-    private sealed record ActionStatements(CompiledStatement[] Denials, CompiledStatement[] Allowances)
+    private sealed record ActionStatements(CompiledStatement[] Denials, CompiledStatement[] Allowances, CompiledStatement[] Limits)
     {
-        public static readonly ActionStatements None = new([], []);
+        public static readonly ActionStatements None = new([], [], []);
 
         public static ActionStatements Of(string action, IEnumerable<CompiledPolicy> policies)
         {
             var statements = policies.SelectMany(p => p.Statements).Where(s => s.Actions.Contains(action)).ToArray();
-            return new ActionStatements(
-                [.. statements.Where(s => s.Effect == PolicyEffect.Deny)], [.. statements.Where(s => s.Effect == PolicyEffect.Allow)]);
+            CompiledStatement[] Of(PolicyEffect effect) => [.. statements.Where(s => s.Effect == effect)];
+            return new ActionStatements(Of(PolicyEffect.Deny), Of(PolicyEffect.Allow), Of(PolicyEffect.Limit));
         }
     }
 }

@@ -34,6 +34,7 @@ public static class Actions
     public const string TokensSignServiceAccount = "tokens:SignServiceAccount";
     public const string ProfilesRead = "profiles:Read";
     public const string ProfilesPut = "profiles:Put";
+    public const string ProfilesDelete = "profiles:Delete";
     public const string CredentialsCreate = "credentials:Create";
     public const string CredentialsRead = "credentials:Read";
     public const string CredentialsRotate = "credentials:Rotate";
@@ -95,9 +96,12 @@ public static class Actions
     [
         KeysCreate, KeysList, KeysRead, KeysUpdate, KeysEnable, KeysDisable, KeysRotate, KeysRetire, KeysRevoke, KeysImport, KeysRewrap,
         KeysScheduleDeletion, KeysCancelDeletion, KeysDelete, AliasesPut, AliasesDelete, KeysSign, KeysVerify, TokensIssue,
-        TokensExplain, TokensSignPayload, TokensIntrospect, TokensRevoke, TokensSignServiceAccount, ProfilesRead, ProfilesPut,
+        TokensExplain, TokensSignPayload, TokensIntrospect, TokensRevoke, TokensSignServiceAccount, ProfilesRead, ProfilesPut, ProfilesDelete,
         CredentialsCreate, CredentialsRead, CredentialsRotate, CredentialsUpdate, CredentialsRevoke, AuditRead, MetricsRead, BackupCreate,
         PoliciesRead, PoliciesPut, PoliciesDelete, PoliciesExplain, GrantsCreate, GrantsRead, GrantsRevoke, GrantsRetire,
         ApprovalsRead, ApprovalsDecide, ApprovalsBreakGlass, ApprovalRulesPut, ApprovalRulesDelete,
     ];
+
+    /// <summary>What limits can speak of: not the changes that take a limit back.</summary>
+    public static ImmutableArray<string> Limitable { get; } = [.. All.Except([PoliciesRead, PoliciesPut, PoliciesDelete], StringComparer.Ordinal)];
 }

@@ -1,7 +1,9 @@
 using System.Collections.Concurrent;
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Net;
 using System.Security.Cryptography;
+using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
 
@@ -13,6 +15,9 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
     public const int MaxAddresses = 64;
 
     public static readonly TimeSpan MaxLifetime = TimeSpan.FromDays(366);
+
+    /// <summary>Of administration there has to be so much left after a change, so that somebody notices in time.</summary>
+    public static readonly TimeSpan AdministrationLeft = TimeSpan.FromDays(7);
 
     /// <summary>How long an old secret may stay good beside the new one.</summary>
     public static readonly TimeSpan MaxOverlap = TimeSpan.FromDays(30);
@@ -65,7 +70,9 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
             var record = draft with { Detail = $"roles {string.Join(", ", credential.Roles)}", ExpiresAt = expiresAt };
             await live.ChangeAsync(permit, record, cancellationToken, Change.Of(credential, Snapshot.Empty));
             return (credential, token);
-        });
+        }, subject: () => ApprovalSubject.Of(
+            Actions.CredentialsCreate, Decisions.Resource("credential", name ?? ""), ("roles", string.Join(' ', roles.Order())),
+            ("expiresAt", ApprovalSubject.Text(expiresAt)), ("addresses", string.Join(' ', addresses.Order(StringComparer.Ordinal)))));
     }
 
     public Task<ImmutableArray<Credential>> ListAsync(Caller caller, CancellationToken cancellationToken) =>
@@ -80,19 +87,20 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
     public Task<Credential> ReadAsync(Caller caller, string reference, CancellationToken cancellationToken) =>
         decisions.ReadAsync(
             caller,
-            decisions.Draft(caller, Actions.CredentialsRead, Decisions.Resource("credential", reference)),
-            _ => ValueTask.FromResult(Find(live.Current, reference)),
+            decisions.DraftOfCredential(caller, Actions.CredentialsRead, reference),
+            _ => ValueTask.FromResult(live.Current.ExistingCredential(reference)),
             cancellationToken);
 
     /// <summary>Gives a new secret; the old one stays good for the overlap, and is refused at once where that is zero.</summary>
     /// <param name="reference">An id or a name.</param>
     /// <param name="expiresAt">Null: as it was.</param>
+    /// <param name="force">Also where nobody could administer the service any more before long.</param>
     /// <returns>The credential and its new bearer token, which is never shown again.</returns>
-    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>, <see cref="SigningFault.NotFound"/>, <see cref="SigningFault.Conflict"/>: revoked or expired; <see cref="SigningFault.Forbidden"/>.</exception>
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>, <see cref="SigningFault.NotFound"/>, <see cref="SigningFault.Conflict"/>: revoked or expired; <see cref="SigningFault.LocksOut"/>; <see cref="SigningFault.Forbidden"/>.</exception>
     public Task<(Credential Credential, string Token)> RotateAsync(
-        Caller caller, string reference, TimeSpan overlap, DateTimeOffset? expiresAt, CancellationToken cancellationToken)
+        Caller caller, string reference, TimeSpan overlap, DateTimeOffset? expiresAt, bool force, CancellationToken cancellationToken)
     {
-        var draft = decisions.Draft(caller, Actions.CredentialsRotate, Decisions.Resource("credential", reference));
+        var draft = decisions.DraftOfCredential(caller, Actions.CredentialsRotate, reference);
         return decisions.ChangeAsync(caller, draft, async permit =>
         {
             var now = time.GetUtcNow();
@@ -100,16 +108,20 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
                 throw new SigningException(SigningFault.InvalidRequest, $"overlapSeconds is from 0 to {(int)MaxOverlap.TotalSeconds}.");
             RequireExpiry(expiresAt, now);
             var basis = live.Current;
-            var credential = Find(basis, reference);
+            var credential = basis.ExistingCredential(reference);
             if (credential.RevokedAt is not null || (expiresAt ?? credential.ExpiresAt) <= now)
                 throw new SigningException(SigningFault.Conflict, "A credential that is revoked, or that has expired and gets no new expiresAt, is not rotated.");
             // Whoever gets the new secret speaks as the credential.
             decisions.RefuseTakingOver(caller, credential.Principal, credential.Roles);
             var (rotated, token) = credential.Rotate(now, overlap, expiresAt ?? credential.ExpiresAt);
+            if (!force)
+                RefuseLockout(basis, rotated, now);
             var record = draft with { Detail = $"overlap {(int)overlap.TotalSeconds} s", ExpiresAt = rotated.ExpiresAt };
             await live.ChangeAsync(permit, record, cancellationToken, Change.Of(rotated, basis));
             return (rotated, token);
-        });
+        }, subject: () => ApprovalSubject.Of(
+            Actions.CredentialsRotate, draft.Resource!, ("overlapSeconds", overlap.TotalSeconds.ToString(CultureInfo.InvariantCulture)),
+            ("expiresAt", ApprovalSubject.Text(expiresAt)), ("force", force ? "true" : "false")));
     }
 
     /// <summary>From the moment this returns the credential is refused. Doing it twice is no fault.</summary>
@@ -118,30 +130,37 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>, <see cref="SigningFault.Forbidden"/>.</exception>
     public Task<Credential> RevokeAsync(Caller caller, string reference, bool force, CancellationToken cancellationToken)
     {
-        var draft = decisions.Draft(caller, Actions.CredentialsRevoke, Decisions.Resource("credential", reference));
+        var draft = decisions.DraftOfCredential(caller, Actions.CredentialsRevoke, reference);
         return decisions.ChangeAsync(caller, draft, async permit =>
         {
             var basis = live.Current;
-            var credential = Find(basis, reference);
-            if (!force && IsLastAdministrator(basis, credential))
-                throw new SigningException(SigningFault.LocksOut, "It is the last credential that administers this service: make another one first.");
+            var credential = basis.ExistingCredential(reference);
             var revoked = credential with { RevokedAt = credential.RevokedAt ?? time.GetUtcNow() };
+            if (!force)
+                RefuseLockout(basis, revoked, time.GetUtcNow());
             await live.ChangeAsync(permit, draft, cancellationToken, Change.Of(revoked, basis));
             return revoked;
-        });
+        }, subject: () => ApprovalSubject.Of(Actions.CredentialsRevoke, draft.Resource!, ("force", force ? "true" : "false")));
     }
 
-    private bool IsLastAdministrator(Snapshot basis, Credential credential)
+    /// <summary>Some credential has to administer the service for a while yet, or as long as one would have without the change.</summary>
+    private static void RefuseLockout(Snapshot basis, Credential changed, DateTimeOffset now)
     {
-        var now = time.GetUtcNow();
-        bool Administers(Credential c) => c.Roles.Contains(Role.Admin) && c.IsLive(now);
-        return Administers(credential) && !basis.Credentials.Values.Any(c => Administers(c) && !string.Equals(c.Id, credential.Id, StringComparison.Ordinal));
-    }
+        DateTimeOffset AdministeredUntil(IEnumerable<Credential> all) => all
+            .Where(c => c.Roles.Contains(Role.Admin) && c.IsLive(now))
+            .Select(c => c.ExpiresAt ?? DateTimeOffset.MaxValue).DefaultIfEmpty(now).Max();
 
-    private static Credential Find(Snapshot snapshot, string reference) =>
-        snapshot.Credentials.Values.FirstOrDefault(c =>
-            string.Equals(c.Id, reference, StringComparison.Ordinal) || string.Equals(c.Name, reference, StringComparison.Ordinal))
-        ?? throw new SigningException(SigningFault.NotFound, "There is no such credential.");
+        var before = AdministeredUntil(basis.Credentials.Values);
+        var after = AdministeredUntil(basis.Credentials.Values.Select(c => string.Equals(c.Id, changed.Id, StringComparison.Ordinal) ? changed : c));
+        if (after < before && after < now + AdministrationLeft)
+        {
+            throw new SigningException(
+                SigningFault.LocksOut,
+                after == now
+                    ? "It is the last credential that administers this service: make another one first."
+                    : $"No credential would administer this service after {after:u}: make another one first, or ask with force if that is meant.");
+        }
+    }
 
     /// <summary>The platform quietly drops bits behind the prefix; whoever writes 10.1.2.3/8 means something else than 10.0.0.0/8.</summary>
     private static bool IsNetwork(string text) =>

@@ -1,8 +1,10 @@
 using SignSvc.Signing.Access.Approvals;
+using SignSvc.Signing.Access.Limits;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
+using SignSvc.Signing.Telemetry;
 
 namespace SignSvc.Signing.Access;
 
@@ -13,7 +15,17 @@ namespace SignSvc.Signing.Access;
 public sealed class Decisions(AuditLog audit, LiveSnapshot live, TimeProvider time)
 {
     private readonly ApprovalGate _approvals = new(live, time);
+    private readonly CallerBudgets _budgets = new(time);
+    private readonly LimitRefusals _limitRefusals = new(audit, time);
+
+    /// <summary>Callers' budgets in memory, of which <see cref="CallerBudgets"/> bounds the number.</summary>
+    public int CallerBudgetsKept => _budgets.Kept;
+
     public AuditRecord Draft(Caller caller, string action, string? resource = null) => DraftAt(time.GetUtcNow(), caller, action, resource);
+
+    /// <summary>By its name, however it is referred to: policies and rules speak of names.</summary>
+    public AuditRecord DraftOfCredential(Caller caller, string action, string reference) =>
+        Draft(caller, action, Resource("credential", live.Current.Credential(reference)?.Name ?? reference));
 
     internal static AuditRecord DraftAt(DateTimeOffset now, Caller caller, string action, string? resource) => new()
     {
@@ -46,9 +58,9 @@ public sealed class Decisions(AuditLog audit, LiveSnapshot live, TimeProvider ti
     /// <summary>For what changes: <paramref name="change"/> commits the draft, completed, together with its change.</summary>
     /// <exception cref="SigningException">As thrown by <paramref name="change"/>, with its audit id; <see cref="SigningFault.Forbidden"/>.</exception>
     /// <param name="facts">What policies may ask for; the key of the draft is added.</param>
-    /// <param name="subject">All that is asked for, where rules can ask for its approval; see <see cref="ApprovalRule.Approvable"/>.</param>
+    /// <param name="subject">All that is asked for, where rules can ask for its approval (see <see cref="ApprovalRule.Approvable"/>); null from it: it will be refused anyway.</param>
     public Task<T> ChangeAsync<T>(
-        Caller caller, AuditRecord draft, Func<Permit, ValueTask<T>> change, AccessFacts facts = default, ApprovalSubject? subject = null) =>
+        Caller caller, AuditRecord draft, Func<Permit, ValueTask<T>> change, AccessFacts facts = default, Func<ApprovalSubject?>? subject = null) =>
         ActAsync(caller, draft, change, facts, subject);
 
     /// <summary>For signatures: returns when their approval, where rules ask for one, is used up.</summary>
@@ -95,8 +107,26 @@ public sealed class Decisions(AuditLog audit, LiveSnapshot live, TimeProvider ti
         var snapshot = live.Current;
         if (facts.Key is null && draft.KeyId is { } id && snapshot.Keys.TryGet(id, out var key))
             facts = facts with { Key = key };
-        return snapshot.Access.Authorise(Ask(caller, draft.Action, draft.Resource, facts));
+        return Authorise(snapshot, Ask(caller, draft.Action, draft.Resource, facts));
     }
+
+    /// <summary>Within the caller's limits, and allowed.</summary>
+    /// <exception cref="SigningException"><see cref="SigningFault.RateLimited"/>; <see cref="SigningFault.Forbidden"/>.</exception>
+    internal Permit Authorise(Snapshot snapshot, in AccessRequest request)
+    {
+        var limits = snapshot.Access.LimitsOn(request);
+        if (limits.Length == 0)
+            return snapshot.Access.Authorise(request);
+        if (_budgets.Take(limits, request, isDecided: false) is { } beforehand)
+            throw OverLimit(snapshot, request, beforehand.Limit.Name, beforehand.Wait);
+        var permit = snapshot.Access.Authorise(request);
+        if (_budgets.Take(limits, request, isDecided: true) is { } refused)
+            throw OverLimit(snapshot, request, refused.Limit.Name, refused.Wait);
+        return permit;
+    }
+
+    /// <summary>What the limits leave on this node.</summary>
+    internal IEnumerable<LimitStanding> LimitsOn(AccessRequest request) => _budgets.Standing(live.Current.Access.LimitsOn(request), request);
 
     /// <summary>Puts a refusal on record and gives it its audit id.</summary>
     public async Task RecordRefusalAsync(AuditRecord draft, SigningException refusal)
@@ -104,8 +134,14 @@ public sealed class Decisions(AuditLog audit, LiveSnapshot live, TimeProvider ti
         // Where the log itself is the fault, there is nothing to write to; and whoever gave up waiting is on record too.
         if (refusal.Fault is SigningFault.AuditUnavailable)
             return;
-        refusal.AuditId = await audit.AppendAsync(Refused(draft, refusal), CancellationToken.None);
+        var record = Refused(draft, refusal);
+        if (IsToRecord(record, refusal))
+            refusal.AuditId = await audit.AppendAsync(record, CancellationToken.None);
     }
+
+    /// <returns>False: a record tells of it together with others; see <see cref="LimitRefusals"/>.</returns>
+    internal bool IsToRecord(AuditRecord record, SigningException? refusal) =>
+        refusal?.Limit is not { } limit || _limitRefusals.IsToRecord(record, limit);
 
     public static AuditRecord Refused(AuditRecord draft, SigningException refusal) => draft with
     {
@@ -117,14 +153,14 @@ public sealed class Decisions(AuditLog audit, LiveSnapshot live, TimeProvider ti
         BackendRequestId = refusal.BackendRequestId ?? CallTrail.Current ?? draft.BackendRequestId,
     };
 
-    private async Task<T> ActAsync<T>(Caller caller, AuditRecord draft, Func<Permit, ValueTask<T>> act, AccessFacts facts, ApprovalSubject? subject)
+    private async Task<T> ActAsync<T>(Caller caller, AuditRecord draft, Func<Permit, ValueTask<T>> act, AccessFacts facts, Func<ApprovalSubject?>? subject)
     {
         using var trail = CallTrail.Begin();
         try
         {
             var permit = Authorise(caller, draft, facts);
-            if (subject is not null)
-                permit = await _approvals.RequireAsync(permit, subject, CancellationToken.None);
+            if (!live.Current.ApprovalRules.IsEmpty && subject?.Invoke() is { } asked)
+                permit = await _approvals.RequireAsync(permit, asked, CancellationToken.None);
             return await act(permit);
         }
         catch (SigningException e)
@@ -132,6 +168,18 @@ public sealed class Decisions(AuditLog audit, LiveSnapshot live, TimeProvider ti
             await RecordRefusalAsync(draft, e);
             throw;
         }
+    }
+
+    private static SigningException OverLimit(Snapshot snapshot, in AccessRequest request, string limit, TimeSpan wait)
+    {
+        SigningMeters.Limited(request.Action, limit);
+        var mayKnow = snapshot.Access.Allows(request with { Action = Actions.PoliciesRead });
+        return new SigningException(SigningFault.RateLimited, $"This is more than your share: ask again later.{(mayKnow ? $" {limit} limits it." : "")}")
+        {
+            Limit = limit,
+            Reason = mayKnow ? null : $"{limit} limits it.",
+            RetryAfter = wait,
+        };
     }
 
     /// <summary>What a listing asks for: all of a kind.</summary>

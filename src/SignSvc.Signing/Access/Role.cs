@@ -33,7 +33,7 @@ public static class Roles
             Actions.KeysCreate, Actions.KeysList, Actions.KeysRead, Actions.KeysVerify, Actions.KeysUpdate, Actions.KeysEnable,
             Actions.KeysDisable, Actions.KeysRotate, Actions.KeysRetire, Actions.KeysRevoke, Actions.KeysImport, Actions.KeysRewrap,
             Actions.KeysScheduleDeletion, Actions.KeysCancelDeletion, Actions.AliasesPut, Actions.AliasesDelete,
-            Actions.ProfilesRead, Actions.ProfilesPut, Actions.MetricsRead, Actions.PoliciesExplain, Actions.ApprovalsRead),
+            Actions.ProfilesRead, Actions.ProfilesPut, Actions.ProfilesDelete, Actions.MetricsRead, Actions.PoliciesExplain, Actions.ApprovalsRead),
         [Role.Signer] = new(
             "role:signer",
             Actions.KeysRead, Actions.KeysSign, Actions.KeysVerify, Actions.TokensIssue, Actions.TokensExplain, Actions.TokensSignPayload,

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text.Json;
 using SignSvc.Signing.Storage;
 using SignSvc.Signing.Telemetry;
+using SignSvc.Signing.Telemetry.Usage;
 
 namespace SignSvc.Signing.Audit;
 
@@ -49,14 +50,20 @@ internal sealed class AuditEntry
     public long Revision { get; set; }
 
     /// <summary>On the caller's thread: the writer has no time for it.</summary>
-    public void Measure(bool isDurable)
+    /// <param name="usage">Watches callers against their own habits; null: nobody does.</param>
+    public void Measure(bool isDurable, UsageWatch? usage)
     {
         foreach (var record in _records)
         {
             if (isDurable)
+            {
                 SigningMeters.Decided(record);
+                usage?.Note(record);
+            }
             else
+            {
                 SigningMeters.NotRecorded(record);
+            }
         }
     }
 

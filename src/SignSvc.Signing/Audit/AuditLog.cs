@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Threading.Channels;
 using SignSvc.Signing.Storage;
 using SignSvc.Signing.Telemetry;
+using SignSvc.Signing.Telemetry.Usage;
 
 namespace SignSvc.Signing.Audit;
 
@@ -62,6 +63,9 @@ public sealed class AuditLog : IAsyncDisposable
     /// <summary>Why the log refuses everything until a restart; null while it does not.</summary>
     public SigningException? Failure => _failed;
 
+    /// <summary>Is told of every record that became durable; null: nobody watches.</summary>
+    public UsageWatch? Usage { get; set; }
+
     /// <summary>Entries that wait for a commit.</summary>
     public int Queued => _queue.Reader.Count;
 
@@ -118,7 +122,7 @@ public sealed class AuditLog : IAsyncDisposable
             Enqueue(entry);
             await entry.Done.Task.WaitAsync(_limits.CommitTimeout, _time, cancellationToken);
             span?.SetTag(Tags.AuditId, AuditId.Format(_node, entry.FirstSequence));
-            entry.Measure(isDurable: true);
+            entry.Measure(isDurable: true, Usage);
         }
         catch (TimeoutException e)
         {
@@ -149,7 +153,7 @@ public sealed class AuditLog : IAsyncDisposable
     {
         span.Refused(refusal);
         if (refusal.Fault == SigningFault.AuditUnavailable)
-            entry.Measure(isDurable: false);
+            entry.Measure(isDurable: false, usage: null);
     }
 
     private static async Task ServeAsync(AuditEntry entry, Func<Task> serve)

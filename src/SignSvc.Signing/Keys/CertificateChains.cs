@@ -1,7 +1,9 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Approvals;
 
 namespace SignSvc.Signing.Keys;
 
@@ -24,7 +26,9 @@ public sealed class CertificateChains(KeyEdits edits, TimeProvider time)
                 var version = key.Version(number) ?? throw new SigningException(SigningFault.NotFound, "There is no such version of this key.");
                 return ValueTask.FromResult(key.With(version with { CertificateChain = Parse(pem, version.PublicKey, time.GetUtcNow()) }));
             },
-            cancellationToken);
+            cancellationToken,
+            key => ApprovalSubject.OfKey(
+                Actions.KeysUpdate, key, ("version", number.ToString(CultureInfo.InvariantCulture)), ("chain", ApprovalSubject.Fingerprint(pem))));
 
     private static ImmutableArray<string> Parse(string pem, PublicKey key, DateTimeOffset now)
     {

@@ -57,6 +57,9 @@ public sealed record Key
     /// <summary>Signatures of versions below do not verify here.</summary>
     public int MinVerificationVersion { get; init; } = 1;
 
+    /// <summary>A token profile that is deleted now signed payloads with it: it stays out of the issuers' key sets, and signs no tokens.</summary>
+    public bool SignedPayloads { get; init; }
+
     /// <summary>When a key that is pending deletion goes for good.</summary>
     public DateTimeOffset? DeletesAt { get; init; }
 

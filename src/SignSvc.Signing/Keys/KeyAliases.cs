@@ -1,4 +1,5 @@
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Storage;
 
@@ -18,25 +19,34 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
     /// <summary>AWS KMS's limit, for keys as they are used there.</summary>
     public const int MaxPerKey = 50;
 
+    /// <param name="onlyIf">The <see cref="KeyTag"/> that the key must have; null: any.</param>
     /// <exception cref="SigningException"><see cref="SigningFault.NameTaken"/>: a key has this name; <see cref="SigningFault.NotFound"/>; <see cref="SigningFault.KeyNotUsable"/>: the key is pending deletion.</exception>
     public Task<Key> PutAsync(
-        Caller caller, string alias, string reference, CancellationToken cancellationToken, AliasBefore before = AliasBefore.Any)
+        Caller caller, string alias, string reference, CancellationToken cancellationToken, AliasBefore before = AliasBefore.Any,
+        string? onlyIf = null)
     {
         var draft = decisions.Draft(caller, Actions.AliasesPut, $"alias/{alias}");
-        return decisions.ChangeAsync(caller, draft, permit =>
-        {
-            var name = AliasName.Parse(alias);
-            return edits.RepeatAsync(basis => MoveAsync(basis, permit, draft, name, reference, before, cancellationToken), cancellationToken);
-        });
+        // The key that is decided on and approved: another alias, by which it is named here, may move meanwhile.
+        var target = live.Current.Keys.TryGet(reference, out var named) ? named.Id : reference;
+        return decisions.ChangeAsync(
+            caller, draft,
+            permit =>
+            {
+                var name = AliasName.Parse(alias);
+                return edits.RepeatAsync(basis => MoveAsync(basis, permit, draft, name, target, before, onlyIf, cancellationToken), cancellationToken);
+            },
+            subject: () => ApprovalSubject.Of(Actions.AliasesPut, $"alias/{alias}", ("key", target), ("before", before.ToString())));
     }
 
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>.</exception>
-    public Task<Key> DeleteAsync(Caller caller, string alias, CancellationToken cancellationToken) => edits.ApplyAsync(
+    public Task<Key> DeleteAsync(Caller caller, string alias, CancellationToken cancellationToken, string? onlyIf = null) => edits.ApplyAsync(
         caller, Actions.AliasesDelete, alias, $"alias {alias} deleted",
         key => key.Aliases.Contains(alias)
             ? ValueTask.FromResult(key with { Aliases = key.Aliases.Remove(alias) })
             : throw new SigningException(SigningFault.NotFound, "There is no such alias."),
-        cancellationToken);
+        cancellationToken,
+        key => ApprovalSubject.Of(Actions.AliasesDelete, $"alias/{alias}", ("key", key.Id)),
+        onlyIf);
 
     public Task<IReadOnlyList<(string Alias, Key Key)>> ListAsync(Caller caller, CancellationToken cancellationToken) => decisions.ReadAsync(
         caller, decisions.Draft(caller, Actions.KeysList),
@@ -57,12 +67,14 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
     }
 
     private async ValueTask<Key> MoveAsync(
-        Snapshot basis, Permit permit, AuditRecord draft, string name, string reference, AliasBefore before, CancellationToken cancellationToken)
+        Snapshot basis, Permit permit, AuditRecord draft, string name, string reference, AliasBefore before, string? onlyIf,
+        CancellationToken cancellationToken)
     {
         if (!basis.Keys.TryGet(reference, out var key) || key.State == KeyState.Deleted)
             throw decisions.UnknownKey(permit.Caller);
         if (key.State == KeyState.PendingDeletion)
             throw new SigningException(SigningFault.KeyNotUsable, $"{key.Name} is pending deletion: cancel that first.");
+        KeyTag.Require(key, onlyIf);
         var record = draft with { KeyId = key.Id, KeyName = key.Name };
         var isTaken = basis.Keys.TryGet(name, out var holder);
         if (before == AliasBefore.Absent && isTaken)

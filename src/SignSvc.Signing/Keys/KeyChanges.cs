@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using System.Text.Json;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Storage;
@@ -17,29 +18,40 @@ public sealed record KeyUpdate(
     int? MinVerificationVersion = null);
 
 /// <summary>Changes of a key as a whole, with AWS KMS's rules: what is pending deletion can only be cancelled, and comes back disabled.</summary>
+/// <remarks><c>onlyIf</c> is the <see cref="KeyTag"/> that the key must have, else <see cref="SigningFault.PreconditionFailed"/>; null: any.</remarks>
 public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, TimeProvider time)
 {
     public const int MinDeletionDays = 7;
     public const int MaxDeletionDays = 30;
 
-    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>: a floor above the version that signs; <see cref="SigningFault.KeyNotUsable"/>: pending deletion; and as <see cref="KeyEdits.ApplyAsync"/>.</exception>
-    public Task<Key> UpdateAsync(Caller caller, string reference, Func<Key, KeyUpdate> update, CancellationToken cancellationToken) =>
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>: a floor above the version that signs; <see cref="SigningFault.Forbidden"/>: its tags or owner would give what the caller does not hold; <see cref="SigningFault.KeyNotUsable"/>: pending deletion; and as <see cref="KeyEdits.ApplyAsync"/>.</exception>
+    public Task<Key> UpdateAsync(
+        Caller caller, string reference, Func<Key, KeyUpdate> update, CancellationToken cancellationToken, string? onlyIf = null) =>
         edits.ApplyAsync(
-            caller, Actions.KeysUpdate, reference, "updated", key => ValueTask.FromResult(Updated(key, update(key))), cancellationToken);
+            caller, Actions.KeysUpdate, reference, "updated",
+            key =>
+            {
+                var updated = Updated(key, update(key));
+                live.Current.Access.RefuseRetagging(caller, key, updated, time.GetUtcNow());
+                return ValueTask.FromResult(updated);
+            },
+            cancellationToken,
+            key => ApprovalSubject.OfKey(Actions.KeysUpdate, key, ("update", JsonSerializer.Serialize(update(key), SigningJson.Default.KeyUpdate))),
+            onlyIf);
 
     /// <exception cref="SigningException"><see cref="SigningFault.KeyNotUsable"/>: pending deletion.</exception>
-    public Task<Key> EnableAsync(Caller caller, string reference, CancellationToken cancellationToken) =>
+    public Task<Key> EnableAsync(Caller caller, string reference, CancellationToken cancellationToken, string? onlyIf = null) =>
         edits.ApplyAsync(caller, Actions.KeysEnable, reference, "enabled", key => Set(key, KeyState.Enabled), cancellationToken,
-            key => ApprovalSubject.OfKey(Actions.KeysEnable, key));
+            key => ApprovalSubject.OfKey(Actions.KeysEnable, key), onlyIf);
 
     /// <exception cref="SigningException"><see cref="SigningFault.KeyNotUsable"/>: pending deletion.</exception>
-    public Task<Key> DisableAsync(Caller caller, string reference, CancellationToken cancellationToken) =>
+    public Task<Key> DisableAsync(Caller caller, string reference, CancellationToken cancellationToken, string? onlyIf = null) =>
         edits.ApplyAsync(caller, Actions.KeysDisable, reference, "disabled", key => Set(key, KeyState.Disabled), cancellationToken,
-            key => ApprovalSubject.OfKey(Actions.KeysDisable, key));
+            key => ApprovalSubject.OfKey(Actions.KeysDisable, key), onlyIf);
 
     /// <param name="days">7 to 30.</param>
     /// <exception cref="SigningException"><see cref="SigningFault.StillInUse"/>, with the evidence: protection, live tokens, token profiles.</exception>
-    public Task<Key> ScheduleDeletionAsync(Caller caller, string reference, int days, CancellationToken cancellationToken)
+    public Task<Key> ScheduleDeletionAsync(Caller caller, string reference, int days, CancellationToken cancellationToken, string? onlyIf = null)
     {
         return edits.ApplyAsync(
             caller,
@@ -56,7 +68,8 @@ public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, 
                 return key with { State = KeyState.PendingDeletion, DeletesAt = time.GetUtcNow().AddDays(days), StateChangedAt = time.GetUtcNow() };
             },
             cancellationToken,
-            key => ApprovalSubject.OfKey(Actions.KeysScheduleDeletion, key, ("days", days.ToString(CultureInfo.InvariantCulture))));
+            key => ApprovalSubject.OfKey(Actions.KeysScheduleDeletion, key, ("days", days.ToString(CultureInfo.InvariantCulture))),
+            onlyIf);
     }
 
     /// <summary>The key comes back disabled.</summary>

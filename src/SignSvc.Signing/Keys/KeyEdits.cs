@@ -15,18 +15,19 @@ public sealed class KeyEdits(LiveSnapshot live, Decisions decisions, AuditLog au
     private const int Attempts = 64;
 
     /// <param name="subject">What rules can ask approval of; see <see cref="ApprovalRule.Approvable"/>.</param>
+    /// <param name="onlyIf">The <see cref="KeyTag"/> that the key must have; null: any.</param>
     /// <param name="edit">Returns the key as it shall be, or the same instance where nothing has to change. It may run several times.</param>
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>, <see cref="SigningFault.Forbidden"/>, what <paramref name="edit"/> throws, or <see cref="SigningFault.Conflict"/> where others were faster every time.</exception>
     public Task<Key> ApplyAsync(
         Caller caller, string action, string reference, string detail, Func<Key, ValueTask<Key>> edit, CancellationToken cancellationToken,
-        Func<Key, ApprovalSubject>? subject = null) =>
-        ApplyWithAsync(caller, action, reference, detail, edit, along: null, cancellationToken, subject);
+        Func<Key, ApprovalSubject>? subject = null, string? onlyIf = null) =>
+        ApplyWithAsync(caller, action, reference, detail, edit, along: null, cancellationToken, subject, onlyIf);
 
     /// <inheritdoc cref="ApplyAsync"/>
     /// <param name="along">What else is committed with the edited key; null: nothing.</param>
     public Task<Key> ApplyWithAsync(
         Caller caller, string action, string reference, string detail, Func<Key, ValueTask<Key>> edit, AlongWith? along,
-        CancellationToken cancellationToken, Func<Key, ApprovalSubject>? subject = null)
+        CancellationToken cancellationToken, Func<Key, ApprovalSubject>? subject = null, string? onlyIf = null)
     {
         var known = live.Current.Keys.TryGet(reference, out var named);
         var draft = decisions.Draft(caller, action, known ? null : $"key/{reference}") with
@@ -41,6 +42,7 @@ public sealed class KeyEdits(LiveSnapshot live, Decisions decisions, AuditLog au
                 // The key that was decided on: an alias may stand for another one by now.
                 if (named is null || !basis.Keys.TryGet(named.Id, out var key) || key.State == KeyState.Deleted)
                     throw decisions.UnknownKey(caller);
+                KeyTag.Require(key, onlyIf);
                 var edited = await edit(key);
                 if (ReferenceEquals(edited, key))
                     await audit.AppendAsync(draft with { Detail = $"{detail}: it was so already" }, cancellationToken);
@@ -50,7 +52,7 @@ public sealed class KeyEdits(LiveSnapshot live, Decisions decisions, AuditLog au
                     await live.ChangeAsync(permit, along.Record(draft, edited), cancellationToken, Change.Of(edited, basis), along.Change(basis));
                 return edited;
             },
-            cancellationToken), subject: named is null ? null : subject?.Invoke(named));
+            cancellationToken), subject: () => named is null ? null : subject?.Invoke(named));
     }
 
     /// <summary>Runs <paramref name="attempt"/> on the snapshot as it stands, again and again while somebody else's change comes first.</summary>

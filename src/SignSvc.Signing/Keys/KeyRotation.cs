@@ -190,7 +190,8 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
                 next = SigningPeriod.From(time.GetUtcNow() + SigningPeriod.LeadOf(current), current, next);
                 return current with { Versions = current.Versions.Add(next) };
             },
-            cancellationToken);
+            cancellationToken,
+            key => ApprovalSubject.OfKey(Actions.KeysRotate, key));
     }
 
     /// <summary>An edit that may need a new key pair; a pair that came to nothing is ended.</summary>

@@ -14,6 +14,12 @@ public sealed record RotationPolicy
     public TimeSpan? Period { get; init; }
 
     /// <summary>
+    /// How much earlier a version may retire, so that keys made together do not rotate together: each version has a share
+    /// of its own between nothing and this, always the same one. At most a quarter of the period.
+    /// </summary>
+    public TimeSpan Jitter { get; init; }
+
+    /// <summary>
     /// How long a public key is served before its version signs. At least the JWKS' max-age, the slowest verifier's
     /// refresh, the replicas' convergence and the clock skew together; shorter, and verifiers refuse good tokens.
     /// </summary>
@@ -24,7 +30,7 @@ public sealed record RotationPolicy
 
     /// <summary>Tokens: a day's lead, or a quarter of a short period. Artifacts: no lead, because their verifiers are given the public key with the artifact's policy and do not poll for it.</summary>
     /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>.</exception>
-    public static RotationPolicy Parse(KeyPurpose purpose, int? periodSeconds, int? leadSeconds, int? graceSeconds)
+    public static RotationPolicy Parse(KeyPurpose purpose, int? periodSeconds, int? leadSeconds, int? graceSeconds, int? jitterSeconds = null)
     {
         TimeSpan? period = periodSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null;
         if (period < MinPeriod || period > MaxPeriod)
@@ -38,11 +44,14 @@ public sealed record RotationPolicy
         var grace = graceSeconds is { } further ? TimeSpan.FromSeconds(further) : lead;
         if (grace < TimeSpan.Zero || grace > TimeSpan.FromDays(90))
             throw Invalid("The grace is from 0 seconds to 90 days.");
-        return new RotationPolicy { Period = period, Lead = lead, Grace = grace };
+        var jitter = TimeSpan.FromSeconds(jitterSeconds ?? 0);
+        if (jitter < TimeSpan.Zero || jitter > (period / 4 ?? TimeSpan.Zero))
+            throw Invalid("The jitter is from 0 seconds to a quarter of the period.");
+        return new RotationPolicy { Period = period, Jitter = jitter, Lead = lead, Grace = grace };
     }
 
     private static SigningException Invalid(string message) => new(SigningFault.InvalidRequest, message);
 }
 
 /// <summary>A rotation policy as it is asked for; what is null is chosen by <see cref="RotationPolicy.Parse"/>.</summary>
-public sealed record RotationWish(int? PeriodSeconds = null, int? LeadSeconds = null, int? GraceSeconds = null);
+public sealed record RotationWish(int? PeriodSeconds = null, int? LeadSeconds = null, int? GraceSeconds = null, int? JitterSeconds = null);

@@ -1,3 +1,7 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using System.Text;
+
 namespace SignSvc.Signing.Keys;
 
 /// <summary>From when until when a version signs, as the policy of its key has it.</summary>
@@ -9,7 +13,7 @@ public static class SigningPeriod
     /// <summary>The moments of a version that follow from when it begins to sign.</summary>
     public static KeyVersion From(DateTimeOffset signsFrom, Key key, KeyVersion version)
     {
-        var retiresAt = signsFrom + key.Rotation?.Period;
+        var retiresAt = signsFrom + (key.Rotation is { } policy ? PeriodOf(policy, version) : null);
         return version with { SignsFrom = signsFrom, RetiresAt = retiresAt, SignsUntil = retiresAt + key.Rotation?.Grace };
     }
 
@@ -39,11 +43,22 @@ public static class SigningPeriod
         // A hard stop that has passed is not taken back.
         if (now >= version.SignsUntil)
             return version;
-        if (policy.Period is not { } period)
+        if (PeriodOf(policy, version) is not { } period)
             return version with { RetiresAt = null, SignsUntil = null };
         var soonest = now + policy.Lead + KeySchedule.Margin(period);
         var retiresAt = Later(version.SignsFrom + period, version.RetiresAt < soonest ? version.RetiresAt.Value : soonest);
         return version with { RetiresAt = retiresAt, SignsUntil = retiresAt + policy.Grace };
+    }
+
+    /// <summary>The version's own: less its share of the jitter, which follows from key and number, so that what is due follows from the key alone.</summary>
+    private static TimeSpan? PeriodOf(RotationPolicy policy, KeyVersion version)
+    {
+        if (policy.Period is null || policy.Jitter == TimeSpan.Zero)
+            return policy.Period;
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(Encoding.ASCII.GetBytes(FormattableString.Invariant($"{version.KeyId}/{version.Number}")), hash);
+        var share = BinaryPrimitives.ReadUInt32BigEndian(hash) / (double)uint.MaxValue;
+        return policy.Period - TimeSpan.FromSeconds(Math.Floor(share * policy.Jitter.TotalSeconds));
     }
 
     private static DateTimeOffset Later(DateTimeOffset a, DateTimeOffset b) => a > b ? a : b;

@@ -17,6 +17,10 @@ internal static class BackupFrame
     private const byte SegmentKind = 2;
     private const byte HeadKind = 3;
     private const byte UsageKind = 4;
+    private const byte UseKind = 5;
+
+    /// <summary>Backups of before <see cref="UseKind"/> end with one number less.</summary>
+    private const int EndLengthWithoutUses = 5 * sizeof(long);
 
     public static bool IsEnd(byte kind) => kind == EndKind;
 
@@ -56,6 +60,11 @@ internal static class BackupFrame
                 writer.Write(u.LastUsedAt.UtcTicks);
                 writer.Write(u.LatestExpiry?.UtcTicks ?? 0);
                 break;
+            case BackupItem.StoredUse(var scope, var used, var until):
+                writer.Write(scope);
+                writer.Write(used);
+                writer.Write(until.UtcTicks);
+                break;
         }
     });
 
@@ -67,12 +76,15 @@ internal static class BackupFrame
         writer.Write(counts.Records);
         writer.Write(counts.Chains);
         writer.Write(counts.UsedVersions);
+        writer.Write(counts.UsedOnce);
     });
 
     public static BackupCounts ReadEnd(byte[] payload)
     {
         using var reader = Open(payload);
-        return new BackupCounts(reader.ReadInt64(), reader.ReadInt64(), reader.ReadInt64(), reader.ReadInt64(), reader.ReadInt64());
+        return new BackupCounts(
+            reader.ReadInt64(), reader.ReadInt64(), reader.ReadInt64(), reader.ReadInt64(), reader.ReadInt64(),
+            payload.Length > EndLengthWithoutUses ? reader.ReadInt64() : 0);
     }
 
     /// <exception cref="SigningException"><see cref="SigningFault.StoreFailed"/>: a kind of a newer version.</exception>
@@ -107,6 +119,8 @@ internal static class BackupFrame
                 var usage = new VersionUsage(reader.ReadString(), reader.ReadInt64(), ReadTime(reader), LatestExpiry: null);
                 var expiry = reader.ReadInt64();
                 return new BackupItem.StoredUsage(expiry == 0 ? usage : usage with { LatestExpiry = new DateTimeOffset(expiry, TimeSpan.Zero) });
+            case UseKind:
+                return new BackupItem.StoredUse(reader.ReadString(), reader.ReadString(), ReadTime(reader));
             default:
                 throw new SigningException(SigningFault.StoreFailed, "The backup holds something that this version of SignSvc does not know: a newer one wrote it.");
         }
@@ -118,6 +132,7 @@ internal static class BackupFrame
         BackupItem.StoredSegment => SegmentKind,
         BackupItem.StoredHead => HeadKind,
         BackupItem.StoredUsage => UsageKind,
+        BackupItem.StoredUse => UseKind,
         _ => throw new ArgumentOutOfRangeException(nameof(item)),
     };
 

@@ -8,7 +8,7 @@ public interface IBackupStore
 {
     /// <summary>
     /// All of it as of one commit, while others commit on: documents in order of their revisions, then segments in order
-    /// of their chains, then heads and usage. Held in memory is one item at a time.
+    /// of their chains, then heads, usage and what was used once. Held in memory is one item at a time.
     /// </summary>
     IAsyncEnumerable<BackupItem> ReadAllAsync(CancellationToken cancellationToken);
 
@@ -33,12 +33,15 @@ public abstract record BackupItem
     public sealed record StoredHead(AuditHead Head) : BackupItem;
 
     public sealed record StoredUsage(VersionUsage Usage) : BackupItem;
+
+    /// <summary>Something that was used once, as <see cref="IUseOnce"/> says it: without it a revoked token would be good again.</summary>
+    public sealed record StoredUse(string Scope, string Id, DateTimeOffset Until) : BackupItem;
 }
 
 /// <summary>How much a backup holds.</summary>
-public sealed record BackupCounts(long Documents, long Segments, long Records, long Chains, long UsedVersions)
+public sealed record BackupCounts(long Documents, long Segments, long Records, long Chains, long UsedVersions, long UsedOnce)
 {
-    public static readonly BackupCounts None = new(0, 0, 0, 0, 0);
+    public static readonly BackupCounts None = new(0, 0, 0, 0, 0, 0);
 
     public BackupCounts With(BackupItem item) => item switch
     {
@@ -46,6 +49,7 @@ public sealed record BackupCounts(long Documents, long Segments, long Records, l
         BackupItem.StoredSegment s => this with { Segments = Segments + 1, Records = Records + s.Segment.Count },
         BackupItem.StoredHead => this with { Chains = Chains + 1 },
         BackupItem.StoredUsage => this with { UsedVersions = UsedVersions + 1 },
+        BackupItem.StoredUse => this with { UsedOnce = UsedOnce + 1 },
         _ => this,
     };
 }

@@ -99,6 +99,9 @@ public sealed record Change(string Kind, string Id, int Version, ReadOnlyMemory<
         DocumentKind.Profile, profile.Name, basis.DocumentVersion(DocumentKind.Profile, profile.Name) + 1,
         JsonSerializer.SerializeToUtf8Bytes(profile, SigningJson.Default.TokenProfile), $"profile:{profile.Name}");
 
+    public static Change Remove(TokenProfile profile, Snapshot basis) => new(
+        DocumentKind.Profile, profile.Name, basis.DocumentVersion(DocumentKind.Profile, profile.Name) + 1, ReadOnlyMemory<byte>.Empty);
+
     public static Change Of(Credential credential, Snapshot basis) => new(
         DocumentKind.Credential, credential.Id, basis.DocumentVersion(DocumentKind.Credential, credential.Id) + 1,
         JsonSerializer.SerializeToUtf8Bytes(credential, SigningJson.Default.Credential), $"credential:{credential.Name}");

@@ -102,6 +102,11 @@ public sealed record Snapshot
         Credentials.GetValueOrDefault(reference)
         ?? (CredentialIds.TryGetValue(reference, out var id) ? Credentials.GetValueOrDefault(id) : null);
 
+    /// <inheritdoc cref="Credential(string)"/>
+    /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>.</exception>
+    public Credential ExistingCredential(string reference) =>
+        Credential(reference) ?? throw new SigningException(SigningFault.NotFound, "There is no such credential.");
+
     /// <summary>All of them have to be met.</summary>
     internal IReadOnlyList<CompiledApprovalRule> ApprovalRulesFor(AccessRequest request) =>
         ApprovalRules.IsEmpty ? [] : [.. ApprovalRules.Values.Where(r => r.IsFor(request))];
@@ -122,6 +127,8 @@ public sealed record Snapshot
         {
             case DocumentKind.Key:
                 return next with { Keys = Keys.With(JsonSerializer.Deserialize(body, SigningJson.Default.Key)!) };
+            case DocumentKind.Profile when body.IsEmpty:
+                return next with { Profiles = Profiles.Remove(document.Id) };
             case DocumentKind.Profile:
                 var profile = JsonSerializer.Deserialize(body, SigningJson.Default.TokenProfile)!;
                 return next with { Profiles = Profiles.SetItem(profile.Name, profile) };

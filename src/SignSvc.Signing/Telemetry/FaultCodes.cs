@@ -24,6 +24,7 @@ public static class Tags
     public const string Backend = "signsvc.backend";
     public const string BackendRequestId = "signsvc.backend.request_id";
     public const string Budget = "signsvc.budget";
+    public const string Limit = "signsvc.limit";
     public const string Retry = "signsvc.retry";
     public const string AuditId = "signsvc.audit.id";
 }

@@ -24,6 +24,9 @@ public static class SigningMeters
     private static readonly Counter<long> Decisions = Meter.CreateCounter<long>(
         "signsvc.decisions", "{decision}", "Decisions on record, and those that could not be put on record.");
 
+    private static readonly Counter<long> LimitRefusals = Meter.CreateCounter<long>(
+        "signsvc.limit.refusals", "{request}", "Requests refused by limits of policies, items of batches one by one; fewer records tell of them.");
+
     private static readonly Histogram<double> SignatureDuration = Meter.CreateHistogram(
         "signsvc.signature.duration", "s", "From the request's entry to its durable record, of signatures and tokens that left.", advice: Seconds);
 
@@ -53,6 +56,13 @@ public static class SigningMeters
     {
         if (Decisions.Enabled)
             Count(record, AuditOutcome.Failed, SigningFault.AuditUnavailable);
+    }
+
+    /// <param name="limit">The statement's name.</param>
+    internal static void Limited(string action, string limit)
+    {
+        if (LimitRefusals.Enabled)
+            LimitRefusals.Add(1, new TagList { { Tags.Action, action }, { Tags.Limit, limit } });
     }
 
     public static void Delivered(Key key, string action, TimeSpan elapsed)

@@ -1,12 +1,14 @@
 using System.Collections.Immutable;
+using System.Text.Json;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
 
 namespace SignSvc.Signing.Tokens;
 
-/// <summary>Token profiles: put, listed, read.</summary>
-public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions, TimeProvider time)
+/// <summary>Token profiles: put, deleted, listed, read.</summary>
+public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions, IStore store, TimeProvider time)
 {
     /// <summary>Makes a profile or changes it.</summary>
     /// <param name="key">Id or name of a tokens key.</param>
@@ -18,10 +20,11 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions, TimePr
     public Task<TokenProfile> PutAsync(Caller caller, string key, TokenProfile draft, CancellationToken cancellationToken)
     {
         var record = decisions.Draft(caller, Actions.ProfilesPut, Decisions.Resource("profile", draft.Name));
+        var target = live.Current.Keys.TryGet(key, out var named) ? named.Id : key;
         return decisions.ChangeAsync(caller, record, async permit =>
         {
             var basis = live.Current;
-            if (!basis.Keys.TryGet(key, out var signing) || signing.Purpose != KeyPurpose.Tokens)
+            if (!basis.Keys.TryGet(target, out var signing) || signing.Purpose != KeyPurpose.Tokens)
                 throw new SigningException(SigningFault.InvalidRequest, "key names no key with the purpose tokens.");
             if (signing.State == KeyState.PendingDeletion)
                 throw new SigningException(SigningFault.KeyNotUsable, $"{signing.Name} is pending deletion: cancel that first.");
@@ -31,8 +34,62 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions, TimePr
             await live.ChangeAsync(
                 permit, record with { KeyId = signing.Id, KeyName = signing.Name }, cancellationToken, Change.Of(profile, basis));
             return profile;
-        });
+        }, subject: () => SubjectOf(draft, target));
     }
+
+    private static ApprovalSubject SubjectOf(TokenProfile draft, string keyId)
+    {
+        var text = JsonSerializer.Serialize(draft with { KeyId = keyId, Former = [] }, SigningJson.Default.TokenProfile);
+        return ApprovalSubject.Of(Actions.ProfilesPut, Decisions.Resource("profile", draft.Name), ("profile", text));
+    }
+
+    /// <summary>
+    /// Deletes a profile whose tokens have all expired, or of whose key and issuer another profile is left. Without one
+    /// an issuer's key set would lose the key, and the tokens could be neither introspected nor revoked.
+    /// </summary>
+    /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>; <see cref="SigningFault.StillInUse"/>, with the evidence; <see cref="SigningFault.Conflict"/>.</exception>
+    public Task DeleteAsync(Caller caller, string name, CancellationToken cancellationToken)
+    {
+        var record = decisions.Draft(caller, Actions.ProfilesDelete, Decisions.Resource("profile", name));
+        return decisions.ChangeAsync(caller, record, async permit =>
+        {
+            var basis = live.Current;
+            if (!basis.Profiles.TryGetValue(name, out var profile))
+                throw new SigningException(SigningFault.NotFound, "There is no such token profile.");
+            await RefuseWhileInUseAsync(basis, profile, cancellationToken);
+            var known = basis.Keys.TryGet(profile.KeyId, out var key);
+            Change[] changes = known && profile.Payloads
+                ? [Change.Remove(profile, basis), Change.Of(key! with { SignedPayloads = true }, basis)]
+                : [Change.Remove(profile, basis)];
+            await live.ChangeAsync(permit, record with { KeyId = key?.Id, KeyName = key?.Name, Detail = "deleted" }, cancellationToken, changes);
+            return true;
+        }, subject: () => ApprovalSubject.Of(Actions.ProfilesDelete, Decisions.Resource("profile", name)));
+    }
+
+    private async Task RefuseWhileInUseAsync(Snapshot basis, TokenProfile profile, CancellationToken cancellationToken)
+    {
+        if (profile.Payloads)
+            return;
+        var usage = await store.ReadUsageAsync(cancellationToken);
+        foreach (var (keyId, issuer) in profile.Former.Select(f => (f.KeyId, f.Issuer)).Append((profile.KeyId, profile.Issuer)))
+        {
+            var kids = basis.Keys.TryGet(keyId, out var key) ? key.Versions.Select(v => v.Kid).ToArray() : [];
+            var alive = usage
+                .Where(u => u.LatestExpiry + KeySchedule.Skew > time.GetUtcNow() && kids.Contains(u.Kid, StringComparer.Ordinal))
+                .MaxBy(u => u.LatestExpiry);
+            if (alive?.LatestExpiry is { } expiry && !IsLeft(basis, profile, keyId, issuer, expiry + KeySchedule.Skew))
+            {
+                throw new SigningException(
+                    SigningFault.StillInUse, $"{profile.Name} cannot be deleted: tokens of {alive.Kid} are alive until {expiry:u}.");
+            }
+        }
+    }
+
+    /// <summary>Another profile stands for the same key and issuer, now or for as long as it takes.</summary>
+    private static bool IsLeft(Snapshot basis, TokenProfile deleted, string keyId, string? issuer, DateTimeOffset until) => basis.Profiles.Values.Any(p =>
+        !string.Equals(p.Name, deleted.Name, StringComparison.Ordinal)
+        && p.Former.Where(f => f.Until >= until).Select(f => (f.KeyId, f.Issuer)).Append((p.KeyId, p.Issuer))
+            .Any(s => string.Equals(s.KeyId, keyId, StringComparison.Ordinal) && string.Equals(s.Issuer, issuer, StringComparison.Ordinal)));
 
     /// <summary>Tokens that the old key signed, or that name the old issuer, are alive for a while: invariant 3 holds for them too.</summary>
     private static ImmutableArray<FormerSigning> FormerOf(TokenProfile? old, string keyId, string? issuer, DateTimeOffset now)
@@ -48,6 +105,8 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions, TimePr
     /// <summary>A key that signs payloads signs nothing else, and a profile stays of its kind: else a payload could pass for a token.</summary>
     private static void RefuseMixedKeys(Snapshot basis, TokenProfile profile, Key key)
     {
+        if (key.SignedPayloads && !profile.Payloads)
+            throw new SigningException(SigningFault.InvalidRequest, $"{key.Name} signed payloads for a profile that is deleted: use another key for tokens.");
         var others = basis.Profiles.Values.Where(p =>
             string.Equals(p.Name, profile.Name, StringComparison.Ordinal)
             || string.Equals(p.KeyId, key.Id, StringComparison.Ordinal)

@@ -119,23 +119,9 @@ internal sealed class PostgresAuditReader(PostgresConnections connections)
         var segments = new List<AuditSegment>();
         while (await reader.ReadAsync(cancellationToken))
         {
-            segments.Add(Segment(reader));
+            segments.Add(AuditSegmentRow.Read(reader));
         }
 
         return segments;
     }
-
-    /// <param name="reader">At columns in the order of <see cref="Bounded"/>.</param>
-    internal static AuditSegment Segment(NpgsqlDataReader reader) => new()
-    {
-        Id = reader.GetInt64(0),
-        Node = reader.GetString(1),
-        FirstSequence = reader.GetInt64(2),
-        Count = reader.GetInt32(3),
-        FirstAt = new DateTimeOffset(reader.GetInt64(4), TimeSpan.Zero),
-        LastAt = new DateTimeOffset(reader.GetInt64(5), TimeSpan.Zero),
-        Body = reader.GetFieldValue<byte[]>(6),
-        Previous = reader.GetFieldValue<byte[]>(7),
-        Seal = reader.GetFieldValue<byte[]>(8),
-    };
 }

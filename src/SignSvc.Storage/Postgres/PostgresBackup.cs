@@ -36,6 +36,7 @@ internal sealed class PostgresBackup(PostgresConnections connections)
             ("SELECT id, node, first_sequence, count, first_at, last_at, body, previous, seal FROM audit_segments ORDER BY id", Segment),
             ("SELECT node, last_sequence, seal FROM audit_heads ORDER BY node", Head),
             ("SELECT kid, sum(uses)::bigint, max(last_used_at), max(latest_expiry) FROM version_usage GROUP BY kid ORDER BY kid", Usage),
+            ("SELECT scope, id, until FROM used_once ORDER BY scope, id", Use),
         ];
         foreach (var (sql, read) in parts)
         {
@@ -131,6 +132,12 @@ internal sealed class PostgresBackup(PostgresConnections connections)
                 usage.Bind(u.LastUsedAt.UtcTicks);
                 usage.Bind(u.LatestExpiry?.UtcTicks);
                 break;
+            case BackupItem.StoredUse(var scope, var id, var until):
+                var use = batch.Add("INSERT INTO used_once (scope, id, until) VALUES ($1, $2, $3)").Parameters;
+                use.Bind(scope);
+                use.Bind(id);
+                use.Bind(until.UtcTicks);
+                break;
         }
 
         await batch.ExecuteNonQueryAsync(cancellationToken);
@@ -143,7 +150,7 @@ internal sealed class PostgresBackup(PostgresConnections connections)
         reader.GetInt64(5),
         [.. reader.GetFieldValue<string[]>(6)]);
 
-    private static BackupItem.StoredSegment Segment(NpgsqlDataReader reader) => new(PostgresAuditReader.Segment(reader));
+    private static BackupItem.StoredSegment Segment(NpgsqlDataReader reader) => new(AuditSegmentRow.Read(reader));
 
     private static BackupItem.StoredHead Head(NpgsqlDataReader reader) =>
         new(new AuditHead(reader.GetString(0), reader.GetInt64(1), reader.GetFieldValue<byte[]>(2)));
@@ -151,6 +158,9 @@ internal sealed class PostgresBackup(PostgresConnections connections)
     private static BackupItem.StoredUsage Usage(NpgsqlDataReader reader) => new(new VersionUsage(
         reader.GetString(0), reader.GetInt64(1), new DateTimeOffset(reader.GetInt64(2), TimeSpan.Zero),
         reader.IsDBNull(3) ? null : new DateTimeOffset(reader.GetInt64(3), TimeSpan.Zero)));
+
+    private static BackupItem.StoredUse Use(NpgsqlDataReader reader) =>
+        new(reader.GetString(0), reader.GetString(1), new DateTimeOffset(reader.GetInt64(2), TimeSpan.Zero));
 
     private static async Task<bool> ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
     {

@@ -34,16 +34,8 @@ public sealed class AuditSpool : IDisposable
     /// <exception cref="SigningException"><see cref="SigningFault.StoreFailed"/>: damaged, or not ours. <see cref="SigningFault.StoreUnavailable"/>: full, read-only or held.</exception>
     public static AuditSpool Open(string path)
     {
-        var connection = new SqliteConnection(new SqliteConnectionStringBuilder
+        return SqliteFile.Open(path, connection =>
         {
-            DataSource = path,
-            Mode = SqliteOpenMode.ReadWriteCreate,
-            Pooling = false,
-            DefaultTimeout = 1,
-        }.ToString());
-        try
-        {
-            connection.Open();
             SqliteSchema.Execute(connection, "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = EXTRA; PRAGMA secure_delete = ON");
             if (SqliteSchema.ReadNumber(connection, "SELECT count(*) FROM sqlite_schema") == 0)
             {
@@ -62,17 +54,7 @@ public sealed class AuditSpool : IDisposable
             return SqliteSchema.ReadNumber(connection, "PRAGMA application_id") == ApplicationId
                 ? new AuditSpool(connection)
                 : throw new SigningException(SigningFault.StoreFailed, $"{path} belongs to another program.");
-        }
-        catch (SqliteException e)
-        {
-            connection.Dispose();
-            throw SqliteFaults.Of(e);
-        }
-        catch
-        {
-            connection.Dispose();
-            throw;
-        }
+        });
     }
 
     /// <summary>When it returns, the segment is durable.</summary>
@@ -119,7 +101,7 @@ public sealed class AuditSpool : IDisposable
             {
                 using var command = Command(sql, values);
                 using var reader = command.ExecuteReader();
-                return reader.Read() ? Segment(reader) : null;
+                return reader.Read() ? AuditSegmentRow.Read(reader) : null;
             }
             catch (SqliteException e)
             {

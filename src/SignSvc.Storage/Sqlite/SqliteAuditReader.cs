@@ -72,25 +72,12 @@ internal static class SqliteAuditReader
         while (Guard(reader.Read))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            yield return Guard(() => Segment(reader));
+            yield return Guard(() => AuditSegmentRow.Read(reader));
         }
 
         // SQLite is synchronous; the signature is asynchronous for the stores that are not.
         await Task.CompletedTask;
     }
-
-    internal static AuditSegment Segment(SqliteDataReader reader) => new()
-    {
-        Id = reader.GetInt64(0),
-        Node = reader.GetString(1),
-        FirstSequence = reader.GetInt64(2),
-        Count = reader.GetInt32(3),
-        FirstAt = new DateTimeOffset(reader.GetInt64(4), TimeSpan.Zero),
-        LastAt = new DateTimeOffset(reader.GetInt64(5), TimeSpan.Zero),
-        Body = reader.GetFieldValue<byte[]>(6),
-        Previous = reader.GetFieldValue<byte[]>(7),
-        Seal = reader.GetFieldValue<byte[]>(8),
-    };
 
     private static T Guard<T>(Func<T> read)
     {

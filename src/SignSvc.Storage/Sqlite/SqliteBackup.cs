@@ -18,9 +18,10 @@ internal static class SqliteBackup
         var parts = ((string Sql, Func<SqliteDataReader, BackupItem> Read)[])
         [
             ("SELECT kind, id, version, body, seal, revision FROM documents ORDER BY revision, kind, id", r => Document(connection, r)),
-            ($"SELECT {SqliteAuditReader.Columns} FROM audit_segments s ORDER BY s.id", r => new BackupItem.StoredSegment(SqliteAuditReader.Segment(r))),
+            ($"SELECT {SqliteAuditReader.Columns} FROM audit_segments s ORDER BY s.id", r => new BackupItem.StoredSegment(AuditSegmentRow.Read(r))),
             ("SELECT node, last_sequence, seal FROM audit_heads ORDER BY node", Head),
             ("SELECT kid, uses, last_used_at, latest_expiry FROM version_usage ORDER BY kid", Usage),
+            ("SELECT scope, id, until FROM used_once ORDER BY scope, id", Use),
         ];
         foreach (var (sql, read) in parts)
         {
@@ -98,6 +99,9 @@ internal static class SqliteBackup
                     connection, "INSERT INTO version_usage (kid, uses, last_used_at, latest_expiry) VALUES ($0, $1, $2, $3)",
                     usage.Kid, usage.Uses, usage.LastUsedAt.UtcTicks, (object?)usage.LatestExpiry?.UtcTicks ?? DBNull.Value);
                 break;
+            case BackupItem.StoredUse(var scope, var id, var until):
+                Run(connection, "INSERT INTO used_once (scope, id, until) VALUES ($0, $1, $2)", scope, id, until.UtcTicks);
+                break;
         }
 
         return true;
@@ -124,6 +128,9 @@ internal static class SqliteBackup
     private static BackupItem.StoredUsage Usage(SqliteDataReader reader) => new(new VersionUsage(
         reader.GetString(0), reader.GetInt64(1), new DateTimeOffset(reader.GetInt64(2), TimeSpan.Zero),
         reader.IsDBNull(3) ? null : new DateTimeOffset(reader.GetInt64(3), TimeSpan.Zero)));
+
+    private static BackupItem.StoredUse Use(SqliteDataReader reader) =>
+        new(reader.GetString(0), reader.GetString(1), new DateTimeOffset(reader.GetInt64(2), TimeSpan.Zero));
 
     private static void Run(SqliteConnection connection, string sql, params ReadOnlySpan<object> values)
     {

@@ -45,16 +45,8 @@ public sealed partial class SqliteStore : IStore, IBackupStore
         if (mustExist && new FileInfo(path) is not { Exists: true, Length: > 0 })
             throw SqliteSchema.Lost();
         SqliteLogCheck.Run(path + "-wal");
-        var connection = new SqliteConnection(new SqliteConnectionStringBuilder
+        return SqliteFile.Open(path, connection =>
         {
-            DataSource = path,
-            Mode = SqliteOpenMode.ReadWriteCreate,
-            Pooling = false,
-            DefaultTimeout = 1,
-        }.ToString());
-        try
-        {
-            connection.Open();
             SqliteSchema.Execute(
                 connection,
                 "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0;");
@@ -62,17 +54,7 @@ public sealed partial class SqliteStore : IStore, IBackupStore
             if (new FileInfo(path).Length <= StartCheckBytes)
                 Check(connection);
             return new SqliteStore(connection, new SqliteConnectionStringBuilder { DataSource = path, Mode = SqliteOpenMode.ReadWrite }.ToString());
-        }
-        catch (SqliteException e)
-        {
-            connection.Dispose();
-            throw SqliteFaults.Of(e);
-        }
-        catch
-        {
-            connection.Dispose();
-            throw;
-        }
+        });
     }
 
     public Task<StateChanges> ReadStateAsync(long afterRevision, CancellationToken cancellationToken) => Read(connection =>

@@ -1,5 +1,6 @@
 using SignSvc.Access.Certificates;
 using SignSvc.Access.Issuers;
+using SignSvc.Operations;
 
 namespace SignSvc.Access;
 
@@ -7,11 +8,13 @@ namespace SignSvc.Access;
 public sealed record AccessSettings
 {
     /// <summary>Issuers whose bearer tokens are believed. Default: none.</summary>
+    [Reloadable]
     public IList<IssuerSettings> Issuers { get; } = [];
 
     public ClientCertificateSettings ClientCertificates { get; set; } = new();
 
     /// <summary>People who come as several principals, or whose tokens have no <c>email</c>: of approvals one person gives one.</summary>
+    [Reloadable]
     public IList<PersonSettings> People { get; } = [];
 
     internal IEnumerable<string> Faults() =>

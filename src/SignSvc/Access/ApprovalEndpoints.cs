@@ -61,8 +61,9 @@ public static partial class ApprovalEndpoints
         HttpContext http, string rule, ApprovalRules rules, CancellationToken cancellationToken) =>
         TypedResults.Ok(ApprovalRuleAnswer.Of(await rules.ReadAsync(http.Caller(), rule, cancellationToken)));
 
+    /// <param name="force">Put it also where too few could approve.</param>
     private static async Task<Ok<ApprovalRuleAnswer>> PutRuleAsync(
-        HttpContext http, string rule, ApprovalRuleBody body, ApprovalRules rules, CancellationToken cancellationToken)
+        HttpContext http, string rule, ApprovalRuleBody body, ApprovalRules rules, CancellationToken cancellationToken, bool force = false)
     {
         var wish = new ApprovalRule
         {
@@ -75,7 +76,7 @@ public static partial class ApprovalEndpoints
             ChangedAt = default,
             ChangedBy = "",
         };
-        return TypedResults.Ok(ApprovalRuleAnswer.Of(await rules.PutAsync(http.Caller(), wish, cancellationToken)));
+        return TypedResults.Ok(ApprovalRuleAnswer.Of(await rules.PutAsync(http.Caller(), wish, force, cancellationToken)));
     }
 
     private static async Task<NoContent> DeleteRuleAsync(HttpContext http, string rule, ApprovalRules rules, CancellationToken cancellationToken)

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Authorization;
 using SignSvc.Access.Certificates;
 using SignSvc.Access.Issuers;
+using SignSvc.Operations;
 using SignSvc.Signing;
 using SignSvc.Signing.Access;
 
@@ -16,6 +17,9 @@ public static class CallerAuthentication
     {
         services.AddSingleton<StrangerLog>();
         services.AddSingleton(new People(settings.Access.People));
+        services.AddSingleton<ITakesSettings>(provider => provider.GetRequiredService<People>());
+        services.AddSingleton<ITakesSettings>(provider => provider.GetRequiredService<TrustedIssuers>());
+        services.AddSingleton<ITakesSettings>(provider => provider.GetRequiredService<ClientCertificates>());
         services.AddSingleton(provider => new TrustedIssuers(
             settings.Access.Issuers, provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILogger<TrustedIssuers>>()));
         services.AddHostedService(provider => provider.GetRequiredService<TrustedIssuers>());

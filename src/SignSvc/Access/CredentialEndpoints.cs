@@ -71,11 +71,12 @@ public static class CredentialEndpoints
         return TypedResults.Ok(CredentialAnswer.Of(read, credentials.LastUse(read)));
     }
 
+    /// <param name="force">Also where nobody could administer the service before long.</param>
     private static async Task<Ok<CredentialAnswer>> RotateAsync(
-        HttpContext http, string credential, RotateCredentialBody? body, Credentials credentials, CancellationToken cancellationToken)
+        HttpContext http, string credential, RotateCredentialBody? body, Credentials credentials, CancellationToken cancellationToken, bool force = false)
     {
         var overlap = TimeSpan.FromSeconds(body?.OverlapSeconds ?? RotateCredentialBody.DefaultOverlapSeconds);
-        var (rotated, token) = await credentials.RotateAsync(http.Caller(), credential, overlap, body?.ExpiresAt, cancellationToken);
+        var (rotated, token) = await credentials.RotateAsync(http.Caller(), credential, overlap, body?.ExpiresAt, force, cancellationToken);
         http.Response.Headers.CacheControl = "no-store";
         return TypedResults.Ok(CredentialAnswer.Of(rotated, credentials.LastUse(rotated), token));
     }

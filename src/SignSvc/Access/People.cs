@@ -1,3 +1,4 @@
+using SignSvc.Operations;
 using SignSvc.Signing.Access.Policies;
 
 namespace SignSvc.Access;
@@ -13,11 +14,14 @@ public sealed record PersonSettings
 }
 
 /// <summary>Who is behind a principal, as the settings say. It allows nothing: by it nobody approves twice, or what they asked for.</summary>
-internal sealed class People(IList<PersonSettings> people)
+internal sealed class People(IList<PersonSettings> configured) : ITakesSettings
 {
+    private volatile IList<PersonSettings> _people = configured;
+
     /// <returns>Null: the settings do not say.</returns>
     public string? NameOf(string principal)
     {
+        var people = _people;
         for (var i = 0; i < people.Count; i++)
         {
             foreach (var pattern in people[i].Principals)
@@ -29,4 +33,6 @@ internal sealed class People(IList<PersonSettings> people)
 
         return null;
     }
+
+    public Action Prepare(Settings settings) => () => _people = settings.Access.People;
 }

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using SignSvc.Http;
 using SignSvc.Signing;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Limits;
 using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Artifacts;
 using SignSvc.Signing.Tokens;
@@ -30,11 +31,13 @@ public sealed record PolicyQuestionBody(
 /// <param name="By">What decided: <c>role:signer</c>, <c>policy/ci#main-only</c>, <c>key/ID#ci</c>, <c>grant/ID</c>.</param>
 /// <param name="Missing">Facts that conditions asked for and did not find.</param>
 /// <param name="Statements">Every statement about this principal, action and resource. Null, like all reasons, for who may not read policies.</param>
+/// <param name="Limits">What limits leave on the node that answers, for each that the request falls under.</param>
 public sealed record PolicyExplanation(
-    bool Allowed, string? By, string? Reason, ImmutableArray<string>? Missing, ImmutableArray<StatementExplanation>? Statements)
+    bool Allowed, string? By, string? Reason, ImmutableArray<string>? Missing, ImmutableArray<StatementExplanation>? Statements,
+    ImmutableArray<LimitStanding>? Limits = null)
 {
     public static PolicyExplanation Of(AccessExplanation e) =>
-        e.IsOpaque ? new(e.Allowed, null, null, null, null) : new(e.Allowed, e.By, e.Reason, e.Missing, e.Statements);
+        e.IsOpaque ? new(e.Allowed, null, null, null, null) : new(e.Allowed, e.By, e.Reason, e.Missing, e.Statements, e.Limits);
 }
 
 /// <param name="Document">As it would be stored: a document in AWS's form is translated.</param>
@@ -68,11 +71,13 @@ public static class PolicyQuestionEndpoints
     }
 
     /// <param name="scope"><c>service</c> (default) or <c>key</c>: where it is meant to stand.</param>
+    /// <param name="name">Of the policy or the key; without it a lockout is seen for a new service policy alone.</param>
     private static async Task<Ok<LintAnswer>> LintAsync(
-        HttpContext http, PolicyDocument document, PolicyQuestions questions, CancellationToken cancellationToken, string? scope = null)
+        HttpContext http, PolicyDocument document, PolicyQuestions questions, CancellationToken cancellationToken,
+        string? scope = null, string? name = null)
     {
         var place = Query.Enum<PolicyScope>("scope", scope) ?? PolicyScope.Service;
-        return TypedResults.Ok(new LintAnswer(document, await questions.LintAsync(http.Caller(), document, place, cancellationToken)));
+        return TypedResults.Ok(new LintAnswer(document, await questions.LintAsync(http.Caller(), document, place, name, cancellationToken)));
     }
 
     private static Caller? CallerOf(PolicyQuestionBody body, PolicyQuestions questions)

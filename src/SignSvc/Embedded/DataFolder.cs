@@ -15,9 +15,9 @@ public sealed partial class DataFolder : IDisposable
     private const UnixFileMode Others =
         UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
 
-    private readonly FileStream _lock;
+    private readonly FileStream? _lock;
 
-    private DataFolder(string path, FileStream @lock)
+    private DataFolder(string path, FileStream? @lock)
     {
         FolderPath = path;
         _lock = @lock;
@@ -53,6 +53,9 @@ public sealed partial class DataFolder : IDisposable
         }
     }
 
+    /// <summary>For reading the root key alone: nothing is locked, made or changed.</summary>
+    public static DataFolder Look(string path) => new(path, @lock: null);
+
     public bool HasRootKey(string? elsewhere) => File.Exists(elsewhere ?? Path.Combine(FolderPath, "root.key"));
 
     /// <summary>Reads the root key, or makes it where there is nothing yet that it could belong to.</summary>
@@ -77,7 +80,7 @@ public sealed partial class DataFolder : IDisposable
         return ReadRootKey(path);
     }
 
-    public void Dispose() => _lock.Dispose();
+    public void Dispose() => _lock?.Dispose();
 
     private static void WriteNewRootKey(string path)
     {

@@ -12,8 +12,10 @@ namespace SignSvc.Embedded;
 /// artifacts, a key for tokens, a token profile. An interrupted first start is completed by the next one, and of several
 /// nodes on an empty store one does it.
 /// </summary>
-internal sealed class FirstStart(EmbeddedNode node, DataFolder folder)
+internal sealed class FirstStart(Node node, DataFolder folder)
 {
+    private const string FirstProfile = "default";
+
     private static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan LeasePoll = TimeSpan.FromMilliseconds(200);
 
@@ -31,7 +33,11 @@ internal sealed class FirstStart(EmbeddedNode node, DataFolder folder)
         return null;
     }
 
-    private bool IsComplete => !node.Live.Current.Credentials.IsEmpty && !node.Live.Current.Profiles.IsEmpty;
+    private bool IsComplete => !node.Live.Current.Credentials.IsEmpty && HadProfile;
+
+    /// <summary>What an operator deleted is not made again.</summary>
+    private bool HadProfile =>
+        !node.Live.Current.Profiles.IsEmpty || node.Live.Current.DocumentVersion(DocumentKind.Profile, FirstProfile) > 0;
 
     private async Task<string?> MakeWhatIsMissingAsync(CancellationToken cancellationToken)
     {
@@ -77,16 +83,16 @@ internal sealed class FirstStart(EmbeddedNode node, DataFolder folder)
 
     private async Task MakeProfileAsync(Decisions decisions, CancellationToken cancellationToken)
     {
-        if (!node.Live.Current.Profiles.IsEmpty)
+        if (HadProfile)
             return;
         var profile = new TokenProfile
         {
-            Name = "default",
+            Name = FirstProfile,
             KeyId = "",
             Audiences = ["*"],
             DefaultLifetimeSeconds = 300,
             MaxLifetimeSeconds = 3600,
         };
-        await new TokenProfiles(node.Live, decisions, node.Time).PutAsync(Caller.Service, "tokens", profile, cancellationToken);
+        await new TokenProfiles(node.Live, decisions, node.Store, node.Time).PutAsync(Caller.Service, "tokens", profile, cancellationToken);
     }
 }

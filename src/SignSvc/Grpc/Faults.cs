@@ -63,6 +63,7 @@ public static class Faults
         SigningFault.KeyNotUsable => (StatusCode.FailedPrecondition, false),
         SigningFault.StillInUse => (StatusCode.FailedPrecondition, false),
         SigningFault.LocksOut => (StatusCode.FailedPrecondition, false),
+        SigningFault.PreconditionFailed => (StatusCode.Aborted, false),
         SigningFault.ApprovalRequired => (StatusCode.FailedPrecondition, false),
         // Not UNIMPLEMENTED, by which clients and proxies understand that the method is not there.
         SigningFault.Unsupported => (StatusCode.FailedPrecondition, false),

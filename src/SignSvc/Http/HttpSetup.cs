@@ -1,6 +1,14 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using SignSvc.Access.Certificates;
+using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Approvals;
+using SignSvc.Signing.Access.Limits;
+using SignSvc.Signing.Access.Policies;
+using SignSvc.Signing.Audit;
+using SignSvc.Signing.Backends.Budgets;
+using SignSvc.Signing.Keys;
+using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Http;
 
@@ -19,10 +27,15 @@ public static class HttpSetup
             kestrel.Limits.MaxRequestLineSize = 16 * 1024;
             kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
             // Before the first address: it counts for those that are named after it.
-            kestrel.ConfigureHttpsDefaults(kestrel.ApplicationServices.GetRequiredService<ClientCertificates>().Configure);
+            kestrel.ConfigureHttpsDefaults(https =>
+            {
+                kestrel.ApplicationServices.GetRequiredService<ClientCertificates>().Configure(https);
+                kestrel.ApplicationServices.GetRequiredService<ServedCertificate>().Configure(https);
+            });
         });
         builder.AddListeners(settings);
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(10));
+        builder.Services.AddSingleton<ServedCertificate>();
+        builder.Services.AddHostedService(provider => provider.GetRequiredService<ServedCertificate>());
         builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         builder.Services.ConfigureHttpJsonOptions(json => Configure(json.SerializerOptions));
         builder.Services.AddOpenApi("v1");
@@ -51,6 +64,25 @@ public static class HttpSetup
         options.RespectNullableAnnotations = true;
         options.RespectRequiredConstructorParameters = true;
         options.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
+        AddEnum<KeyPurpose>(options);
+        AddEnum<KeyTier>(options);
+        AddEnum<KeyState>(options);
+        AddEnum<VersionState>(options);
+        AddEnum<RevocationReason>(options);
+        AddEnum<KeyOrigin>(options);
+        AddEnum<Protection>(options);
+        AddEnum<SignatureEncoding>(options);
+        AddEnum<Role>(options);
+        AddEnum<PolicyEffect>(options);
+        AddEnum<PolicyScope>(options);
+        AddEnum<LimitShare>(options);
+        AddEnum<PolicyFindingKind>(options);
+        AddEnum<ApprovalState>(options);
+        AddEnum<CallerKind>(options);
+        AddEnum<AuditOutcome>(options);
+        AddEnum<BreakerState>(options);
+        AddEnum<ClaimType>(options);
+        options.Converters.Add(new JsonStringEnumConverter<SignSvc.Signing.SigningFault>(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false));
         WireEnums.AddTo(options);
     }
 }

@@ -21,6 +21,8 @@ public sealed class Listeners
     /// <summary>The addresses that HTTP was asked to serve, as they were written.</summary>
     public string Asked { get; private set; } = DefaultUrl;
 
+    public bool IsServing { get; internal set; }
+
     /// <summary>Whether an address has the form that Kestrel takes.</summary>
     public static bool CanParse(string url)
     {
@@ -147,9 +149,8 @@ public static class ListenerSetup
         builder.WebHost.UseKestrelHttpsConfiguration();
         var urls = builder.Configuration[WebHostDefaults.ServerUrlsKey];
         builder.WebHost.ConfigureKestrel(kestrel => listeners.Listen(kestrel, builder.Configuration, urls, settings));
-        // Kestrel would warn that endpoints in code win over these; they are the same.
-        foreach (var key in new[] { WebHostDefaults.ServerUrlsKey, WebHostDefaults.HttpPortsKey, WebHostDefaults.HttpsPortsKey })
-            builder.WebHost.UseSetting(key, "");
+        // Kestrel warns that endpoints in code win over these; they are the same, and the host's own copy of them cannot be taken away.
+        builder.Logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel", level => level > LogLevel.Warning || (level == LogLevel.Warning && listeners.IsServing));
     }
 
     /// <summary>Starts to serve.</summary>
@@ -159,6 +160,7 @@ public static class ListenerSetup
         try
         {
             await app.StartAsync();
+            app.Services.GetRequiredService<Listeners>().IsServing = true;
         }
         catch (Exception e) when (e is IOException or SocketException or AddressInUseException)
         {

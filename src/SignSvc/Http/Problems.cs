@@ -13,7 +13,8 @@ namespace SignSvc.Http;
 /// <param name="Type"><c>urn:signsvc:problem:</c> and the stable code.</param>
 /// <param name="AuditId">The record of this refusal, where there is one.</param>
 /// <param name="ApprovalId">What the request waits for, where that is it.</param>
-public sealed record Problem(string Type, string Title, int Status, string Detail, string? AuditId, string? TraceId, string? ApprovalId = null);
+/// <param name="RetryAfterSeconds">Of a limit that refused it: an item of a batch has no header.</param>
+public sealed record Problem(string Type, string Title, int Status, string Detail, string? AuditId, string? TraceId, string? ApprovalId = null, double? RetryAfterSeconds = null);
 
 /// <summary>The one place where faults become HTTP answers.</summary>
 public static class Problems
@@ -21,7 +22,11 @@ public static class Problems
     public static Problem Of(SigningException fault)
     {
         var (status, title) = Describe(fault.Fault);
-        return Create(Code(fault.Fault), status, title, fault.Message, fault.AuditId) with { ApprovalId = fault.Approval?.Approval.Id };
+        return Create(Code(fault.Fault), status, title, fault.Message, fault.AuditId) with
+        {
+            ApprovalId = fault.Approval?.Approval.Id,
+            RetryAfterSeconds = fault.Limit is null ? null : Math.Round(fault.RetryAfter?.TotalSeconds ?? 0, 3),
+        };
     }
 
     public static void UseProblems(this WebApplication app)
@@ -81,6 +86,7 @@ public static class Problems
         SigningFault.StillInUse => (409, "It is still in use."),
         SigningFault.LocksOut => (409, "Nobody could take it back."),
         // Alone a request is answered 202; this is for an item of a batch.
+        SigningFault.PreconditionFailed => (412, "It was changed after it was read."),
         SigningFault.ApprovalRequired => (409, "Others have to approve it."),
         SigningFault.Unsupported => (422, "The backend cannot do this."),
         SigningFault.Overloaded => (503, "Too much at once."),

@@ -41,14 +41,16 @@ public static class AliasEndpoints
         HttpContext http, string alias, AliasBody body, KeyAliases aliases, CancellationToken cancellationToken)
     {
         alias = Decoded(alias);
-        var key = await aliases.PutAsync(http.Caller(), alias, body.Key, cancellationToken);
+        var key = await aliases.PutAsync(http.Caller(), alias, body.Key, cancellationToken, onlyIf: http.OnlyIf());
+        http.Response.Headers.ETag = KeyCondition.HeaderOf(key);
         return TypedResults.Ok(new AliasAnswer(alias, key.Id, key.Name));
     }
 
     private static async Task<NoContent> DeleteAsync(
         HttpContext http, string alias, KeyAliases aliases, CancellationToken cancellationToken)
     {
-        await aliases.DeleteAsync(http.Caller(), Decoded(alias), cancellationToken);
+        var key = await aliases.DeleteAsync(http.Caller(), Decoded(alias), cancellationToken, http.OnlyIf());
+        http.Response.Headers.ETag = KeyCondition.HeaderOf(key);
         return TypedResults.NoContent();
     }
 

@@ -31,7 +31,10 @@ internal sealed class GrpcKeys(KeyLifecycle keys, KeyChanges changes, TimeProvid
                 Wishes.Seconds(request.RotationPeriod, "rotation_period"),
                 Wishes.Seconds(request.RotationLead, "rotation_lead"),
                 Wishes.Seconds(request.RotationGrace, "rotation_grace")),
-            request.DeletionProtection);
+            request.DeletionProtection,
+            Wishes.Text(request.Adopt),
+            KeyMessages.Parse(request.Origin) ?? KeyOrigin.Generated,
+            request.HasMultiRegion ? request.MultiRegion : null);
         return new V1.CreateKeyResponse { Key = KeyMessages.Of(await keys.CreateAsync(call.HttpContext.Caller(), wish, call.CancellationToken)) };
     }
 
@@ -61,7 +64,7 @@ internal sealed class GrpcKeys(KeyLifecycle keys, KeyChanges changes, TimeProvid
         if (request.Tags.Count > 0 && !request.ReplaceTags)
             throw Wishes.Invalid("tags are given, but replace_tags is not set.");
         var key = await changes.UpdateAsync(
-            call.HttpContext.Caller(), request.Key, current => UpdateOf(request, current.Purpose), call.CancellationToken);
+            call.HttpContext.Caller(), request.Key, current => UpdateOf(request, current), call.CancellationToken);
         return new V1.UpdateKeyResponse { Key = KeyMessages.Of(key) };
     }
 
@@ -94,7 +97,7 @@ internal sealed class GrpcKeys(KeyLifecycle keys, KeyChanges changes, TimeProvid
     {
         var number = Wishes.Version(request.Version);
         var key = await keys.ReadAsync(call.HttpContext.Caller(), request.Key, call.CancellationToken);
-        var version = (number is null ? key.Signing(time.GetUtcNow()) ?? key.Versions[^1] : key.Version(number.Value))
+        var version = (number is null ? key.Signing(time.GetUtcNow()) ?? key.Versions.LastOrDefault() : key.Version(number.Value))
             ?? throw new SigningException(SigningFault.NotFound, "There is no such version of this key.");
         return new V1.GetPublicKeyResponse
         {
@@ -105,7 +108,7 @@ internal sealed class GrpcKeys(KeyLifecycle keys, KeyChanges changes, TimeProvid
         };
     }
 
-    private static KeyUpdate UpdateOf(V1.UpdateKeyRequest request, KeyPurpose purpose)
+    private static KeyUpdate UpdateOf(V1.UpdateKeyRequest request, Key key)
     {
         var period = Wishes.Seconds(request.RotationPeriod, "rotation_period");
         var lead = Wishes.Seconds(request.RotationLead, "rotation_lead");
@@ -114,17 +117,22 @@ internal sealed class GrpcKeys(KeyLifecycle keys, KeyChanges changes, TimeProvid
             request.HasDescription ? request.Description : null,
             request.HasOwner ? request.Owner : null,
             request.ReplaceTags ? NewKey.ParseTags(request.Tags.ToDictionary(StringComparer.Ordinal)) : null,
-            (period ?? lead ?? grace) is null ? null : RotationPolicy.Parse(purpose, period is 0 ? null : period, lead, grace),
+            (period ?? lead ?? grace) is null ? null : RotationOf(key, period, lead, grace),
             request.HasDeletionProtection ? request.DeletionProtection : null,
             request.HasMinSigningVersion ? Floor(request.MinSigningVersion) : null,
             request.HasMinVerificationVersion ? Floor(request.MinVerificationVersion) : null);
     }
 
+    /// <summary>A period of zero is none; a volume key without a period has its usual one.</summary>
+    private static RotationPolicy RotationOf(Key key, int? period, int? lead, int? grace) =>
+        NewKey.ParseRotation(key.Tier, key.Purpose, new RotationWish(period is 0 ? null : period, lead, grace));
+
     private static int Floor(uint version) => Wishes.Version(version) ?? 0;
 }
 
 /// <summary><c>signsvc.v1.Keys</c>, as far as it is about the versions of a key and its further names.</summary>
-internal sealed class GrpcKeyVersions(KeyLifecycle keys, KeyRotation rotation, KeyScheduler scheduler, KeyAliases aliases, IStore store)
+internal sealed class GrpcKeyVersions(
+    KeyLifecycle keys, KeyRotation rotation, KeyScheduler scheduler, KeyAliases aliases, CertificateChains chains, IStore store, TimeProvider time)
 {
     /// <summary>With a lead of 0 the successor signs already in the answer; else it is announced there, with its time.</summary>
     public async ValueTask<V1.RotateKeyResponse> RotateAsync(V1.RotateKeyRequest request, GrpcCall call)
@@ -145,11 +153,35 @@ internal sealed class GrpcKeyVersions(KeyLifecycle keys, KeyRotation rotation, K
     public async ValueTask<V1.ListKeyVersionsResponse> ListAsync(V1.ListKeyVersionsRequest request, GrpcCall call)
     {
         var key = await keys.ReadAsync(call.HttpContext.Caller(), request.Key, call.CancellationToken);
-        var usage = (await store.ReadUsageAsync(call.CancellationToken)).ToDictionary(u => u.Kid, StringComparer.Ordinal);
-        return new V1.ListKeyVersionsResponse
+        var uses = await VersionEndpoints.UsesAsync(key, store, call.CancellationToken);
+        return new V1.ListKeyVersionsResponse { Versions = { key.Versions.Zip(uses, KeyMessages.Of) } };
+    }
+
+    public async ValueTask<V1.GetKeyTimelineResponse> GetTimelineAsync(V1.GetKeyTimelineRequest request, GrpcCall call)
+    {
+        var key = await keys.ReadAsync(call.HttpContext.Caller(), request.Key, call.CancellationToken);
+        var timeline = await VersionEndpoints.TimelineAsync(key, store, time, call.CancellationToken);
+        return new V1.GetKeyTimelineResponse
         {
-            Versions = { key.Versions.Select(v => KeyMessages.Of(v, usage.GetValueOrDefault(v.Kid))) },
+            KeyId = key.Id,
+            KeyName = key.Name,
+            State = KeyMessages.Of(key.State),
+            DeletesAt = KeyMessages.Of(key.DeletesAt),
+            Versions = { key.Versions.Zip(timeline.Versions, KeyMessages.Of) },
+            Due = { timeline.Due },
         };
+    }
+
+    public async ValueTask<V1.RewrapKeyResponse> RewrapAsync(V1.RewrapKeyRequest request, GrpcCall call) => new()
+    {
+        Key = KeyMessages.Of(await rotation.RewrapAsync(call.HttpContext.Caller(), request.Key, call.CancellationToken)),
+    };
+
+    public async ValueTask<V1.PutCertificateChainResponse> PutChainAsync(V1.PutCertificateChainRequest request, GrpcCall call)
+    {
+        var number = Wishes.Version(request.Version) ?? throw Wishes.Invalid("version is missing.");
+        var key = await chains.PutAsync(call.HttpContext.Caller(), request.Key, number, request.Pem, call.CancellationToken);
+        return new V1.PutCertificateChainResponse { Key = KeyMessages.Of(key) };
     }
 
     public async ValueTask<V1.PutAliasResponse> PutAliasAsync(V1.PutAliasRequest request, GrpcCall call)
@@ -160,7 +192,7 @@ internal sealed class GrpcKeyVersions(KeyLifecycle keys, KeyRotation rotation, K
 
     public async ValueTask<V1.GetAliasResponse> GetAliasAsync(V1.GetAliasRequest request, GrpcCall call)
     {
-        var key = await keys.ReadAsync(call.HttpContext.Caller(), request.Alias, call.CancellationToken);
+        var key = await aliases.ReadAsync(call.HttpContext.Caller(), request.Alias, call.CancellationToken);
         return new V1.GetAliasResponse { Alias = KeyMessages.Of(request.Alias, key) };
     }
 
@@ -174,32 +206,5 @@ internal sealed class GrpcKeyVersions(KeyLifecycle keys, KeyRotation rotation, K
     {
         await aliases.DeleteAsync(call.HttpContext.Caller(), request.Alias, call.CancellationToken);
         return new V1.DeleteAliasResponse();
-    }
-}
-
-public static class GrpcKeyRoutes
-{
-    public static void MapGrpcKeys(this IEndpointRouteBuilder routes)
-    {
-        var services = routes.ServiceProvider;
-        var keys = ActivatorUtilities.CreateInstance<GrpcKeys>(services);
-        var versions = ActivatorUtilities.CreateInstance<GrpcKeyVersions>(services);
-        routes.MapGrpcService(V1.KeysReflection.Descriptor.Services[0], methods => methods
-            .Unary<V1.CreateKeyRequest, V1.CreateKeyResponse>("CreateKey", keys.CreateAsync)
-            .Unary<V1.GetKeyRequest, V1.GetKeyResponse>("GetKey", keys.GetAsync)
-            .Unary<V1.ListKeysRequest, V1.ListKeysResponse>("ListKeys", keys.ListAsync)
-            .Unary<V1.UpdateKeyRequest, V1.UpdateKeyResponse>("UpdateKey", keys.UpdateAsync)
-            .Unary<V1.EnableKeyRequest, V1.EnableKeyResponse>("EnableKey", keys.EnableAsync)
-            .Unary<V1.DisableKeyRequest, V1.DisableKeyResponse>("DisableKey", keys.DisableAsync)
-            .Unary<V1.ScheduleKeyDeletionRequest, V1.ScheduleKeyDeletionResponse>("ScheduleKeyDeletion", keys.ScheduleDeletionAsync)
-            .Unary<V1.CancelKeyDeletionRequest, V1.CancelKeyDeletionResponse>("CancelKeyDeletion", keys.CancelDeletionAsync)
-            .Unary<V1.GetPublicKeyRequest, V1.GetPublicKeyResponse>("GetPublicKey", keys.GetPublicKeyAsync)
-            .Unary<V1.RotateKeyRequest, V1.RotateKeyResponse>("RotateKey", versions.RotateAsync)
-            .Unary<V1.RevokeKeyVersionRequest, V1.RevokeKeyVersionResponse>("RevokeKeyVersion", versions.RevokeAsync)
-            .Unary<V1.ListKeyVersionsRequest, V1.ListKeyVersionsResponse>("ListKeyVersions", versions.ListAsync)
-            .Unary<V1.PutAliasRequest, V1.PutAliasResponse>("PutAlias", versions.PutAliasAsync)
-            .Unary<V1.GetAliasRequest, V1.GetAliasResponse>("GetAlias", versions.GetAliasAsync)
-            .Unary<V1.ListAliasesRequest, V1.ListAliasesResponse>("ListAliases", versions.ListAliasesAsync)
-            .Unary<V1.DeleteAliasRequest, V1.DeleteAliasResponse>("DeleteAlias", versions.DeleteAliasAsync));
     }
 }

@@ -26,7 +26,7 @@ public sealed record ImportBody(string Token, string Algorithm, string WrappedKe
 public static class ImportEndpoints
 {
     /// <exception cref="StartException">The list of known bad keys cannot be read.</exception>
-    public static void AddKeyImport(this IServiceCollection services, EmbeddedNode node)
+    public static void AddKeyImport(this IServiceCollection services, Node node)
     {
         services.AddSingleton(node.Wrapping);
         services.AddSingleton(ReadKnownBadKeys(node.Settings.KnownBadKeysFile));

@@ -35,38 +35,38 @@ public static class KeyChangeEndpoints
 
     private static async Task<Ok<KeyAnswer>> UpdateAsync(
         HttpContext http, string key, KeyUpdateBody body, KeyChanges changes, CancellationToken cancellationToken) =>
-        Answer(await changes.UpdateAsync(http.Caller(), key, body.For, cancellationToken));
+        Answer(http, await changes.UpdateAsync(http.Caller(), key, body.For, cancellationToken, http.OnlyIf()));
 
     /// <param name="pendingWindowInDays">The waiting time: 7 to 30 days. Until it is over the deletion can be cancelled.</param>
     private static async Task<Ok<KeyAnswer>> ScheduleDeletionAsync(
         HttpContext http, string key, KeyChanges changes, CancellationToken cancellationToken,
         int pendingWindowInDays = KeyChanges.MaxDeletionDays) =>
-        Answer(await changes.ScheduleDeletionAsync(http.Caller(), key, pendingWindowInDays, cancellationToken));
+        Answer(http, await changes.ScheduleDeletionAsync(http.Caller(), key, pendingWindowInDays, cancellationToken, http.OnlyIf()));
 
     private static async Task<Ok<KeyAnswer>> EnableAsync(
         HttpContext http, string key, KeyChanges changes, CancellationToken cancellationToken) =>
-        Answer(await changes.EnableAsync(http.Caller(), key, cancellationToken));
+        Answer(http, await changes.EnableAsync(http.Caller(), key, cancellationToken, http.OnlyIf()));
 
     private static async Task<Ok<KeyAnswer>> DisableAsync(
         HttpContext http, string key, KeyChanges changes, CancellationToken cancellationToken) =>
-        Answer(await changes.DisableAsync(http.Caller(), key, cancellationToken));
+        Answer(http, await changes.DisableAsync(http.Caller(), key, cancellationToken, http.OnlyIf()));
 
     /// <summary>With a lead of 0 the successor signs already in the answer; else it is announced there, with its time.</summary>
     private static async Task<Ok<KeyAnswer>> RotateAsync(
         HttpContext http, string key, KeyRotation rotation, KeyScheduler scheduler, CancellationToken cancellationToken)
     {
         var rotated = await rotation.RotateAsync(http.Caller(), key, cancellationToken);
-        return Answer(await scheduler.AdvanceAsync(rotated, cancellationToken));
+        return Answer(http, await scheduler.AdvanceAsync(rotated, cancellationToken));
     }
 
     /// <summary>For keys that are stored wrapped: under the newest material of their wrapping key, which an AWS KMS key gets by rotation.</summary>
     private static async Task<Ok<KeyAnswer>> RewrapAsync(
         HttpContext http, string key, KeyRotation rotation, CancellationToken cancellationToken) =>
-        Answer(await rotation.RewrapAsync(http.Caller(), key, cancellationToken));
+        Answer(http, await rotation.RewrapAsync(http.Caller(), key, cancellationToken));
 
     private static async Task<Ok<KeyAnswer>> CancelDeletionAsync(
         HttpContext http, string key, KeyChanges changes, CancellationToken cancellationToken) =>
-        Answer(await changes.CancelDeletionAsync(http.Caller(), key, cancellationToken));
+        Answer(http, await changes.CancelDeletionAsync(http.Caller(), key, cancellationToken));
 
-    private static Ok<KeyAnswer> Answer(Key key) => TypedResults.Ok(KeyAnswer.Of(key));
+    private static Ok<KeyAnswer> Answer(HttpContext http, Key key) => TypedResults.Ok(http.AnswerOf(key));
 }

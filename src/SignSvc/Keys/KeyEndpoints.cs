@@ -25,10 +25,10 @@ public sealed record NewKeyBody(
     string? Adopt = null, KeyOrigin Origin = KeyOrigin.Generated, bool? MultiRegion = null);
 
 /// <summary>Null: on demand. See <see cref="RotationPolicy"/>.</summary>
-public sealed record RotationAnswer(long? PeriodSeconds, long LeadSeconds, long GraceSeconds)
+public sealed record RotationAnswer(long? PeriodSeconds, long LeadSeconds, long GraceSeconds, long JitterSeconds)
 {
     public static RotationAnswer Of(RotationPolicy p) =>
-        new((long?)p.Period?.TotalSeconds, (long)p.Lead.TotalSeconds, (long)p.Grace.TotalSeconds);
+        new((long?)p.Period?.TotalSeconds, (long)p.Lead.TotalSeconds, (long)p.Grace.TotalSeconds, (long)p.Jitter.TotalSeconds);
 }
 
 /// <param name="RetiresAt">When its successor takes over; null: when it is rotated.</param>
@@ -43,19 +43,20 @@ public sealed record VersionAnswer(
         v.RetiredAt, v.RevokedAt, v.RevocationReason);
 }
 
+/// <param name="Etag">For <c>If-Match</c>: another one after every change, but for those of its versions.</param>
 public sealed record KeyAnswer(
     string Id, string Name, string? Description, string? Owner, KeyPurpose Purpose, KeyTier Tier, string Backend,
     Protection Protection, string Spec, ImmutableArray<string> Algorithms, KeyState State,
     ImmutableArray<string> Aliases, IReadOnlyDictionary<string, string> Tags, RotationAnswer? Rotation, bool DeletionProtection,
     int MinSigningVersion, int MinVerificationVersion, DateTimeOffset CreatedAt, DateTimeOffset? DeletesAt,
-    ImmutableArray<VersionAnswer> Versions, ImmutableArray<string>? Warnings, KeyOrigin Origin, bool? MultiRegion)
+    ImmutableArray<VersionAnswer> Versions, ImmutableArray<string>? Warnings, KeyOrigin Origin, bool? MultiRegion, string Etag)
 {
     public static KeyAnswer Of(Key key) => new(
         key.Id, key.Name, key.Description, key.Owner, key.Purpose, key.Tier, key.Backend, key.Protection, key.Spec.Name,
         [.. key.Algorithms.Select(a => a.Name)], key.State, [.. key.Aliases], key.Tags,
         key.Rotation is null ? null : RotationAnswer.Of(key.Rotation), key.DeletionProtection, key.MinSigningVersion,
         key.MinVerificationVersion, key.CreatedAt, key.DeletesAt, [.. key.Versions.Select(VersionAnswer.Of)],
-        KeyWarnings.Of(key, key.Protection), key.Origin, key.MultiRegion);
+        KeyWarnings.Of(key, key.Protection), key.Origin, key.MultiRegion, KeyTag.Of(key));
 }
 
 /// <param name="Next">Give it as <c>after</c> to read on; null: that was all.</param>
@@ -83,7 +84,7 @@ public static class KeyEndpoints
             body.Name, body.Purpose, body.Tier, body.Backend, body.Spec, body.Algorithms, body.Description, body.Owner, body.Tags,
             body.Rotation, body.DeletionProtection, body.Adopt, body.Origin, body.MultiRegion);
         var key = await keys.CreateAsync(http.Caller(), request, cancellationToken);
-        return TypedResults.Created($"/v1/keys/{key.Name}", KeyAnswer.Of(key));
+        return TypedResults.Created($"/v1/keys/{key.Name}", http.AnswerOf(key));
     }
 
     private static async Task<Ok<KeyList>> ListAsync(
@@ -102,7 +103,7 @@ public static class KeyEndpoints
 
     private static async Task<Ok<KeyAnswer>> ReadAsync(
         HttpContext http, string key, KeyLifecycle keys, CancellationToken cancellationToken) =>
-        TypedResults.Ok(KeyAnswer.Of(await keys.ReadAsync(http.Caller(), key, cancellationToken)));
+        TypedResults.Ok(http.AnswerOf(await keys.ReadAsync(http.Caller(), key, cancellationToken)));
 
     /// <summary>PEM and DER are SubjectPublicKeyInfo; JWK carries the kid.</summary>
     private static async Task<Results<ContentHttpResult, FileContentHttpResult>> ReadPublicKeyAsync(

@@ -2,7 +2,6 @@ using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using SignSvc.Grpc;
 using SignSvc.Signing.Keys;
-using SignSvc.Signing.Storage;
 using V1 = SignSvc.Grpc.V1;
 
 namespace SignSvc.Keys;
@@ -36,7 +35,10 @@ internal static class KeyMessages
             DeletionProtection = key.DeletionProtection,
             MinSigningVersion = (uint)key.MinSigningVersion,
             MinVerificationVersion = (uint)key.MinVerificationVersion,
+            Origin = Of(key.Origin),
         };
+        if (key.MultiRegion is { } multiRegion)
+            message.MultiRegion = multiRegion;
         if (withVersions)
             message.Versions.Add(key.Versions.Select(Of));
         return message;
@@ -52,12 +54,7 @@ internal static class KeyMessages
         CreatedAt = Timestamp.FromDateTimeOffset(version.CreatedAt),
         SignsFrom = Timestamp.FromDateTimeOffset(version.SignsFrom),
         SignsUntil = Of(version.SignsUntil),
-        Origin = version.Origin switch
-        {
-            KeyOrigin.Imported => V1.KeyOrigin.Imported,
-            KeyOrigin.Adopted => V1.KeyOrigin.Adopted,
-            _ => V1.KeyOrigin.Generated,
-        },
+        Origin = Of(version.Origin),
         ServedAt = Of(version.ServedAt),
         RetiresAt = Of(version.RetiresAt),
         RetiredAt = Of(version.RetiredAt),
@@ -71,12 +68,13 @@ internal static class KeyMessages
         },
     };
 
-    public static V1.VersionUse Of(KeyVersion version, VersionUsage? usage) => new()
+    public static V1.VersionUse Of(KeyVersion version, VersionUse use) => new()
     {
         Version = Of(version),
-        Uses = usage?.Uses ?? 0,
-        LastUsedAt = Of(usage?.LastUsedAt),
-        TokensExpireAt = Of(usage?.LatestExpiry),
+        Uses = use.Uses,
+        LastUsedAt = Of(use.LastUsedAt),
+        TokensExpireAt = Of(use.TokensExpireAt),
+        RemovableAt = Of(use.RemovableAt),
     };
 
     public static V1.Alias Of(string alias, Key key) => new() { Alias_ = alias, KeyId = key.Id, KeyName = key.Name };
@@ -117,6 +115,16 @@ internal static class KeyMessages
         _ => throw Wishes.Unknown("state"),
     };
 
+    /// <summary>Null: not given.</summary>
+    public static KeyOrigin? Parse(V1.KeyOrigin origin) => origin switch
+    {
+        V1.KeyOrigin.Unspecified => null,
+        V1.KeyOrigin.Generated => KeyOrigin.Generated,
+        V1.KeyOrigin.Imported => KeyOrigin.Imported,
+        V1.KeyOrigin.Adopted => KeyOrigin.Adopted,
+        _ => throw Wishes.Unknown("origin"),
+    };
+
     public static RevocationReason ParseReason(string reason) => reason switch
     {
         "" or "compromised" => RevocationReason.Compromised,
@@ -125,13 +133,20 @@ internal static class KeyMessages
         _ => throw Wishes.Invalid("reason is compromised, superseded or ceased."),
     };
 
-    private static V1.KeyState Of(KeyState state) => state switch
+    public static V1.KeyState Of(KeyState state) => state switch
     {
         KeyState.Enabled => V1.KeyState.Enabled,
         KeyState.Disabled => V1.KeyState.Disabled,
         KeyState.PendingDeletion => V1.KeyState.PendingDeletion,
         KeyState.Deleted => V1.KeyState.Deleted,
         _ => V1.KeyState.Unspecified,
+    };
+
+    private static V1.KeyOrigin Of(KeyOrigin origin) => origin switch
+    {
+        KeyOrigin.Imported => V1.KeyOrigin.Imported,
+        KeyOrigin.Adopted => V1.KeyOrigin.Adopted,
+        _ => V1.KeyOrigin.Generated,
     };
 
     private static V1.VersionState Of(VersionState state) => state switch
@@ -145,7 +160,7 @@ internal static class KeyMessages
         _ => V1.VersionState.Unspecified,
     };
 
-    private static Timestamp? Of(DateTimeOffset? at) => at is null ? null : Timestamp.FromDateTimeOffset(at.Value);
+    public static Timestamp? Of(DateTimeOffset? at) => at is null ? null : Timestamp.FromDateTimeOffset(at.Value);
 
     private static Duration? Of(TimeSpan? span) => span is null ? null : Duration.FromTimeSpan(span.Value);
 }

@@ -14,7 +14,7 @@ namespace SignSvc.Keys;
 /// takes this over. One node does it for a backend, under a lease. Backends do not wait for each other.
 /// </summary>
 public sealed partial class KeyMirrorService(
-    EmbeddedNode node, LiveSnapshot live, ICluster cluster, AuditLog audit, Decisions decisions, TimeProvider time, ILogger<KeyMirrorService> log)
+    Node node, LiveSnapshot live, ICluster cluster, AuditLog audit, Decisions decisions, TimeProvider time, ILogger<KeyMirrorService> log)
     : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);

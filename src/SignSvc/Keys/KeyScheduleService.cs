@@ -55,7 +55,7 @@ public static class KeyScheduleServices
             provider.GetRequiredService<IStore>(),
             provider.GetRequiredService<ICluster>(),
             provider.GetRequiredService<KeyRotation>(),
-            provider.GetRequiredService<EmbeddedNode>().Name,
+            provider.GetRequiredService<Node>().Name,
             provider.GetRequiredService<TimeProvider>()));
         services.AddHostedService<KeyScheduleService>();
     }

@@ -49,13 +49,19 @@ public static class VersionEndpoints
         HttpContext http, string key, KeyLifecycle keys, IStore store, TimeProvider time, CancellationToken cancellationToken)
     {
         var found = await keys.ReadAsync(http.Caller(), key, cancellationToken);
-        var uses = await UsesAsync(found, store, cancellationToken);
-        var due = KeySchedule.Due(
-            found, kid => uses.FirstOrDefault(u => string.Equals(u.Kid, kid, StringComparison.Ordinal))?.TokensExpireAt, time.GetUtcNow());
-        return TypedResults.Ok(new TimelineAnswer(found.Name, found.State, found.DeletesAt, uses, [.. due.Select(Describe)]));
+        return TypedResults.Ok(await TimelineAsync(found, store, time, cancellationToken));
     }
 
-    private static async Task<ImmutableArray<VersionUse>> UsesAsync(Key key, IStore store, CancellationToken cancellationToken)
+    internal static async Task<TimelineAnswer> TimelineAsync(Key key, IStore store, TimeProvider time, CancellationToken cancellationToken)
+    {
+        var uses = await UsesAsync(key, store, cancellationToken);
+        var due = KeySchedule.Due(
+            key, kid => uses.FirstOrDefault(u => string.Equals(u.Kid, kid, StringComparison.Ordinal))?.TokensExpireAt, time.GetUtcNow());
+        return new TimelineAnswer(key.Name, key.State, key.DeletesAt, uses, [.. due.Select(Describe)]);
+    }
+
+    /// <summary>In the order of the key's versions.</summary>
+    internal static async Task<ImmutableArray<VersionUse>> UsesAsync(Key key, IStore store, CancellationToken cancellationToken)
     {
         var usage = (await store.ReadUsageAsync(cancellationToken)).ToDictionary(u => u.Kid, StringComparer.Ordinal);
         return [.. key.Versions.Select(v => Of(key, v, usage.GetValueOrDefault(v.Kid)))];

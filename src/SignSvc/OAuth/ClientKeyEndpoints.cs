@@ -5,6 +5,7 @@ using SignSvc.Access;
 using SignSvc.Http;
 using SignSvc.Signing;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Storage;
 
 namespace SignSvc.OAuth;
@@ -22,17 +23,17 @@ internal sealed class ClientKeys(LiveSnapshot live, Decisions decisions)
     /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>, <see cref="SigningFault.NotFound"/>, <see cref="SigningFault.Forbidden"/>, <see cref="SigningFault.Conflict"/>.</exception>
     public Task<Credential> PutAsync(Caller caller, string reference, JsonElement set, CancellationToken cancellationToken)
     {
-        var draft = decisions.Draft(caller, Actions.CredentialsUpdate, Decisions.Resource("credential", reference));
+        var draft = decisions.DraftOfCredential(caller, Actions.CredentialsUpdate, reference);
         return decisions.ChangeAsync(caller, draft, async permit =>
         {
             var basis = live.Current;
-            var credential = basis.Credential(reference) ?? throw new SigningException(SigningFault.NotFound, "There is no such credential.");
+            var credential = basis.ExistingCredential(reference);
             decisions.RefuseTakingOver(caller, credential.Principal, credential.Roles);
             var changed = credential with { ClientKeys = ClientKey.ParseSet(set) };
             var record = draft with { Detail = $"client keys {string.Join(", ", changed.ClientKeys.Select(k => k.PublicKey.Kid))}" };
             await live.ChangeAsync(permit, record, cancellationToken, Change.Of(changed, basis));
             return changed;
-        });
+        }, subject: () => ApprovalSubject.Of(Actions.CredentialsUpdate, draft.Resource!, ("keys", set.GetRawText())));
     }
 }
 

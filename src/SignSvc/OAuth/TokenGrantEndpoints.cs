@@ -86,7 +86,6 @@ public static class OAuthEndpoints
 {
     public static void AddOAuth(this IServiceCollection services)
     {
-        services.AddSingleton(provider => (IUseOnce)provider.GetRequiredService<IStore>());
         services.AddSingleton<UsedOnce>();
         services.AddHostedService<UsedOnceService>();
         services.AddSingleton<OwnTokens>();
@@ -106,7 +105,7 @@ public static class OAuthEndpoints
         {
             var group = routes.MapGroup($"{prefix}/oauth2").WithTags("OAuth 2").AllowAnonymous();
             Map<TokenGrants>(group, "/token", Actions.TokensIssue, async (grants, request, cancellationToken) =>
-                TypedResults.Ok(await grants.GrantAsync(request, cancellationToken)));
+                TypedResults.Ok(await grants.GrantAsync(request, cancellationToken))).Produces<GrantedToken>();
             Map<TokenStatus>(group, "/introspect", Actions.TokensIntrospect, async (status, request, cancellationToken) =>
                 TypedResults.Ok(await status.IntrospectAsync(request, cancellationToken)));
             Map<TokenStatus>(group, "/revoke", Actions.TokensRevoke, async (status, request, cancellationToken) =>
@@ -117,10 +116,11 @@ public static class OAuthEndpoints
         }
     }
 
-    private static void Map<TService>(
+    /// <summary>As a delegate of a method, not a <see cref="RequestDelegate"/>: the API's description shows only those.</summary>
+    private static RouteHandlerBuilder Map<TService>(
         RouteGroupBuilder group, string path, string action, Func<TService, OAuthRequest, CancellationToken, Task<IResult>> answer)
         where TService : class =>
-        group.MapPost(path, (RequestDelegate)(http => AnswerAsync(http, action, answer))).ExcludeFromDescription();
+        group.MapPost(path, (Delegate)((HttpContext http) => AnswerAsync(http, action, answer)));
 
     private static async Task AnswerAsync<TService>(
         HttpContext http, string action, Func<TService, OAuthRequest, CancellationToken, Task<IResult>> answer)

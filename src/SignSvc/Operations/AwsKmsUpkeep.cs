@@ -11,7 +11,7 @@ namespace SignSvc.Operations;
 /// Looks after accounts of AWS KMS: ends keys that were made and never recorded, and keeps the wrapping key's rotation on.
 /// One node does it for a backend, under a lease; AWS is asked nothing while there is nothing to do.
 /// </summary>
-public sealed partial class AwsKmsUpkeep(EmbeddedNode node, ICluster cluster, TimeProvider time, ILogger<AwsKmsUpkeep> log) : BackgroundService
+public sealed partial class AwsKmsUpkeep(Node node, ICluster cluster, TimeProvider time, ILogger<AwsKmsUpkeep> log) : BackgroundService
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan Lease = TimeSpan.FromMinutes(5);

@@ -16,7 +16,7 @@ public static class BackupEndpoints
     /// <summary>A slower reader is cut off: it keeps the store's log from being tidied.</summary>
     private const int MinBytesPerSecond = 64 * 1024;
 
-    public static void AddBackups(this IServiceCollection services, EmbeddedNode node)
+    public static void AddBackups(this IServiceCollection services, Node node)
     {
         services.AddSingleton(node.BackupKey);
         services.AddSingleton<Backups>();

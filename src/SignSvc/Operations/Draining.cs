@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Options;
 using Microsoft.Net.Http.Headers;
 
 namespace SignSvc.Operations;
@@ -6,13 +7,14 @@ namespace SignSvc.Operations;
 /// Between SIGTERM and the end: this node says that it is not ready, so that balancers look elsewhere, and ends each
 /// HTTP/1.1 connection after its answer, so that no client sends on one that is about to close. HTTP/2 has GOAWAY for that.
 /// </summary>
-public sealed class Draining(ShutdownSettings settings, TimeProvider time) : IHostedLifecycleService
+public sealed class Draining(ShutdownSettings configured, IOptions<HostOptions> host, TimeProvider time) : IHostedLifecycleService, ITakesSettings
 {
-    /// <summary>So long without a request means that nobody asks any more.</summary>
-    private static readonly TimeSpan Quiet = TimeSpan.FromMilliseconds(500);
+    /// <summary>So long without a request means that nobody asks any more. A client on a busy machine may take its time between two.</summary>
+    private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1);
 
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
 
+    private volatile ShutdownSettings _settings = configured;
     private long _lastRequestAt = time.GetTimestamp();
     private volatile bool _hasBegun;
 
@@ -28,13 +30,22 @@ public sealed class Draining(ShutdownSettings settings, TimeProvider time) : IHo
             http.Response.Headers[HeaderNames.Connection] = "close";
     }
 
+    /// <summary>The host asks for its bound when it stops.</summary>
+    public Action Prepare(Settings settings) => () =>
+    {
+        _settings = settings.Shutdown;
+        host.Value.ShutdownTimeout = BoundOf(settings.Shutdown);
+    };
+
+    internal static TimeSpan BoundOf(ShutdownSettings settings) => TimeSpan.FromSeconds(settings.DrainSeconds + settings.GraceSeconds);
+
     /// <summary>Before Kestrel stops to listen.</summary>
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
         _hasBegun = true;
         var began = time.GetTimestamp();
         Volatile.Write(ref _lastRequestAt, began);
-        while (time.GetElapsedTime(began).TotalSeconds < settings.DrainSeconds && time.GetElapsedTime(Volatile.Read(ref _lastRequestAt)) < Quiet)
+        while (time.GetElapsedTime(began).TotalSeconds < _settings.DrainSeconds && time.GetElapsedTime(Volatile.Read(ref _lastRequestAt)) < Quiet)
             await Task.Delay(Look, time, cancellationToken);
     }
 
@@ -53,9 +64,10 @@ public static class DrainingSetup
 {
     public static void AddShutdown(this WebApplicationBuilder builder, ShutdownSettings settings)
     {
-        builder.Services.AddSingleton(provider => new Draining(settings, provider.GetRequiredService<TimeProvider>()));
+        builder.Services.AddSingleton(provider => new Draining(settings, provider.GetRequiredService<IOptions<HostOptions>>(), provider.GetRequiredService<TimeProvider>()));
         builder.Services.AddHostedService(provider => provider.GetRequiredService<Draining>());
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(settings.DrainSeconds + settings.GraceSeconds));
+        builder.Services.AddSingleton<ITakesSettings>(provider => provider.GetRequiredService<Draining>());
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = Draining.BoundOf(settings));
     }
 
     public static void UseDraining(this WebApplication app)

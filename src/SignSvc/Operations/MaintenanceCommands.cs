@@ -21,14 +21,15 @@ internal static class MaintenanceCommands
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);
 
     /// <returns>The exit code; null where the process shall go on.</returns>
-    public static async Task<int?> RunAsync(string[] args, WebApplicationBuilder builder, Settings settings, CancellationToken cancellationToken)
+    public static async Task<int?> RunAsync(string[] args, IConfiguration configuration, ReadSettings settings, CancellationToken cancellationToken)
     {
         switch (args)
         {
             case ["--check"]:
-                return Check(builder.Configuration, settings);
+                Console.WriteLine($"The settings are good; the data folder is {settings.Require(configuration).Data}.");
+                return 0;
             case ["--healthcheck"]:
-                return await ProbeAsync(builder.Configuration, cancellationToken);
+                return await ProbeAsync(configuration, cancellationToken);
             case ["--settings"]:
                 Console.Write(SettingsReference.Write());
                 return 0;
@@ -43,52 +44,10 @@ internal static class MaintenanceCommands
         }
     }
 
-    /// <summary>The settings by themselves were good, or the process would not be here: what is left is what they name.</summary>
-    private static int Check(ConfigurationManager configuration, Settings settings)
-    {
-        var faults = new List<string>();
-        foreach (var url in AddressesOf(configuration).Where(a => !Http.Listeners.CanParse(a)))
-            faults.Add($"ASPNETCORE_URLS: '{url}' is not an address that can be served.");
-        foreach (var (name, file) in new[]
-        {
-            ("RootKeyFile", settings.RootKeyFile),
-            ("KnownBadKeysFile", settings.KnownBadKeysFile),
-            ("Store:PostgresPasswordFile", settings.Store.PostgresPasswordFile),
-            ("Telemetry:OtlpHeadersFile", settings.Telemetry.OtlpHeadersFile),
-            ("Kestrel:Certificates:Default:Path", configuration["Kestrel:Certificates:Default:Path"]),
-        })
-        {
-            if (file is { Length: > 0 } && Unreadable(file) is { } fault)
-                faults.Add($"{name}: {file}: {fault}");
-        }
-
-        if (faults.Count > 0)
-            throw new StartException($"The settings are wrong:\n{string.Join('\n', faults.Select(f => $"  - {f}"))}");
-        Console.WriteLine($"The settings are good; the data folder is {settings.Data}.");
-        return 0;
-    }
-
-    private static string? Unreadable(string file)
-    {
-        try
-        {
-            using var open = File.OpenRead(file);
-            return null;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return e is UnauthorizedAccessException ? "may not be read." : "cannot be read.";
-        }
-    }
-
-    private static string[] AddressesOf(ConfigurationManager configuration) =>
-        (configuration[WebHostDefaults.ServerUrlsKey] is { Length: > 0 } urls ? urls : Http.Listeners.DefaultUrl)
-            .Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-
     /// <summary>Asks the first address by itself, over TLS without looking at the certificate: it is this machine's own.</summary>
-    private static async Task<int> ProbeAsync(ConfigurationManager configuration, CancellationToken cancellationToken)
+    private static async Task<int> ProbeAsync(IConfiguration configuration, CancellationToken cancellationToken)
     {
-        var address = BindingAddress.Parse(AddressesOf(configuration)[0]);
+        var address = BindingAddress.Parse(SettingsSurroundings.AddressesOf(configuration)[0]);
         using var handler = new SocketsHttpHandler { UseProxy = false, ConnectTimeout = Patience };
         // It may name any host, and only whether the service answers is asked: any certificate will do, none will not.
         handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate is not null;

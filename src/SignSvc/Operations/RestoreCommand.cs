@@ -45,12 +45,13 @@ public sealed class RestoreCommand
     /// <exception cref="StartException">Nothing was restored; the message says why and what to do.</exception>
     public async Task<int> RunAsync(CancellationToken cancellationToken)
     {
-        using var folder = DataFolder.Open(_settings.Data);
+        // A check reads the root key alone, also beside a service that runs.
+        using var folder = _isCheck ? DataFolder.Look(_settings.Data) : DataFolder.Open(_settings.Data);
         using var root = OpenRootKey(folder);
         try
         {
             await using var source = new FileStream(_file, FileMode.Open, FileAccess.Read, FileShare.Read, 128 * 1024, FileOptions.SequentialScan);
-            using var backup = await BackupReader.OpenAsync(source, EmbeddedNode.BackupKeyOf(root), cancellationToken);
+            using var backup = await BackupReader.OpenAsync(source, Node.BackupKeyOf(root), cancellationToken);
             if (_isCheck)
             {
                 await CheckAsync(backup, cancellationToken);
@@ -116,7 +117,7 @@ public sealed class RestoreCommand
     private async Task FillPostgresAsync(RootKey root, CancellationToken cancellationToken)
     {
         await using var source = new FileStream(_file, FileMode.Open, FileAccess.Read, FileShare.Read, 128 * 1024, FileOptions.SequentialScan);
-        using var backup = await BackupReader.OpenAsync(source, EmbeddedNode.BackupKeyOf(root), cancellationToken);
+        using var backup = await BackupReader.OpenAsync(source, Node.BackupKeyOf(root), cancellationToken);
         var options = new PostgresOptions { ConnectionString = _settings.Store.Postgres!, PasswordFile = _settings.Store.PostgresPasswordFile };
         await using var store = await PostgresStore.OpenAsync(options, TimeProvider.System, cancellationToken);
         await store.RestoreAsync(backup.ReadAsync(cancellationToken), cancellationToken);
@@ -125,7 +126,7 @@ public sealed class RestoreCommand
 
     private static async Task<IReadOnlyList<AuditCheckResult>> ProveAuditAsync(IStore store, RootKey root, CancellationToken cancellationToken)
     {
-        var chains = await new AuditCheck(store, EmbeddedNode.AuditChainOf(root)).RunAsync(cancellationToken);
+        var chains = await new AuditCheck(store, Node.AuditChainOf(root)).RunAsync(cancellationToken);
         return chains.FirstOrDefault(c => c.Fault is not null) is { } broken
             ? throw new SigningException(SigningFault.StoreFailed, $"The audit of the node {broken.Node} is not whole after {broken.Records} records: {broken.Fault}.")
             : chains;
@@ -137,7 +138,7 @@ public sealed class RestoreCommand
         await using var store = SqliteStore.Open(path);
         await store.RestoreAsync(backup.ReadAsync(cancellationToken), cancellationToken);
 
-        var seal = EmbeddedNode.DocumentSealOf(root);
+        var seal = Node.DocumentSealOf(root);
         var state = await store.ReadStateAsync(afterRevision: 0, cancellationToken);
         foreach (var document in state.Documents)
             seal.Check(document);
@@ -179,7 +180,7 @@ public sealed class RestoreCommand
     }
 
     private static string Describe(BackupCounts counts) =>
-        $"{counts.Documents} documents, {counts.Records} audit records in {counts.Segments} segments of {counts.Chains} nodes, the usage of {counts.UsedVersions} versions";
+        $"{counts.Documents} documents, {counts.Records} audit records in {counts.Segments} segments of {counts.Chains} nodes, the usage of {counts.UsedVersions} versions, {counts.UsedOnce} things used once";
 
     private static void Delete(string database)
     {

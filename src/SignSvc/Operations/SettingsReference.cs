@@ -23,10 +23,17 @@ internal static partial class SettingsReference
             Every setting of the section `SignSvc`: in `appsettings.json` beside the program, or as a variable (which wins), with `__`
             between the parts: `SignSvc__Store__Postgres`. A number in a name counts the entries of a list from 0. What is not named here,
             or is out of its bounds, stops the start, and every fault is named at once; `dotnet SignSvc.dll --check` only looks and ends
-            with 0 or 1. Settings are read at the start; files that a setting names are read when its text says so.
+            with 0 or 1.
 
-            Beside them: `SIGNSVC_DATA` (the data folder), `ASPNETCORE_URLS` (addresses of HTTP), `Kestrel__Certificates__Default__Path`
-            and `__Password`, `Logging__LogLevel__…`.
+            Beside them: `SIGNSVC_DATA` (the data folder), `SIGNSVC_SETTINGS` (a JSON file like `appsettings.json` in a place of yours, which
+            goes before that one and after variables), `ASPNETCORE_URLS` (addresses of HTTP), `Kestrel__Certificates__Default__Path`,
+            `__KeyPath` and `__Password`, `Logging__LogLevel__…`.
+
+            **Without a restart.** The two files are looked at every second, and on SIGHUP. What the column *counts* calls *live* is taken
+            over while the service runs; so are `Logging:LogLevel` and, when their files change, the service's certificate, the CAs and
+            revocation lists of client certificates, issuers' key files and PINs and passwords in files. The rest counts from the next *start*,
+            and the log names what has changed and waits for it (event 1152). Settings in which anything is wrong are refused whole: the old ones stay,
+            the log says why (event 1153), `signsvc_settings_refused` is 1. Variables cannot change while a process lives.
 
             This page is written by `dotnet run --project src/SignSvc -- --settings > docs/configuration.md`.
 
@@ -35,36 +42,37 @@ internal static partial class SettingsReference
         return text.ToString();
     }
 
-    private static void AddSection(StringBuilder text, string path, Type type, object? defaults)
+    private static void AddSection(StringBuilder text, string path, Type type, object? defaults, bool isLive = false)
     {
         text.Append(CultureInfo.InvariantCulture, $"\n## {(path.Length == 0 ? "SignSvc" : path)}\n\n");
         if (SummaryOf($"T:{NameOf(type)}", type) is { Length: > 0 } about && path.Length > 0)
             text.Append(about).Append("\n\n");
-        text.Append("| setting | type | default | |\n|---|---|---|---|\n");
-        var sections = new List<(string Path, Type Type, object? Defaults)>();
+        text.Append("| setting | type | default | counts | |\n|---|---|---|---|---|\n");
+        var sections = new List<(string Path, Type Type, object? Defaults, bool IsLive)>();
         foreach (var property in type.GetProperties(BindingFlags.Instance | BindingFlags.Public | BindingFlags.DeclaredOnly))
         {
             var name = path.Length == 0 ? property.Name : $"{path}__{property.Name}";
             var kind = Nullable.GetUnderlyingType(property.PropertyType) ?? property.PropertyType;
             var item = ItemOf(kind);
+            var counts = isLive || property.IsDefined(typeof(ReloadableAttribute));
             if (!property.CanWrite && !IsFilled(kind))
                 continue;
             if (item is not null && IsSection(item))
-                sections.Add(($"{name}{Entry(kind)}", item, Make(item)));
+                sections.Add(($"{name}{Entry(kind)}", item, Make(item), counts));
             else if (IsSection(kind))
-                sections.Add((name, kind, defaults is null ? Make(kind) : property.GetValue(defaults) ?? Make(kind)));
+                sections.Add((name, kind, defaults is null ? Make(kind) : property.GetValue(defaults) ?? Make(kind), counts));
             else
-                AddSetting(text, item is null ? name : $"{name}{Entry(kind)}", item ?? kind, property, defaults is null ? null : property.GetValue(defaults));
+                AddSetting(text, item is null ? name : $"{name}{Entry(kind)}", item ?? kind, property, defaults is null ? null : property.GetValue(defaults), counts);
         }
 
-        foreach (var (sectionPath, section, value) in sections)
-            AddSection(text, sectionPath, section, value);
+        foreach (var (sectionPath, section, value, counts) in sections)
+            AddSection(text, sectionPath, section, value, counts);
     }
 
-    private static void AddSetting(StringBuilder text, string name, Type type, PropertyInfo property, object? value)
+    private static void AddSetting(StringBuilder text, string name, Type type, PropertyInfo property, object? value, bool isLive)
     {
         var meaning = SummaryOf($"P:{NameOf(property.DeclaringType!)}.{property.Name}", property.DeclaringType!);
-        text.Append(CultureInfo.InvariantCulture, $"| `{name}` | {TypeName(type)} | {DefaultText(value)} | {meaning} |\n");
+        text.Append(CultureInfo.InvariantCulture, $"| `{name}` | {TypeName(type)} | {DefaultText(value)} | {(isLive ? "live" : "start")} | {meaning} |\n");
     }
 
     private static string DefaultText(object? value) => value switch

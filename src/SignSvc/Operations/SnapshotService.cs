@@ -10,7 +10,7 @@ namespace SignSvc.Operations;
 /// heartbeat which revision this node serves, so that "served by every node" is known and not assumed.
 /// </summary>
 public sealed partial class SnapshotService(
-    EmbeddedNode node, LiveSnapshot live, ICluster cluster, SnapshotFreshness freshness, TimeProvider time, ILogger<SnapshotService> log)
+    Node node, LiveSnapshot live, ICluster cluster, SnapshotFreshness freshness, TimeProvider time, ILogger<SnapshotService> log)
     : BackgroundService
 {
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(500);

@@ -59,7 +59,7 @@ public static class BundleEndpoints
 {
     public static void MapBundles(this IEndpointRouteBuilder routes)
     {
-        var batchBytes = routes.ServiceProvider.GetRequiredService<Embedded.EmbeddedNode>().Settings.Limits.BatchBodyBytes;
+        var batchBytes = routes.ServiceProvider.GetRequiredService<Embedded.Node>().Settings.Limits.BatchBodyBytes;
         var group = routes.MapGroup("/v1/keys/{key}").WithTags("Signing").WithProblems();
         // An SBOM is larger than a digest.
         group.MapPost("/bundle", BundleAsync).WithName("SignBundle").WithMetadata(new RequestSizeLimitAttribute(batchBytes));

@@ -29,12 +29,15 @@ public sealed record SignBody(
         Algorithm = Algorithm is null ? null : SigningAlgorithm.Parse(Algorithm),
         Payload = PayloadOf(Digest, Message),
         Context = Context,
-        Timeout = TimeoutSeconds switch
-        {
-            null => null,
-            > 0 and <= MostSeconds => TimeSpan.FromSeconds(TimeoutSeconds.Value),
-            _ => throw new SigningException(SigningFault.InvalidRequest, $"timeoutSeconds is above 0, at most {MostSeconds}."),
-        },
+        Timeout = TimeoutOf(TimeoutSeconds, "timeoutSeconds"),
+    };
+
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>, under the name that the caller knows.</exception>
+    internal static TimeSpan? TimeoutOf(double? seconds, string name) => seconds switch
+    {
+        null => null,
+        > 0 and <= MostSeconds => TimeSpan.FromSeconds(seconds.Value),
+        _ => throw new SigningException(SigningFault.InvalidRequest, $"{name} is above 0, at most {MostSeconds} seconds."),
     };
 
     internal static Payload PayloadOf(byte[]? digest, byte[]? message) => (digest, message) switch
@@ -90,7 +93,7 @@ public static class SigningEndpoints
     public static void MapSigning(this IEndpointRouteBuilder routes)
     {
         var group = routes.MapGroup("/v1/keys/{key}").WithTags("Signing").WithProblems();
-        var batchBytes = routes.ServiceProvider.GetRequiredService<Embedded.EmbeddedNode>().Settings.Limits.BatchBodyBytes;
+        var batchBytes = routes.ServiceProvider.GetRequiredService<Embedded.Node>().Settings.Limits.BatchBodyBytes;
         group.MapPost("/sign", SignAsync).WithName("Sign");
         group.MapPost("/sign-batch", SignBatchAsync).WithName("SignBatch").WithMetadata(new RequestSizeLimitAttribute(batchBytes));
         group.MapPost("/verify", VerifyAsync).WithName("Verify");

@@ -2,6 +2,9 @@ using System.Diagnostics.Metrics;
 using SignSvc.Access;
 using SignSvc.Backends.Pkcs11;
 using SignSvc.Embedded;
+using SignSvc.Signing.Access;
+using SignSvc.Http;
+using SignSvc.Operations;
 using SignSvc.Signing.Backends.Budgets;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Telemetry;
@@ -9,16 +12,14 @@ using SignSvc.Signing.Telemetry;
 namespace SignSvc.Telemetry;
 
 /// <summary>What can be read at any time and costs nothing until somebody asks: queues, ages, budgets, tokens, the state of the schedule.</summary>
-public sealed class ServiceGauges : IDisposable
+internal sealed class ServiceGauges : IDisposable
 {
     private readonly Meter _meter = new(SigningMeters.MeterName);
-    private readonly EmbeddedNode _node;
-    private readonly ServerCertificate _certificate;
+    private readonly Node _node;
 
-    public ServiceGauges(EmbeddedNode node, StrangerLog strangers, KeyScheduler scheduler, IConfiguration configuration)
+    public ServiceGauges(Node node, StrangerLog strangers, Decisions decisions, KeyScheduler scheduler, ServedCertificate certificate, SettingsReload reload)
     {
         _node = node;
-        _certificate = new ServerCertificate(configuration, node.Time);
         _meter.CreateObservableGauge(
             "signsvc.build", () => new Measurement<long>(1, Pair("service.version", typeof(ServiceGauges).Assembly.GetName().Version!.ToString(3))),
             description: "Always 1; the version that runs.");
@@ -29,9 +30,13 @@ public sealed class ServiceGauges : IDisposable
         _meter.CreateObservableCounter(
             "signsvc.strangers.refused", () => strangers.Refused, "{request}", "Requests whose sender nobody could name.");
         _meter.CreateObservableGauge(
+            "signsvc.limit.budgets", () => decisions.CallerBudgetsKept, "{budget}", "Callers' budgets under limits of policies that this node keeps.");
+        _meter.CreateObservableGauge(
             "signsvc.schedule.alarms", () => scheduler.Alarms.Length, "{alarm}", "What the key schedule wants somebody to know, on the node that holds the lease.");
         _meter.CreateObservableGauge(
-            "signsvc.certificate.remaining", () => Optional(_certificate.Remaining()), "s", "Until the service's own TLS certificate expires.");
+            "signsvc.certificate.remaining", () => Optional(certificate.Remaining), "s", "Until the service's own TLS certificate expires.");
+        _meter.CreateObservableGauge(
+            "signsvc.settings.refused", () => reload.IsRefused ? 1 : 0, description: "1: the settings files hold what was refused; older settings are in force.");
         KeyGauges.Add(_meter, node.Live, node.Time);
     }
 

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using SignSvc.Operations;
 
 namespace SignSvc.Telemetry;
 
@@ -45,9 +46,11 @@ public sealed record TelemetrySettings
     public string? OtlpHeadersFile { get; set; }
 
     /// <summary>The share of requests that are traced, from 0 to 1, where the caller's traceparent does not say. Each costs a few spans; 1 under load is dear.</summary>
+    [Reloadable]
     public double TraceShare { get; set; } = 0.01;
 
     /// <summary>Whether a traceparent header that asks for sampling is obeyed. Turn it off where callers could make every request a dear one.</summary>
+    [Reloadable]
     public bool TrustTraceparent { get; set; } = true;
 
     /// <summary>The console log: Text or Json.</summary>

@@ -1,10 +1,12 @@
 using System.Diagnostics;
+using System.Diagnostics.Metrics;
 using OpenTelemetry;
 using OpenTelemetry.Exporter;
 using OpenTelemetry.Logs;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
+using SignSvc.Operations;
 using SignSvc.Signing.Telemetry;
 
 namespace SignSvc.Telemetry;
@@ -14,6 +16,11 @@ public static class TelemetrySetup
 {
     /// <summary>Attribute sets of an instrument that names keys; others have OpenTelemetry's 2,000. Beyond it they are counted together, under <c>otel.metric.overflow</c>.</summary>
     private const int CardinalityOfKeys = 8_000;
+
+    private const int CardinalityOfRoutes = 500;
+    private const int CardinalityOfPeers = 50;
+
+    private static readonly double[] RequestSeconds = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5];
 
     private static readonly string[] Meters =
         [SigningMeters.MeterName, "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Net.Http", "System.Runtime"];
@@ -27,8 +34,11 @@ public static class TelemetrySetup
         builder.Services.AddSingleton<ServiceGauges>();
         builder.Services.AddSingleton(_ => new PrometheusReader());
         builder.Services.AddSingleton(provider => BuildMeters(settings, provider.GetRequiredService<PrometheusReader>()));
-        if (settings.Endpoint is not null)
-            builder.Services.AddSingleton(_ => BuildTracer(settings));
+        if (settings.Endpoint is null)
+            return;
+        builder.Services.AddSingleton(new TraceSampling(settings));
+        builder.Services.AddSingleton<ITakesSettings>(provider => provider.GetRequiredService<TraceSampling>());
+        builder.Services.AddSingleton(provider => BuildTracer(settings, provider.GetRequiredService<TraceSampling>()));
     }
 
     /// <summary>Before anything else of the pipeline. A span gets the name of its route, never that of its address: addresses hold names that strangers make up.</summary>
@@ -69,6 +79,33 @@ public static class TelemetrySetup
         }
     }
 
+    /// <summary>
+    /// The framework's instruments, cut to what somebody asks for: a route has a few status codes, and each pair of them is
+    /// a histogram in every scrape. What is left out altogether has no name in the dashboards and the rules.
+    /// </summary>
+    private static MetricStreamConfiguration? ViewOf(Instrument instrument) => instrument.Name switch
+    {
+        "http.server.request.duration" => new ExplicitBucketHistogramConfiguration
+        {
+            Boundaries = RequestSeconds,
+            TagKeys = ["http.route", "http.request.method", "http.response.status_code"],
+            CardinalityLimit = CardinalityOfRoutes,
+        },
+        "http.server.active_requests" => new MetricStreamConfiguration { TagKeys = [] },
+        "http.client.request.duration" => new ExplicitBucketHistogramConfiguration
+        {
+            Boundaries = RequestSeconds,
+            TagKeys = ["server.address", "http.response.status_code", "error.type"],
+            CardinalityLimit = CardinalityOfPeers,
+        },
+        "http.client.active_requests" or "http.client.open_connections" => new MetricStreamConfiguration { TagKeys = ["server.address"], CardinalityLimit = CardinalityOfPeers },
+        "kestrel.active_connections" or "kestrel.queued_connections" or "kestrel.rejected_connections" or "kestrel.active_tls_handshakes" =>
+            new MetricStreamConfiguration { TagKeys = [] },
+        "kestrel.connection.duration" or "kestrel.tls_handshake.duration" or "http.client.connection.duration" or "http.client.request.time_in_queue"
+            or "kestrel.upgraded_connections" or "kestrel.queued_requests" => MetricStreamConfiguration.Drop,
+        _ => null,
+    };
+
     private static MeterProvider BuildMeters(TelemetrySettings settings, PrometheusReader prometheus)
     {
         var builder = Sdk.CreateMeterProviderBuilder()
@@ -76,6 +113,7 @@ public static class TelemetrySetup
             .AddMeter(Meters)
             .AddView("signsvc.decisions", new MetricStreamConfiguration { CardinalityLimit = CardinalityOfKeys })
             .AddView("signsvc.key.*", new MetricStreamConfiguration { CardinalityLimit = CardinalityOfKeys })
+            .AddView(ViewOf)
             .SetExemplarFilter(settings.Endpoint is null ? ExemplarFilterType.AlwaysOff : ExemplarFilterType.TraceBased);
         if (settings.Metrics != MetricsAccess.Off)
             builder.AddReader(prometheus.Reader);
@@ -84,10 +122,8 @@ public static class TelemetrySetup
         return builder.Build();
     }
 
-    private static TracerProvider BuildTracer(TelemetrySettings settings)
+    private static TracerProvider BuildTracer(TelemetrySettings settings, Sampler sampler)
     {
-        var share = new TraceIdRatioBasedSampler(settings.TraceShare);
-        Sampler sampler = settings.TrustTraceparent ? new ParentBasedSampler(share) : new OwnSampler(share);
         return Sdk.CreateTracerProviderBuilder()
             .SetResourceBuilder(Resource())
             .AddSource(SigningSpans.SourceName, "Microsoft.AspNetCore", "Npgsql")
@@ -107,17 +143,5 @@ public static class TelemetrySetup
         otlp.Endpoint = settings.OtlpGrpc ? endpoint : new Uri($"{endpoint.AbsoluteUri.TrimEnd('/')}/{path}");
         if (settings.OtlpHeadersFile is { } file)
             otlp.Headers = File.ReadAllText(file).Trim();
-    }
-
-    /// <summary>A span under one of ours follows it; what a caller's header asks for counts for nothing.</summary>
-    private sealed class OwnSampler(Sampler share) : Sampler
-    {
-        public override SamplingResult ShouldSample(in SamplingParameters samplingParameters)
-        {
-            var parent = samplingParameters.ParentContext;
-            return parent.TraceId != default && !parent.IsRemote
-                ? new SamplingResult(parent.TraceFlags.HasFlag(ActivityTraceFlags.Recorded))
-                : share.ShouldSample(in samplingParameters);
-        }
     }
 }

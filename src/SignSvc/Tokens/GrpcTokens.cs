@@ -15,9 +15,6 @@ namespace SignSvc.Tokens;
 /// <summary><c>signsvc.v1.Tokens</c>.</summary>
 internal sealed class GrpcTokens(Signer signer, LiveSnapshot live, TokenIssuing tokens)
 {
-    /// <summary>Less than over HTTP: the answer has to fit what clients take in one message.</summary>
-    public const int MaxBatch = 1000;
-
     /// <summary>As for JSON bodies.</summary>
     private const int MaxClaimDepth = 16;
 
@@ -29,7 +26,7 @@ internal sealed class GrpcTokens(Signer signer, LiveSnapshot live, TokenIssuing 
 
     public async ValueTask<V1.IssueBatchResponse> IssueBatchAsync(V1.IssueBatchRequest request, GrpcCall call)
     {
-        var items = Batches.Check([.. request.Items], MaxBatch);
+        var items = Batches.Check([.. request.Items], TokenEndpoints.MaxBatch);
         var parsed = Batches.Parse(items, item => item.Profile.Length == 0
             ? new TokenOrder(request.Profile, Parse(item))
             : throw Wishes.Invalid("The profile is named by the batch, not by its items."));
@@ -157,16 +154,23 @@ internal sealed class GrpcTokens(Signer signer, LiveSnapshot live, TokenIssuing 
 
 public static class GrpcTokenRoutes
 {
+    /// <summary>As many tokens as a batch may hold, and large ones. Clients say for themselves what they take.</summary>
+    private const int MaxResponseBytes = 64 * 1024 * 1024;
+
     public static void MapGrpcTokens(this IEndpointRouteBuilder routes)
     {
         var services = routes.ServiceProvider;
         // Made with the first call: the issuer may be the first address served, which is not known before.
         var tokens = new Lazy<GrpcTokens>(() => new GrpcTokens(
             services.GetRequiredService<Signer>(), services.GetRequiredService<LiveSnapshot>(), services.GetRequiredService<TokenIssuing>()));
-        routes.MapGrpcService(V1.TokensReflection.Descriptor.Services[0], methods => methods
-            .Unary<V1.IssueRequest, V1.IssueResponse>("Issue", (request, call) => tokens.Value.IssueAsync(request, call))
-            .Unary<V1.IssueBatchRequest, V1.IssueBatchResponse>("IssueBatch", (request, call) => tokens.Value.IssueBatchAsync(request, call))
-            .Unary<V1.GetJwksRequest, V1.GetJwksResponse>("GetJwks", (request, call) => tokens.Value.GetJwks(request, call)))
+        routes.MapGrpcService(V1.TokensReflection.Descriptor.Services[0], methods =>
+        {
+            methods.MaxResponseBytes = MaxResponseBytes;
+            methods
+                .Unary<V1.IssueRequest, V1.IssueResponse>("Issue", (request, call) => tokens.Value.IssueAsync(request, call))
+                .Unary<V1.IssueBatchRequest, V1.IssueBatchResponse>("IssueBatch", (request, call) => tokens.Value.IssueBatchAsync(request, call))
+                .Unary<V1.GetJwksRequest, V1.GetJwksResponse>("GetJwks", (request, call) => tokens.Value.GetJwks(request, call));
+        })
             .Finally(OpenKeySet);
     }
 

@@ -81,6 +81,7 @@ public static class ProfileEndpoints
         group.MapGet("/", ListAsync).WithName("ListProfiles");
         group.MapGet("/{profile}", ReadAsync).WithName("ReadProfile");
         group.MapPut("/{profile}", PutAsync).WithName("PutProfile");
+        group.MapDelete("/{profile}", DeleteAsync).WithName("DeleteProfile");
     }
 
     private static async Task<Ok<ProfileList>> ListAsync(
@@ -92,12 +93,19 @@ public static class ProfileEndpoints
         TypedResults.Ok(ProfileAnswer.Of(await profiles.ReadAsync(http.Caller(), profile, cancellationToken)));
 
     private static async Task<Ok<ProfileAnswer>> PutAsync(
-        HttpContext http, string profile, ProfileBody body, TokenProfiles profiles, LiveSnapshot live, EmbeddedNode node,
+        HttpContext http, string profile, ProfileBody body, TokenProfiles profiles, LiveSnapshot live, Node node,
         CancellationToken cancellationToken)
     {
         if (body.Payloads && IsOfKubernetes(body.Key, node.Settings.Kubernetes, live.Current))
             throw new SigningException(SigningFault.InvalidRequest, "This key signs service account tokens of Kubernetes: use a key of its own for payloads.");
         return TypedResults.Ok(ProfileAnswer.Of(await profiles.PutAsync(http.Caller(), body.Key, body.For(profile), cancellationToken)));
+    }
+
+    private static async Task<NoContent> DeleteAsync(
+        HttpContext http, string profile, TokenProfiles profiles, CancellationToken cancellationToken)
+    {
+        await profiles.DeleteAsync(http.Caller(), profile, cancellationToken);
+        return TypedResults.NoContent();
     }
 
     /// <summary>Its tokens have no profile; a payload under their key could pass for one before the cluster.</summary>

@@ -46,7 +46,7 @@ public static class TokenEndpoints
 
     public static void MapTokens(this IEndpointRouteBuilder routes)
     {
-        var batchBytes = routes.ServiceProvider.GetRequiredService<Embedded.EmbeddedNode>().Settings.Limits.BatchBodyBytes;
+        var batchBytes = routes.ServiceProvider.GetRequiredService<Embedded.Node>().Settings.Limits.BatchBodyBytes;
         var group = routes.MapGroup("/v1/tokens").WithTags("Tokens").WithProblems();
         group.MapPost("/", IssueAsync).WithName("IssueToken");
         group.MapPost("/batch", IssueBatchAsync).WithName("IssueTokens").WithMetadata(new RequestSizeLimitAttribute(batchBytes));

@@ -20,7 +20,7 @@ public sealed class TourGuide : IDisposable
     private readonly string _folder;
     private readonly string _credentialFile;
 
-    private TourGuide(string url, EmbeddedNode node)
+    private TourGuide(string url, Node node)
     {
         _url = url;
         _credentialFile = node.BootstrapCredentialFile;
@@ -40,7 +40,7 @@ public sealed class TourGuide : IDisposable
             : throw new StartException("tour needs a file to sign: dotnet run --project src/SignSvc -- tour README.md");
     }
 
-    public static async Task ShowAsync(WebApplication app, EmbeddedNode node, string file)
+    public static async Task ShowAsync(WebApplication app, Node node, string file)
     {
         using var guide = new TourGuide(app.Services.Addresses().First(), node);
         try

@@ -1,12 +1,12 @@
 // gRPC's interoperability cases (doc/interop-test-descriptions.md) and more, on @grpc/grpc-js.
-// node interop.mjs <host:port> <folder of grpc/testing/*.proto> <case>; exit code 0 if the case holds.
+// node interop.mjs <folder of grpc/testing/*.proto> <host:port> <case>; exit code 0 if the case holds.
 import assert from "node:assert/strict";
 import path from "node:path";
 import grpc from "@grpc/grpc-js";
 import protoLoader from "@grpc/proto-loader";
 import reflection from "grpc-js-reflection-client";
 
-const [target, protos, name] = process.argv.slice(2);
+const [protos, target, name] = process.argv.slice(2);
 const definition = protoLoader.loadSync(path.join("grpc", "testing", "test.proto"), {
   includeDirs: [protos],
   keepCase: true,

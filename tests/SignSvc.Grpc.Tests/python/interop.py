@@ -1,6 +1,6 @@
 """gRPC's interoperability cases (doc/interop-test-descriptions.md) and more, on grpcio.
 
-interop.py <host:port> <file of a FileDescriptorSet> <case>; exit code 0 if the case holds.
+interop.py <file of a FileDescriptorSet> <host:port> <case>; exit code 0 if the case holds.
 """
 import sys
 import threading
@@ -8,7 +8,7 @@ import threading
 import grpc
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
 
-TARGET, DESCRIPTORS, CASE = sys.argv[1:4]
+DESCRIPTORS, TARGET, CASE = sys.argv[1:4]
 
 with open(DESCRIPTORS, "rb") as file:
     FILES = descriptor_pb2.FileDescriptorSet.FromString(file.read())

@@ -33,6 +33,8 @@ internal sealed partial class Sts(TimeProvider clock)
         {
             // Web identity is how a caller without AWS credentials gets some: that call alone is not signed.
             var caller = action is "AssumeRoleWithWebIdentity" ? null : Signatures!.Authenticate(context.Request, body);
+            if (caller is null && form.GetValueOrDefault("WebIdentityToken").ToString().Length is < 4 or > 20_000)
+                throw KmsException.Validation("WebIdentityToken is required, of 4 to 20000 characters.");
             var result = action switch
             {
                 "GetCallerIdentity" => Identity(caller!),

@@ -105,9 +105,18 @@ public sealed class PolicyEngineTests
     [InlineData("""{"effect":"allow","principals":["*"],"actions":["keys:Sign"],"resources":["*"],"conditions":{"numericEquals":{"request.bytes":"many"}}}""", "takes a number")]
     [InlineData("""{"effect":"allow","principals":["*"],"actions":["keys:Sign"],"resources":["*"],"conditions":{"ipAddress":{"request.address":"10.0.0.1/8"}}}""", "without host bits")]
     [InlineData("""{"effect":"allow","effect":"deny","principals":["*"],"actions":["keys:Sign"],"resources":["*"]}""", "effect twice")]
-    [InlineData("""{"effect":"Allow","principals":["*"],"actions":["keys:Sign"],"resources":["*"]}""", "effect is allow or deny")]
+    [InlineData("""{"effect":"Allow","principals":["*"],"actions":["keys:Sign"],"resources":["*"]}""", "effect is allow, deny or limit")]
     [InlineData("""{"effect":"allow","principals":[],"actions":["keys:Sign"],"resources":["*"]}""", "principals holds from 1")]
     [InlineData("""{"effect":"allow","principals":["*"],"actions":["keys:Sign"],"resources":["*"],"condition":{}}""", "unknown member condition")]
+    [InlineData("""{"effect":"allow","principals":["*"],"actions":["keys:Sign"],"resources":["*"],"limit":{"per":"caller","perSecond":1}}""", "goes with the effect limit")]
+    [InlineData("""{"effect":"limit","principals":["*"],"actions":["keys:Sign"],"resources":["*"]}""", "goes with the effect limit")]
+    [InlineData("""{"effect":"limit","principals":["*"],"actions":["policies:Put"],"resources":["*"],"limit":{"per":"caller","perSecond":1}}""", "that can be limited")]
+    [InlineData("""{"effect":"limit","principals":["*"],"actions":["keys:Sign"],"resources":["*"],"limit":{"per":"tenant","perSecond":1}}""", "per is caller")]
+    [InlineData("""{"effect":"limit","principals":["*"],"actions":["keys:Sign"],"resources":["*"],"limit":{"per":"caller"}}""", "perSecond, or uses")]
+    [InlineData("""{"effect":"limit","principals":["*"],"actions":["keys:Sign"],"resources":["*"],"limit":{"per":"caller","perSecond":0}}""", "perSecond is from")]
+    [InlineData("""{"effect":"limit","principals":["*"],"actions":["keys:Sign"],"resources":["*"],"limit":{"per":"caller","uses":5}}""", "go together")]
+    [InlineData("""{"effect":"limit","principals":["*"],"actions":["keys:Sign"],"resources":["*"],"limit":{"per":"caller","uses":5,"periodSeconds":60,"burst":2}}""", "goes with perSecond")]
+    [InlineData("""{"effect":"limit","principals":["*"],"actions":["keys:Sign"],"resources":["*"],"limit":{"per":"caller","perSecond":5,"burst":1.5}}""", "whole number")]
     public void A_statement_that_cannot_be_meant_is_refused_by_its_name(string statement, string why)
     {
         var fault = Assert.Throws<SigningException>(() => AccessOf(

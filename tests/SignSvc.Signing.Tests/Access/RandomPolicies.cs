@@ -3,6 +3,7 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Limits;
 using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Artifacts;
 using SignSvc.Signing.Keys;
@@ -40,7 +41,7 @@ internal sealed class RandomPolicies(int seed)
 
     private readonly Random _random = new(seed);
 
-    public PolicyDocument Document(bool ofKey) => new([.. Enumerable.Range(0, _random.Next(1, 5)).Select(_ => Statement(ofKey))]);
+    public PolicyDocument Document(bool ofKey) => new([.. Enumerable.Range(0, _random.Next(1, 5)).Select(_ => Limited(Statement(ofKey)))]);
 
     public (AccessRequest Request, PlainRequest Plain) Request()
     {
@@ -67,6 +68,13 @@ internal sealed class RandomPolicies(int seed)
         // Only * speaks of what has no name.
         return (request, new PlainRequest(caller.Principal, caller.Roles, action!, names.Length == 0 ? [""] : names, facts));
     }
+
+    /// <summary>Limits decide nothing, so that some among the statements change no decision.</summary>
+    private PolicyStatement Limited(PolicyStatement statement) => Maybe(0.9) ? statement : statement with
+    {
+        Effect = PolicyEffect.Limit,
+        Limit = new Limit { Per = (LimitShare)_random.Next(3), PerSecond = Maybe(0.7) ? _random.Next(1, 100) / 4.0 : null, Uses = _random.Next(1, 10), PeriodSeconds = 60 },
+    };
 
     private PolicyStatement Statement(bool ofKey) => new()
     {

@@ -39,7 +39,7 @@ internal static class HistoryParts
 
     public static async Task<SimulatedNode> StartAsync(RotationWish policy, CancellationToken cancellationToken)
     {
-        var node = await SimulatedNode.StartAsync(cancellationToken);
+        var node = await SimulatedNode.StartAsync(root => new WatchedBackend(root), cancellationToken);
         await node.Keys.CreateAsync(
             SimulatedNode.Operator,
             NewKey.Parse(KeyName, KeyPurpose.Tokens, tier: null, backend: null, "ECC_NIST_P256", algorithms: null, rotation: policy),
@@ -51,13 +51,16 @@ internal static class HistoryParts
         return node;
     }
 
-    /// <summary>A period from an hour to 90 days, every magnitude as likely; a lead up to half of it; any grace.</summary>
+    public static WatchedBackend BackendOf(SimulatedNode node) => (WatchedBackend)node.Backend;
+
+    /// <summary>A period from an hour to 90 days, every magnitude as likely; a lead up to half of it; any grace; a jitter up to a quarter.</summary>
     public static RotationWish Policy(Random random)
     {
         var period = (int)(3600 * Math.Pow(2160, random.NextDouble()));
         var lead = random.Next(4) == 0 ? 0 : random.Next((period / 2) + 1);
         var grace = random.Next(4) == 0 ? 0 : random.Next(period);
-        return new RotationWish(period, lead, grace);
+        var jitter = random.Next(2) == 0 ? 0 : random.Next((period / 4) + 1);
+        return new RotationWish(period, lead, grace, jitter);
     }
 
     public static Task<Key> PatchAsync(SimulatedNode node, RotationWish policy, CancellationToken cancellationToken) =>

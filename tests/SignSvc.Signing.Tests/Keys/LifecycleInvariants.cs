@@ -59,10 +59,10 @@ internal sealed class LifecycleInvariants(SimulatedNode node, string name)
         if (isCautious || backendWasDown)
             return;
         foreach (var version in key.Versions.Where(v => v.State is VersionState.Retired && v.RetiredAt + KeySchedule.Convergence <= node.Now))
-            Hold(version.Handle is null && !node.Backend.Alive.Contains(version.Kid), $"the private key of the retired version {version.Number} exists");
+            Hold(version.Handle is null && !HistoryParts.BackendOf(node).Alive.Contains(version.Kid), $"the private key of the retired version {version.Number} exists");
         foreach (var version in key.Versions.Where(v => v.State is VersionState.Removed or VersionState.Destroyed or VersionState.Revoked))
-            Hold(version.Handle is null && !node.Backend.Alive.Contains(version.Kid), $"the private key of the {version.State} version {version.Number} exists");
-        Hold(node.Backend.Alive.IsSubsetOf(key.Versions.Select(v => v.Kid)), "a private key belongs to no version");
+            Hold(version.Handle is null && !HistoryParts.BackendOf(node).Alive.Contains(version.Kid), $"the private key of the {version.State} version {version.Number} exists");
+        Hold(HistoryParts.BackendOf(node).Alive.IsSubsetOf(key.Versions.Select(v => v.Kid)), "a private key belongs to no version");
     }
 
     public string Describe() => string.Join(
@@ -79,7 +79,7 @@ internal sealed class LifecycleInvariants(SimulatedNode node, string name)
         foreach (var version in key.Versions)
         {
             if (version.State is VersionState.Announced or VersionState.Active)
-                Hold(version.Handle is not null && node.Backend.Alive.Contains(version.Kid), $"the private key of the {version.State} version {version.Number} is gone");
+                Hold(version.Handle is not null && HistoryParts.BackendOf(node).Alive.Contains(version.Kid), $"the private key of the {version.State} version {version.Number} is gone");
             if (version.State == VersionState.Revoked)
                 _revoked.Add(version.Kid);
             else

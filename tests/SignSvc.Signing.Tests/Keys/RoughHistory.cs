@@ -80,8 +80,8 @@ internal sealed class RoughHistory
                     : _node.Changes.EnableAsync(SimulatedNode.Operator, key.Id, _cancellation));
                 break;
             case < 95:
-                _node.Backend.IsDown = !_node.Backend.IsDown;
-                Log($"backend down: {_node.Backend.IsDown}");
+                HistoryParts.BackendOf(_node).IsDown = !HistoryParts.BackendOf(_node).IsDown;
+                Log($"backend down: {HistoryParts.BackendOf(_node).IsDown}");
                 break;
             case < 97 when !IsCautious:
                 Log("scheduler restarted");
@@ -107,11 +107,11 @@ internal sealed class RoughHistory
     private async Task TickAsync()
     {
         Log("tick");
-        _backendWasDown |= _node.Backend.IsDown;
+        _backendWasDown |= HistoryParts.BackendOf(_node).IsDown;
         await TickUntilDoneAsync();
         _rules.CheckAfterTick(IsCautious, _backendWasDown);
         // Failed steps are tried again after a minute: until then a backend that is back does not show.
-        if (_node.Backend.IsDown || !_backendWasDown)
+        if (HistoryParts.BackendOf(_node).IsDown || !_backendWasDown)
             return;
         _node.Clock.Advance(TimeSpan.FromMinutes(2));
         await TickUntilDoneAsync();
@@ -174,7 +174,7 @@ internal sealed class RoughHistory
         var signing = key.Versions.LastOrDefault(v => v.State == VersionState.Active);
         var number = _random.Next(2) == 0 && signing is not null ? signing.Number : _random.Next(1, key.Versions.Length + 1);
         // Without a backend the last published version has no successor: the one case in which the key set may be empty.
-        if (_node.Backend.IsDown && !key.Versions.Any(v => v.IsPublished && v.Number != number))
+        if (HistoryParts.BackendOf(_node).IsDown && !key.Versions.Any(v => v.IsPublished && v.Number != number))
             return;
         Log($"revoke {number}");
         var revoked = await _node.Rotation.RevokeAsync(

@@ -17,12 +17,13 @@ internal sealed class SimulatedNode : IAsyncDisposable
 
     private readonly RootKey _root = RootKey.Generate();
     private AuditLog _audit = null!;
+    private BackendSet _backends = null!;
 
     public ManualClock Clock { get; } = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
 
     public MemoryStore Store { get; } = new();
 
-    public WatchedBackend Backend { get; private set; } = null!;
+    public IKeyBackend Backend { get; private set; } = null!;
 
     public LiveSnapshot Live { get; private set; } = null!;
 
@@ -45,31 +46,40 @@ internal sealed class SimulatedNode : IAsyncDisposable
     /// <summary>Time that truly passed.</summary>
     public TimeSpan Elapsed => TimeSpan.FromTicks(Clock.GetTimestamp());
 
-    public static async Task<SimulatedNode> StartAsync(CancellationToken cancellationToken)
+    /// <param name="open">Opens the only backend that it has, which ends with it.</param>
+    public static async Task<SimulatedNode> StartAsync(Func<RootKey, IKeyBackend> open, CancellationToken cancellationToken)
     {
         var node = new SimulatedNode();
-        node.Backend = new WatchedBackend(node._root);
+        node.Backend = open(node._root);
+        node._backends = new BackendSet([node.Backend]);
         // How long a commit takes is the machine's time, not the simulation's.
         node._audit = await AuditLog.OpenAsync(
             node.Store, new AuditChain(node._root.Derive("audit")), "node",
             new AuditLimits { CommitTimeout = TimeSpan.FromMinutes(1) }, TimeProvider.System, cancellationToken);
         node.Live = await LiveSnapshot.OpenAsync(node.Store, node._audit, new DocumentSeal(node._root.Derive("documents")), cancellationToken);
         var decisions = new Decisions(node._audit, node.Live, node.Clock);
-        var backends = new BackendSet([node.Backend]);
         var rules = new KeyRules(RequireHardware: false);
         var edits = new KeyEdits(node.Live, decisions, node._audit);
-        node.Keys = new KeyLifecycle(node.Live, decisions, backends, rules, node.Clock);
+        node.Keys = new KeyLifecycle(node.Live, decisions, node._backends, rules, node.Clock);
         node.Changes = new KeyChanges(edits, node.Live, node.Store, node.Clock);
-        node.Rotation = new KeyRotation(edits, node.Live, backends, node.Clock);
+        node.Rotation = new KeyRotation(edits, node.Live, node._backends, node.Clock);
         node.Aliases = new KeyAliases(node.Live, decisions, edits, node._audit);
-        node.Profiles = new TokenProfiles(node.Live, decisions, node.Clock);
-        node.Signer = new Signer(node.Live, backends, node._audit, decisions, rules, new TokenIssuing("https://issuer.example"), node.Clock);
+        node.Profiles = new TokenProfiles(node.Live, decisions, node.Store, node.Clock);
+        node.Signer = new Signer(node.Live, node._backends, node._audit, decisions, rules, new TokenIssuing("https://issuer.example"), node.Clock);
         node.RestartScheduler();
         return node;
     }
 
     public void RestartScheduler() =>
         Scheduler = new KeyScheduler(Live, Store, new SingleNode(Clock), Rotation, "node", Clock);
+
+    /// <summary>What the service does every few seconds.</summary>
+    /// <returns>The keys that could not be unwrapped ahead of their use.</returns>
+    public async Task<IReadOnlyList<(Key Key, SigningException Fault)>> TickAsync(CancellationToken cancellationToken)
+    {
+        await Scheduler.TickAsync(cancellationToken);
+        return await _backends.PrepareVolumeKeysAsync(Live.Current.Keys, cancellationToken);
+    }
 
     public Key Key(string reference) =>
         Live.Current.Keys.TryGet(reference, out var key) ? key : throw new InvalidOperationException($"No key {reference}.");
@@ -85,7 +95,8 @@ internal sealed class SimulatedNode : IAsyncDisposable
     {
         await _audit.DisposeAsync();
         Live.Dispose();
-        Backend.Dispose();
+        _backends.Dispose();
+        (Backend as IDisposable)?.Dispose();
         _root.Dispose();
     }
 }

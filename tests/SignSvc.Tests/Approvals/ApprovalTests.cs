@@ -127,6 +127,35 @@ public sealed class ApprovalTests : IAsyncLifetime
         (await _admin.GetJsonAsync("/v1/approval-rules/policies")).MustBeProblem(404, "not-found");
     }
 
+    [Fact]
+    public async Task Secrets_and_keys_of_credentials_are_given_by_approval_only_and_only_as_they_were_asked_for()
+    {
+        await PutRuleAsync("credentials", "credential/*", "credentials:*", required: 1);
+        const string Create = """{"name":"ci","roles":["signer"],"expiresAt":"2026-12-31T00:00:00Z"}""";
+        var made = await ApprovedAsync(() => _admin.PostJsonAsync("/v1/credentials", Create), 201);
+        Assert.StartsWith("ssv1_", made["token"], StringComparison.Ordinal);
+        Assert.Equal(202, (await _admin.PostJsonAsync("/v1/credentials", Create.Replace("signer", "admin", StringComparison.Ordinal))).Code);
+
+        using var key = System.Security.Cryptography.ECDsa.Create(System.Security.Cryptography.ECCurve.NamedCurves.nistP256);
+        var point = key.ExportParameters(includePrivateParameters: false).Q;
+        var set = $$$"""{"keys":[{"kty":"EC","crv":"P-256","x":"{{{System.Buffers.Text.Base64Url.EncodeToString(point.X)}}}","y":"{{{System.Buffers.Text.Base64Url.EncodeToString(point.Y)}}}"}]}""";
+        await ApprovedAsync(() => _admin.CallAsync(HttpMethod.Put, "/v1/credentials/ci/keys", set), 200);
+        await ApprovedAsync(() => _admin.PostJsonAsync($"/v1/credentials/{made["id"]}/rotate", """{"overlapSeconds":0}"""), 200);
+        await ApprovedAsync(() => _admin.PostJsonAsync("/v1/credentials/ci/access-keys"), 201);
+        await ApprovedAsync(() => _admin.PostJsonAsync("/v1/credentials/ci/revoke"), 200);
+    }
+
+    private async Task<JsonAnswer> ApprovedAsync(Func<Task<JsonAnswer>> ask, int status)
+    {
+        var pending = await ask();
+        Assert.True(pending.Code == 202, pending.ToString());
+        Assert.StartsWith("credential/ci", pending.Json.GetProperty("request").GetProperty("resource").GetString(), StringComparison.Ordinal);
+        await _bob.MustPostAsync(200, $"/v1/approvals/{pending["id"]}/approve", "{}");
+        var done = await ask();
+        Assert.True(done.Code == status, done.ToString());
+        return done;
+    }
+
     private async Task PutRuleAsync(string name, string resource, string action, int required) => await _admin.MustPutAsync(
         200, $"/v1/approval-rules/{name}",
         $$"""{"resources":["{{resource}}"],"actions":["{{action}}"],"required":{{required}},"approvers":["credential:*"]}""");

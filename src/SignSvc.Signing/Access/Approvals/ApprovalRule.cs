@@ -16,7 +16,10 @@ public sealed record ApprovalRule
     public static ImmutableArray<string> Approvable { get; } =
     [
         Access.Actions.KeysSign, Access.Actions.KeysDisable, Access.Actions.KeysEnable, Access.Actions.KeysScheduleDeletion, Access.Actions.KeysCancelDeletion, Access.Actions.KeysRevoke,
-        Access.Actions.KeysImport, Access.Actions.PoliciesPut, Access.Actions.PoliciesDelete, Access.Actions.ApprovalRulesPut, Access.Actions.ApprovalRulesDelete,
+        Access.Actions.KeysImport, Access.Actions.KeysRotate, Access.Actions.KeysUpdate, Access.Actions.AliasesPut, Access.Actions.AliasesDelete,
+        Access.Actions.ProfilesPut, Access.Actions.ProfilesDelete, Access.Actions.CredentialsCreate, Access.Actions.CredentialsRotate, Access.Actions.CredentialsUpdate,
+        Access.Actions.CredentialsRevoke, Access.Actions.GrantsCreate, Access.Actions.GrantsRevoke, Access.Actions.PoliciesPut,
+        Access.Actions.PoliciesDelete, Access.Actions.ApprovalRulesPut, Access.Actions.ApprovalRulesDelete,
     ];
 
     public required string Name { get; init; }

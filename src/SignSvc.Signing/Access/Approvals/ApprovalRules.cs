@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Text.Json;
+using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
 
@@ -23,8 +24,9 @@ public sealed class ApprovalRules(LiveSnapshot live, Decisions decisions, TimePr
             _ => ValueTask.FromResult(live.Current.ApprovalRules.TryGetValue(name, out var rule) ? rule.Rule : throw NoSuchRule()), cancellationToken);
 
     /// <param name="wish">Who changed it, and when, are settled here.</param>
-    /// <exception cref="SigningException"><see cref="SigningFault.ApprovalRequired"/>; <see cref="SigningFault.InvalidRequest"/>.</exception>
-    public Task<ApprovalRule> PutAsync(Caller caller, ApprovalRule wish, CancellationToken cancellationToken)
+    /// <param name="force">Also where there are too few credentials that could approve.</param>
+    /// <exception cref="SigningException"><see cref="SigningFault.ApprovalRequired"/>; <see cref="SigningFault.InvalidRequest"/>; <see cref="SigningFault.LocksOut"/>.</exception>
+    public Task<ApprovalRule> PutAsync(Caller caller, ApprovalRule wish, bool force, CancellationToken cancellationToken)
     {
         var resource = Decisions.Resource("approval-rule", wish.Name);
         var draft = decisions.Draft(caller, Actions.ApprovalRulesPut, resource);
@@ -39,11 +41,18 @@ public sealed class ApprovalRules(LiveSnapshot live, Decisions decisions, TimePr
                 CompiledApprovalRule.Compile(rule);
                 if (basis.ApprovalRules.Count >= MaxRules && !basis.ApprovalRules.ContainsKey(rule.Name))
                     throw new SigningException(SigningFault.InvalidRequest, $"There are {MaxRules} rules, which is as many as there may be.");
+                if (!force && PolicyLockout.IsStranded(basis, basis.Access, rule, caller, time.GetUtcNow()))
+                {
+                    throw new SigningException(
+                        SigningFault.LocksOut,
+                        $"There are fewer than {rule.Required} credentials that could approve what you ask for under this rule, taking it back included. Ask for it with force if that is meant.");
+                }
+
                 var record = draft with { Detail = string.Create(CultureInfo.InvariantCulture, $"{rule.Required} of {string.Join(", ", rule.Approvers)} for {string.Join(", ", rule.Actions)} on {string.Join(", ", rule.Resources)}") };
                 await live.ChangeAsync(permit, record, cancellationToken, rule.Put(basis));
                 return rule;
             },
-            subject: ApprovalSubject.Of(Actions.ApprovalRulesPut, resource, ("rule", text)));
+            subject: () => ApprovalSubject.Of(Actions.ApprovalRulesPut, resource, ("rule", text), ("force", force ? "true" : "false")));
     }
 
     /// <exception cref="SigningException"><see cref="SigningFault.ApprovalRequired"/>; <see cref="SigningFault.NotFound"/>.</exception>
@@ -60,7 +69,7 @@ public sealed class ApprovalRules(LiveSnapshot live, Decisions decisions, TimePr
                     throw NoSuchRule();
                 return await live.ChangeAsync(permit, draft with { Detail = "deleted" }, cancellationToken, ApprovalRule.Remove(name, basis));
             },
-            subject: ApprovalSubject.Of(Actions.ApprovalRulesDelete, resource));
+            subject: () => ApprovalSubject.Of(Actions.ApprovalRulesDelete, resource));
     }
 
     private static SigningException NoSuchRule() => new(SigningFault.NotFound, "There is no such rule.");

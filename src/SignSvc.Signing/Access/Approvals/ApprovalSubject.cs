@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -19,7 +20,7 @@ public sealed record ApprovalSubject
 
     public required string Action { get; init; }
 
-    /// <summary><c>key/ID</c> (names may move to other keys), <c>policy/NAME</c>, <c>approval-rule/NAME</c>.</summary>
+    /// <summary><c>key/ID</c> (names may move to other keys), <c>policy/NAME</c>, <c>profile/NAME</c>, <c>approval-rule/NAME</c>.</summary>
     public required string Resource { get; init; }
 
     /// <summary>As it was asked for; null: the version that signs when it is carried out.</summary>
@@ -34,6 +35,9 @@ public sealed record ApprovalSubject
 
     /// <summary>Whatever else the request holds.</summary>
     public ImmutableSortedDictionary<string, string>? Parameters { get; init; }
+
+    /// <summary>In the one way in which times are written here.</summary>
+    public static string Text(DateTimeOffset? time) => time is { } at ? at.ToUniversalTime().ToString("O", CultureInfo.InvariantCulture) : "";
 
     public static ApprovalSubject OfKey(string action, Key key, params ReadOnlySpan<(string Name, string Value)> parameters) =>
         Of(action, $"key/{key.Id}", parameters);

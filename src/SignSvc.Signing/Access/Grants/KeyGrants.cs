@@ -1,4 +1,7 @@
 using System.Collections.Immutable;
+using System.Globalization;
+using System.Text.Json;
+using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Keys;
@@ -44,7 +47,7 @@ public sealed class KeyGrants(LiveSnapshot live, Decisions decisions, TimeProvid
             }
 
             return await PutAsync(permit, draft, grant, now, cancellationToken);
-        });
+        }, subject: () => key is null ? null : SubjectOf(key, request));
     }
 
     /// <summary>The live ones, the oldest first.</summary>
@@ -96,8 +99,19 @@ public sealed class KeyGrants(LiveSnapshot live, Decisions decisions, TimeProvid
                     }
                 }
             },
-            new AccessFacts { Key = key, Grant = named });
+            new AccessFacts { Key = key, Grant = named },
+            // Giving back needs nobody.
+            () => key is null || action is Actions.GrantsRetire ? null : ApprovalSubject.OfKey(action, key, ("grant", grantId)));
     }
+
+    private static ApprovalSubject SubjectOf(Key key, NewGrant request) => ApprovalSubject.OfKey(
+        Actions.GrantsCreate, key,
+        ("name", request.Name ?? ""),
+        ("grantee", request.Grantee),
+        ("operations", string.Join(' ', request.Operations.IsDefault ? [] : request.Operations)),
+        ("constraints", JsonSerializer.Serialize(request.Constraints ?? PolicyConditions.None, SigningJson.Default.PolicyConditions)),
+        ("expiresAt", ApprovalSubject.Text(request.ExpiresAt)),
+        ("maxUses", request.MaxUses?.ToString(CultureInfo.InvariantCulture) ?? ""));
 
     private async ValueTask<Grant> PutAsync(
         Permit permit, AuditRecord draft, Grant grant, DateTimeOffset now, CancellationToken cancellationToken)

@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
+using SignSvc.Signing.Access.Limits;
 
 namespace SignSvc.Signing.Access.Policies;
 
@@ -13,6 +14,7 @@ internal sealed class CompiledPolicy
         Statements = statements;
         Denials = [.. statements.Where(s => s.Effect == PolicyEffect.Deny)];
         Allowances = [.. statements.Where(s => s.Effect == PolicyEffect.Allow)];
+        Limits = [.. statements.Where(s => s.Effect == PolicyEffect.Limit)];
     }
 
     /// <summary>How explanations and the audit call it: <c>policy/team-a</c>, <c>key/release</c>.</summary>
@@ -26,6 +28,8 @@ internal sealed class CompiledPolicy
 
     public CompiledStatement[] Allowances { get; }
 
+    public CompiledStatement[] Limits { get; }
+
     /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>, naming the statement.</exception>
     public static CompiledPolicy Compile(string source, PolicyDocument document, PolicyScope scope) => new(
         source, document, [.. document.Statements.Select((s, i) => CompiledStatement.Compile(source, s, s.Label(i), scope))]);
@@ -38,7 +42,8 @@ internal sealed class CompiledStatement
     private readonly ResourcePattern[] _resources;
 
     private CompiledStatement(
-        string source, string label, PolicyStatement statement, FrozenSet<string> actions, ResourcePattern[] resources, ImmutableArray<Condition> conditions)
+        string source, string label, PolicyStatement statement, PolicyScope scope, FrozenSet<string> actions, ResourcePattern[] resources,
+        ImmutableArray<Condition> conditions)
     {
         Name = $"{source}#{label.TrimStart('#')}";
         Statement = statement;
@@ -46,6 +51,8 @@ internal sealed class CompiledStatement
         Conditions = conditions;
         _principals = [.. statement.Principals];
         _resources = resources;
+        IsOfCallerAlone = statement.Limit is { Per: LimitShare.Caller } && scope == PolicyScope.Service
+            && resources.Contains(ResourcePattern.All) && conditions.All(c => c.Fact.IsOfCaller);
     }
 
     /// <summary><c>policy/team-a#main-only</c>: document and statement.</summary>
@@ -54,6 +61,14 @@ internal sealed class CompiledStatement
     public PolicyStatement Statement { get; }
 
     public PolicyEffect Effect => Statement.Effect;
+
+    public Limit? Limit => Statement.Limit;
+
+    /// <summary>
+    /// A limit of the caller whatever it asks for: it counts also what is not allowed, and before that is decided. Any other
+    /// counts only what was allowed, so that nobody learns by it what there is.
+    /// </summary>
+    public bool IsOfCallerAlone { get; }
 
     public FrozenSet<string> Actions { get; }
 
@@ -70,7 +85,7 @@ internal sealed class CompiledStatement
             ? [ResourcePattern.All]
             : statement.Resources.Select(r => ResourcePattern.Parse(r, what)).ToArray();
         return new CompiledStatement(
-            source, label, statement, ActionsOf(statement, what), resources,
+            source, label, statement, scope, ActionsOf(statement, what), resources,
             [.. statement.Conditions.Select(c => Condition.Compile(c, what))]);
     }
 
@@ -115,11 +130,11 @@ internal sealed class CompiledStatement
     private static FrozenSet<string> ActionsOf(PolicyStatement statement, string what)
     {
         var actions = new HashSet<string>(StringComparer.Ordinal);
+        var known = statement.Effect == PolicyEffect.Limit ? Access.Actions.Limitable : Access.Actions.All;
         foreach (var pattern in statement.Actions)
         {
-            var before = actions.Count;
-            var matches = Access.Actions.All.Where(a => Wildcard.Matches(pattern, a)).ToArray();
-            PolicyReader.Require(matches.Length > 0, $"{what}: there is no action {pattern}.");
+            var matches = known.Where(a => Wildcard.Matches(pattern, a)).ToArray();
+            PolicyReader.Require(matches.Length > 0, $"{what}: there is no action {pattern}{(known == Access.Actions.All ? "" : " that can be limited")}.");
             actions.UnionWith(matches);
         }
 

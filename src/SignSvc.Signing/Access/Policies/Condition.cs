@@ -94,7 +94,7 @@ internal readonly record struct ConditionOperator(
 /// <summary>A condition that is ready to be asked. Nothing is parsed and nothing allocated but where the value is a token's claim or an address.</summary>
 /// <remarks>
 /// A missing fact fits a negated operator and <c>IfExists</c>, and no other, as with AWS; <c>forAllValues</c> holds of no
-/// values at all. A value that an operator cannot read (a text that is no number) fails an allow and fits a deny.
+/// values at all. A value that an operator cannot read (a text that is no number) fails an allow and fits a deny or limit.
 /// </remarks>
 internal sealed class Condition
 {
@@ -159,7 +159,7 @@ internal sealed class Condition
             };
         }
 
-        var oneIsEnough = _operator.Quantifier == Quantifier.Any || (_operator.Quantifier == Quantifier.Cautious && effect == PolicyEffect.Deny);
+        var oneIsEnough = _operator.Quantifier == Quantifier.Any || (_operator.Quantifier == Quantifier.Cautious && effect != PolicyEffect.Allow);
         for (var i = 0; i < values.Count; i++)
         {
             if (HoldsFor(values[i], effect) == oneIsEnough)
@@ -170,7 +170,7 @@ internal sealed class Condition
     }
 
     private bool HoldsFor(in FactValue value, PolicyEffect effect) =>
-        Fits(value) is { } fits ? fits != _operator.IsNegated : effect == PolicyEffect.Deny;
+        Fits(value) is { } fits ? fits != _operator.IsNegated : effect != PolicyEffect.Allow;
 
     /// <returns>Null: the value cannot be read as the operator needs it.</returns>
     private bool? Fits(in FactValue value)

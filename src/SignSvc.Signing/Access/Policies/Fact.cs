@@ -77,6 +77,9 @@ internal sealed record Fact(string Name, FactKind Kind, string Member = "")
     public bool IsOfCallerOrKey => Kind is FactKind.CallerPrincipal or FactKind.CallerClaim
         or FactKind.KeyName or FactKind.KeyId or FactKind.KeyTier or FactKind.KeyPurpose or FactKind.KeySpec;
 
+    /// <summary>Whoever may change a key changes it.</summary>
+    public bool IsOfMutableKey => Kind is FactKind.KeyTag or FactKind.KeyOwner;
+
     public bool IsOfCaller => Kind is FactKind.CallerPrincipal or FactKind.CallerClaim or FactKind.Address;
 
     public static Fact? Find(string name)

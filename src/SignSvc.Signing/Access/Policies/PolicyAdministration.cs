@@ -38,11 +38,11 @@ public sealed class PolicyAdministration(LiveSnapshot live, Decisions decisions,
         return decisions.ChangeAsync(caller, draft, async permit =>
         {
             var basis = live.Current;
-            var place = new Place(PolicyScope.Service, KeyName.Parse(name), Key: null);
+            var place = new PolicyPlace(PolicyScope.Service, KeyName.Parse(name), Key: null);
             if (basis.Policies.Count >= MaxPolicies && !basis.Policies.ContainsKey(name))
                 throw new SigningException(SigningFault.InvalidRequest, $"There are {MaxPolicies} policies, which is as many as there may be.");
             return await PutAsync(permit, draft, basis, place, document, force, cancellationToken);
-        }, subject: SubjectOfPut(Decisions.Resource("policy", name), document, force));
+        }, subject: () => SubjectOfPut(Decisions.Resource("policy", name), document, force));
     }
 
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>; <see cref="SigningFault.LocksOut"/>: it allowed somebody to change it.</exception>
@@ -54,8 +54,8 @@ public sealed class PolicyAdministration(LiveSnapshot live, Decisions decisions,
             var basis = live.Current;
             if (!basis.Policies.ContainsKey(name))
                 throw NoSuchPolicy();
-            return await DeleteAsync(permit, draft, basis, new Place(PolicyScope.Service, name, Key: null), force, cancellationToken);
-        }, subject: SubjectOfDelete(Decisions.Resource("policy", name), force));
+            return await DeleteAsync(permit, draft, basis, new PolicyPlace(PolicyScope.Service, name, Key: null), force, cancellationToken);
+        }, subject: () => SubjectOfDelete(Decisions.Resource("policy", name), force));
     }
 
     /// <returns>A policy without statements where the key has none.</returns>
@@ -74,8 +74,8 @@ public sealed class PolicyAdministration(LiveSnapshot live, Decisions decisions,
         var (key, draft) = DraftOfKey(caller, Actions.PoliciesPut, reference);
         return decisions.ChangeAsync(caller, draft, async permit => key is null
             ? throw decisions.UnknownKey(caller)
-            : await PutAsync(permit, draft, live.Current, new Place(PolicyScope.Key, key.Id, key), document, force, cancellationToken),
-            subject: key is null ? null : SubjectOfPut($"key/{key.Id}", document, force));
+            : await PutAsync(permit, draft, live.Current, new PolicyPlace(PolicyScope.Key, key.Id, key), document, force, cancellationToken),
+            subject: () => key is null ? null : SubjectOfPut($"key/{key.Id}", document, force));
     }
 
     public Task DeleteOfKeyAsync(Caller caller, string reference, bool force, CancellationToken cancellationToken)
@@ -83,12 +83,12 @@ public sealed class PolicyAdministration(LiveSnapshot live, Decisions decisions,
         var (key, draft) = DraftOfKey(caller, Actions.PoliciesDelete, reference);
         return decisions.ChangeAsync(caller, draft, async permit => key is null
             ? throw decisions.UnknownKey(caller)
-            : await DeleteAsync(permit, draft, live.Current, new Place(PolicyScope.Key, key.Id, key), force, cancellationToken),
-            subject: key is null ? null : SubjectOfDelete($"key/{key.Id}", force));
+            : await DeleteAsync(permit, draft, live.Current, new PolicyPlace(PolicyScope.Key, key.Id, key), force, cancellationToken),
+            subject: () => key is null ? null : SubjectOfDelete($"key/{key.Id}", force));
     }
 
     private async ValueTask<PolicyPut> PutAsync(
-        Permit permit, AuditRecord draft, Snapshot basis, Place place, PolicyDocument document, bool force, CancellationToken cancellationToken)
+        Permit permit, AuditRecord draft, Snapshot basis, PolicyPlace place, PolicyDocument document, bool force, CancellationToken cancellationToken)
     {
         var now = time.GetUtcNow();
         var policy = new StoredPolicy
@@ -111,7 +111,7 @@ public sealed class PolicyAdministration(LiveSnapshot live, Decisions decisions,
     }
 
     private async ValueTask<bool> DeleteAsync(
-        Permit permit, AuditRecord draft, Snapshot basis, Place place, bool force, CancellationToken cancellationToken)
+        Permit permit, AuditRecord draft, Snapshot basis, PolicyPlace place, bool force, CancellationToken cancellationToken)
     {
         if (!force)
             RefuseLockout(basis, permit.Caller, place, basis.Access.Without(place.Scope, place.Name));
@@ -120,25 +120,11 @@ public sealed class PolicyAdministration(LiveSnapshot live, Decisions decisions,
         return true;
     }
 
-    /// <summary>
-    /// Somebody has to be able to take a policy back: the caller, if it could before, and some credential, if one could.
-    /// Callers from elsewhere are not known until they come.
-    /// </summary>
-    private void RefuseLockout(Snapshot basis, Caller caller, Place place, AccessPolicy after)
+    private void RefuseLockout(Snapshot basis, Caller caller, PolicyPlace place, AccessPolicy after)
     {
-        if (MayChange(basis.Access, caller, place) && !MayChange(after, caller, place))
-            throw LocksOut("you could not change it any more");
-        var administrators = basis.Credentials.Values
-            .Where(c => c.IsLive(time.GetUtcNow()))
-            .Select(c => new Caller(c.Principal, c.Roles))
-            .Where(c => MayChange(basis.Access, c, place))
-            .ToArray();
-        if (administrators.Length > 0 && !administrators.Any(c => MayChange(after, c, place)))
-            throw LocksOut("no credential could change it any more");
+        if (PolicyLockout.Of(basis, caller, place, after, time.GetUtcNow()) is { } who)
+            throw new SigningException(SigningFault.LocksOut, $"With this change {who}. Ask for it with force if that is meant.");
     }
-
-    private bool MayChange(AccessPolicy access, Caller caller, Place place) => access.Allows(decisions.Ask(
-        caller, Actions.PoliciesPut, place.Key is null ? $"policy/{place.Name}" : null, new AccessFacts { Key = place.Key }));
 
     private (Key? Key, AuditRecord Draft) DraftOfKey(Caller caller, string action, string reference)
     {
@@ -161,19 +147,7 @@ public sealed class PolicyAdministration(LiveSnapshot live, Decisions decisions,
 
     private static string Text(PolicyStatement statement) =>
         $"{statement.Effect}\n{string.Join('\n', statement.Principals)}\n\n{string.Join('\n', statement.Actions)}\n\n"
-        + $"{string.Join('\n', statement.Resources)}\n\n{string.Join('\n', statement.Conditions)}";
-
-    private static SigningException LocksOut(string who) =>
-        new(SigningFault.LocksOut, $"With this change {who}. Ask for it with force if that is meant.");
+        + $"{string.Join('\n', statement.Resources)}\n\n{string.Join('\n', statement.Conditions)}\n\n{statement.Limit}";
 
     private static SigningException NoSuchPolicy() => new(SigningFault.NotFound, "There is no such policy.");
-
-    /// <summary>Where a policy stands.</summary>
-    /// <param name="Name">As <see cref="StoredPolicy.Name"/>.</param>
-    private sealed record Place(PolicyScope Scope, string Name, Key? Key)
-    {
-        public StoredPolicy? In(Snapshot snapshot) => Scope == PolicyScope.Service
-            ? snapshot.Policies.GetValueOrDefault(Name)
-            : snapshot.KeyPolicies.GetValueOrDefault(Name);
-    }
 }

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json.Serialization;
+using SignSvc.Signing.Access.Limits;
 
 namespace SignSvc.Signing.Access.Policies;
 
@@ -7,6 +8,9 @@ public enum PolicyEffect
 {
     Allow,
     Deny,
+
+    /// <summary>Neither: of what is allowed, no more than so much (<see cref="PolicyStatement.Limit"/>).</summary>
+    Limit,
 }
 
 /// <summary>Where a document stands: it decides what its resources may be.</summary>
@@ -28,7 +32,7 @@ public sealed record PolicyDocument(ImmutableArray<PolicyStatement> Statements)
     public static readonly PolicyDocument Empty = new([]);
 }
 
-/// <summary>Allows or denies some principals some actions on some resources, under conditions that all have to hold.</summary>
+/// <summary>Allows, denies or limits some principals some actions on some resources, under conditions that all have to hold.</summary>
 public sealed record PolicyStatement
 {
     public const int MaxEntries = 64;
@@ -50,6 +54,9 @@ public sealed record PolicyStatement
     public ImmutableArray<string> Resources { get; init; } = [];
 
     public ImmutableArray<PolicyCondition> Conditions { get; init; } = [];
+
+    /// <summary>Of a statement with the effect <see cref="PolicyEffect.Limit"/>, and of no other.</summary>
+    public Limit? Limit { get; init; }
 
     /// <summary>How it is called where it stands at <paramref name="index"/> of its document.</summary>
     public string Label(int index) => Sid ?? $"#{index + 1}";

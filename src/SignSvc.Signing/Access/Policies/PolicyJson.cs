@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using SignSvc.Signing.Access.Limits;
 
 namespace SignSvc.Signing.Access.Policies;
 
@@ -43,7 +44,7 @@ public sealed class PolicyDocumentConverter : JsonConverter<PolicyDocument>
         writer.WriteStartObject();
         if (statement.Sid is not null)
             writer.WriteString("sid", statement.Sid);
-        writer.WriteString("effect", statement.Effect == PolicyEffect.Allow ? "allow" : "deny");
+        writer.WriteString("effect", statement.Effect switch { PolicyEffect.Allow => "allow", PolicyEffect.Deny => "deny", _ => "limit" });
         WriteTexts(writer, "principals", statement.Principals);
         WriteTexts(writer, "actions", statement.Actions);
         if (!statement.Resources.IsEmpty)
@@ -54,6 +55,8 @@ public sealed class PolicyDocumentConverter : JsonConverter<PolicyDocument>
             WriteConditions(writer, statement.Conditions);
         }
 
+        if (statement.Limit is not null)
+            LimitJson.Write(writer, statement.Limit);
         writer.WriteEndObject();
     }
 

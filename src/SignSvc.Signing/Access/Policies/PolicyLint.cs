@@ -15,9 +15,12 @@ public enum PolicyFindingKind
 
     /// <summary>It is true also where the fact is missing.</summary>
     HoldsWhenMissing,
+
+    /// <summary>Nobody who is known could take it back: it is refused unless forced.</summary>
+    LocksOut,
 }
 
-/// <param name="Statement">Its sid, or its number: <c>#2</c>.</param>
+/// <param name="Statement">Its sid, or its number: <c>#2</c>; <c>*</c>: the document as a whole.</param>
 public sealed record PolicyFinding(PolicyFindingKind Kind, string Statement, string Message);
 
 /// <summary>Looks for what is allowed by form and rarely meant.</summary>
@@ -64,9 +67,13 @@ public static class PolicyLint
         for (var i = 0; i < all.Length; i++)
         {
             var other = all[i];
-            var settlesFirst = other.Effect == PolicyEffect.Deny
-                ? statement.Effect == PolicyEffect.Allow || i < index
-                : statement.Effect == PolicyEffect.Allow && i < index;
+            var settlesFirst = other.Effect switch
+            {
+                PolicyEffect.Deny => statement.Effect != PolicyEffect.Deny || i < index,
+                PolicyEffect.Allow => statement.Effect == PolicyEffect.Allow && i < index,
+                // Of several limits each one counts.
+                _ => false,
+            };
             if (i != index && settlesFirst && Covers(other, statement))
                 return other.Statement.Label(i);
         }

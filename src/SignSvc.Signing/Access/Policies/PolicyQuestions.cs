@@ -31,7 +31,7 @@ public sealed record PolicyQuestion
 }
 
 /// <summary>Answers what would happen, and why, without doing it.</summary>
-public sealed class PolicyQuestions(LiveSnapshot live, Decisions decisions)
+public sealed class PolicyQuestions(LiveSnapshot live, Decisions decisions, TimeProvider time)
 {
     /// <returns>Without statements and reasons for who may not read policies there.</returns>
     /// <exception cref="SigningException"><see cref="SigningFault.Forbidden"/>; <see cref="SigningFault.InvalidRequest"/>: no such action.</exception>
@@ -54,20 +54,43 @@ public sealed class PolicyQuestions(LiveSnapshot live, Decisions decisions)
                 question.Context?.Check();
                 var access = live.Current.Access;
                 var asked = decisions.Ask(question.Caller ?? asker, question.Action, resource, facts);
-                var explanation = access.Explain(question.At is { } at ? asked with { At = at } : asked);
+                asked = question.At is { } at ? asked with { At = at } : asked;
+                var explanation = access.Explain(asked) with { Limits = [.. decisions.LimitsOn(asked)] };
+                if (AbsenceOf(question, facts) is { } absence)
+                    explanation = explanation with { Allowed = false, By = null, Absence = decisions.Unknown(asker, absence).Message };
                 var mayKnow = access.Allows(decisions.Ask(asker, Actions.PoliciesRead, resource, new AccessFacts { Key = facts.Key }));
-                return ValueTask.FromResult(mayKnow ? explanation : explanation with { By = null, Statements = [], IsOpaque = true });
+                return ValueTask.FromResult(mayKnow ? explanation : explanation with { By = null, Statements = [], Limits = [], IsOpaque = true });
             },
             cancellationToken);
     }
 
-    /// <returns>The document in our own words, and what is odd about it.</returns>
+    /// <param name="name">Where it is meant to stand: a service policy's name, or a key; null: a new service policy, or any key.</param>
+    /// <returns>What is odd about it, and whether it would lock its administrators out there.</returns>
     /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>, naming the statement.</exception>
     public Task<ImmutableArray<PolicyFinding>> LintAsync(
-        Caller caller, PolicyDocument document, PolicyScope scope, CancellationToken cancellationToken) =>
+        Caller caller, PolicyDocument document, PolicyScope scope, string? name, CancellationToken cancellationToken) =>
         decisions.ReadAsync(
             caller, decisions.Draft(caller, Actions.PoliciesExplain) with { Detail = "lint" },
-            _ => ValueTask.FromResult(PolicyLint.Check(document, scope)), cancellationToken);
+            _ => ValueTask.FromResult(PolicyLint.Check(document, scope).AddRange(LockoutOf(caller, document, scope, name))), cancellationToken);
+
+    private IEnumerable<PolicyFinding> LockoutOf(Caller caller, PolicyDocument document, PolicyScope scope, string? name)
+    {
+        var basis = live.Current;
+        Key? key = null;
+        if (scope == PolicyScope.Key && (name is null || !basis.Keys.TryGet(name, out key)))
+            return name is null ? [] : throw decisions.UnknownKey(caller);
+        var policy = new StoredPolicy
+        {
+            Scope = scope,
+            Name = key?.Id ?? KeyName.Parse(name ?? "lint"),
+            Document = document,
+            ChangedAt = time.GetUtcNow(),
+            ChangedBy = caller.Principal,
+        };
+        return PolicyLockout.Of(basis, caller, new PolicyPlace(scope, policy.Name, key), basis.Access.With(policy), policy.ChangedAt) is { } who
+            ? [new PolicyFinding(PolicyFindingKind.LocksOut, "*", $"With it {who}: it is refused unless forced.")]
+            : [];
+    }
 
     /// <summary>A principal that is asked about; a credential brings its roles.</summary>
     public Caller Imagine(string principal, string? address)
@@ -84,7 +107,7 @@ public sealed class PolicyQuestions(LiveSnapshot live, Decisions decisions)
             return (question.Resource, facts);
         switch (kind)
         {
-            case "key" when snapshot.Keys.TryGet(name, out var key):
+            case "key" when snapshot.Keys.TryGet(name, out var key) && key.State != KeyState.Deleted:
                 return (null, facts with { Key = key });
             case "profile":
                 var profile = snapshot.Profiles.GetValueOrDefault(name);
@@ -97,6 +120,13 @@ public sealed class PolicyQuestions(LiveSnapshot live, Decisions decisions)
                 return (question.Resource, facts);
         }
     }
+
+    /// <summary>What can be asked of a key or a profile that does not exist is that it be made.</summary>
+    private static string? AbsenceOf(PolicyQuestion question, in AccessFacts facts) =>
+        facts.Key is not null || question.Action is Actions.KeysCreate or Actions.ProfilesPut
+        || question.Resource?.Split('/', 2) is not [var kind and ("key" or "profile"), var name] || name.AsSpan().ContainsAny('*', '?')
+            ? null
+            : $"There is no such {kind}.";
 
     private static string? Shortened(string? resource) =>
         resource is null || resource.Length <= KeyName.MaxLength * 2 ? resource : $"{resource.AsSpan(0, KeyName.MaxLength * 2)}…";

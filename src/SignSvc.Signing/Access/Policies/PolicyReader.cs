@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Text.Json;
+using SignSvc.Signing.Access.Limits;
 
 namespace SignSvc.Signing.Access.Policies;
 
@@ -82,20 +83,14 @@ internal static class PolicyReader
     {
         var what = $"Statement {index + 1}";
         Require(json.ValueKind == JsonValueKind.Object, $"{what} is an object.");
-        var members = Members(json, what, "sid", "effect", "principals", "actions", "resources", "conditions");
+        var members = Members(json, what, "sid", "effect", "principals", "actions", "resources", "conditions", "limit");
         var sid = members.TryGetValue("sid", out var name) ? ReadSid(name, what) : null;
         what = sid is null ? what : $"Statement {sid}";
+        var effect = ReadEffect(members.GetValueOrDefault("effect"), what);
         return new PolicyStatement
         {
             Sid = sid,
-            Effect = members.GetValueOrDefault("effect") is { ValueKind: JsonValueKind.String } effect
-                ? effect.GetString() switch
-                {
-                    "allow" => PolicyEffect.Allow,
-                    "deny" => PolicyEffect.Deny,
-                    _ => throw Refused($"{what}: effect is allow or deny."),
-                }
-                : throw Refused($"{what}: effect is allow or deny."),
+            Effect = effect,
             Principals = members.TryGetValue("principals", out var principals)
                 ? Texts(principals, what, "principals")
                 : throw Refused($"{what} names no principals."),
@@ -104,8 +99,20 @@ internal static class PolicyReader
                 : throw Refused($"{what} names no actions."),
             Resources = members.TryGetValue("resources", out var resources) ? Texts(resources, what, "resources") : [],
             Conditions = members.TryGetValue("conditions", out var conditions) ? ReadConditions(conditions, what) : [],
+            Limit = members.TryGetValue("limit", out var limit) == (effect == PolicyEffect.Limit)
+                ? effect == PolicyEffect.Limit ? LimitJson.Read(limit, what) : null
+                : throw Refused($"{what}: the member limit goes with the effect limit."),
         };
     }
+
+    private static PolicyEffect ReadEffect(JsonElement json, string what) =>
+        (json.ValueKind == JsonValueKind.String ? json.GetString() : null) switch
+        {
+            "allow" => PolicyEffect.Allow,
+            "deny" => PolicyEffect.Deny,
+            "limit" => PolicyEffect.Limit,
+            _ => throw Refused($"{what}: effect is allow, deny or limit."),
+        };
 
     private static string Text(JsonElement json, string what, string member)
     {

@@ -68,6 +68,30 @@ public sealed class WrappedMaterial
                     : $"{RsaAesKeyWrapSha256} yields {BlockLength} bytes of wrapped AES key, then the key wrap of the material.");
     }
 
+    /// <summary>The owner's side: wraps material for its way to the service.</summary>
+    /// <param name="wrappingKey">Public half, of the import parameters.</param>
+    /// <exception cref="CryptographicException">The material is too long for the algorithm.</exception>
+    public static WrappedMaterial Wrap(WrappingAlgorithm algorithm, RSA wrappingKey, ReadOnlySpan<byte> pkcs8)
+    {
+        if (algorithm == WrappingAlgorithm.RsaOaepSha256)
+            return new WrappedMaterial(algorithm, wrappingKey.Encrypt(pkcs8, RSAEncryptionPadding.OaepSHA256));
+        Span<byte> key = stackalloc byte[AesKeyLength];
+        RandomNumberGenerator.Fill(key);
+        try
+        {
+            using var aes = Aes.Create();
+            aes.SetKey(key);
+            return new WrappedMaterial(algorithm, [.. wrappingKey.Encrypt(key, RSAEncryptionPadding.OaepSHA256), .. aes.EncryptKeyWrapPadded(pkcs8)]);
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(key);
+        }
+    }
+
+    /// <summary>As it travels.</summary>
+    public ReadOnlyMemory<byte> Bytes => _wrapped;
+
     /// <returns>The PKCS#8. The caller zeroes it.</returns>
     /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>, in the same words wherever it failed, so that nothing is learnt of the padding.</exception>
     public byte[] Unwrap(RSA wrappingKey)

@@ -1,4 +1,5 @@
 using SignSvc.Access.Issuers;
+using SignSvc.Operations;
 using SignSvc.Signing.Access;
 
 namespace SignSvc.Access.Certificates;
@@ -13,9 +14,11 @@ public sealed record ClientCertificateSettings
     public string? CrlFile { get; set; }
 
     /// <summary>SPIFFE trust domains that are accepted. Empty: whatever the CAs vouch for.</summary>
+    [Reloadable]
     public IList<string> TrustDomains { get; } = [];
 
     /// <summary>Roles for callers whose claims fit. Default: none; policies decide.</summary>
+    [Reloadable]
     public IList<RoleMapping> Roles { get; } = [];
 
     internal IEnumerable<string> Faults()

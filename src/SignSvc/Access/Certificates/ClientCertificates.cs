@@ -7,6 +7,8 @@ using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using SignSvc.Signing.Access;
 
+using SignSvc.Operations;
+
 namespace SignSvc.Access.Certificates;
 
 /// <summary>What a client certificate says, after it was checked.</summary>
@@ -17,7 +19,7 @@ internal sealed record CertificateIdentity(
 /// Callers by client certificate. TLS takes any certificate, or none; here it is settled whether it counts, once for a
 /// connection and again whenever roots or revocation lists change, so that revoking reaches connections that are open.
 /// </summary>
-internal sealed partial class ClientCertificates : BackgroundService
+internal sealed partial class ClientCertificates : BackgroundService, ITakesSettings
 {
     private const int MaxSentCertificates = 8;
     private const int MaxFileBytes = 16 * 1024 * 1024;
@@ -26,6 +28,7 @@ internal sealed partial class ClientCertificates : BackgroundService
     private static readonly TimeSpan BetweenReads = TimeSpan.FromSeconds(1);
 
     private readonly ClientCertificateSettings _settings;
+    private volatile ClientCertificateSettings _rules;
     private readonly TimeProvider _time;
     private readonly ILogger<ClientCertificates> _log;
     private readonly ConditionalWeakTable<X509Certificate2, Presented> _presented = [];
@@ -36,7 +39,7 @@ internal sealed partial class ClientCertificates : BackgroundService
     /// <exception cref="StartException">A file cannot be read.</exception>
     public ClientCertificates(ClientCertificateSettings settings, TimeProvider time, ILogger<ClientCertificates> log)
     {
-        _settings = settings;
+        _settings = _rules = settings;
         _time = time;
         _log = log;
         try
@@ -80,10 +83,13 @@ internal sealed partial class ClientCertificates : BackgroundService
             return (null, "client certificates are not believed here");
         var now = _time.GetUtcNow();
         var verdict = presented.Verdict;
-        if (verdict is null || !ReferenceEquals(verdict.Trust, trust) || now >= verdict.Until)
+        if (verdict is null || !ReferenceEquals(verdict.Trust, trust) || !ReferenceEquals(verdict.Rules, _rules) || now >= verdict.Until)
             presented.Verdict = verdict = Judge(certificate, presented.Sent, trust, now);
         return (verdict.Identity, verdict.Refusal);
     }
+
+    /// <summary>Trust domains and roles. That files other than those of the start are to be read counts from the next one.</summary>
+    public Action Prepare(Settings settings) => () => _rules = settings.Access.ClientCertificates;
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
@@ -115,22 +121,23 @@ internal sealed partial class ClientCertificates : BackgroundService
 
     private Verdict Judge(X509Certificate2 certificate, X509Certificate2Collection sent, ClientTrust trust, DateTimeOffset now)
     {
+        var rules = _rules;
         try
         {
             if (trust.Refuse(certificate, sent, now, out var until) is { } why)
-                return new Verdict(trust, Identity: null, why, Until: now + TimeSpan.FromMinutes(1));
-            return Name(certificate, out why) is { } identity
-                ? new Verdict(trust, identity, "", until)
-                : new Verdict(trust, Identity: null, why, DateTimeOffset.MaxValue);
+                return new Verdict(trust, rules, Identity: null, why, Until: now + TimeSpan.FromMinutes(1));
+            return Name(certificate, rules, out why) is { } identity
+                ? new Verdict(trust, rules, identity, "", until)
+                : new Verdict(trust, rules, Identity: null, why, DateTimeOffset.MaxValue);
         }
         catch (Exception e) when (e is CryptographicException or InvalidDataException)
         {
-            return new Verdict(trust, Identity: null, "its certificate cannot be read", now + TimeSpan.FromMinutes(1));
+            return new Verdict(trust, rules, Identity: null, "its certificate cannot be read", now + TimeSpan.FromMinutes(1));
         }
     }
 
     /// <summary>Settles the one name that a certificate has for policies: its SPIFFE id, or else its subject.</summary>
-    private CertificateIdentity? Name(X509Certificate2 certificate, out string why)
+    private static CertificateIdentity? Name(X509Certificate2 certificate, ClientCertificateSettings rules, out string why)
     {
         var names = AlternativeNames.Of(certificate);
         var fingerprint = Convert.ToHexStringLower(certificate.GetCertHash(HashAlgorithmName.SHA256));
@@ -155,7 +162,7 @@ internal sealed partial class ClientCertificates : BackgroundService
                 return null;
             }
 
-            if (_settings.TrustDomains.Count > 0 && !_settings.TrustDomains.Contains(id.TrustDomain, StringComparer.Ordinal))
+            if (rules.TrustDomains.Count > 0 && !rules.TrustDomains.Contains(id.TrustDomain, StringComparer.Ordinal))
             {
                 why = "its SPIFFE trust domain is not accepted";
                 return null;
@@ -176,7 +183,7 @@ internal sealed partial class ClientCertificates : BackgroundService
 
         why = "";
         var flat = claims.Where(c => c.Value.Length > 0).ToFrozenDictionary(StringComparer.Ordinal);
-        var roles = _settings.Roles.Where(m => m.When.All(c => c.Holds(flat))).Select(m => m.Role).Distinct().ToImmutableArray();
+        var roles = rules.Roles.Where(m => m.When.All(c => c.Holds(flat))).Select(m => m.Role).Distinct().ToImmutableArray();
         return new CertificateIdentity(principal, flat, roles, fingerprint, new DateTimeOffset(certificate.NotAfter));
     }
 
@@ -211,5 +218,5 @@ internal sealed partial class ClientCertificates : BackgroundService
         public Verdict? Verdict { get; set; }
     }
 
-    private sealed record Verdict(ClientTrust Trust, CertificateIdentity? Identity, string Refusal, DateTimeOffset Until);
+    private sealed record Verdict(ClientTrust Trust, ClientCertificateSettings Rules, CertificateIdentity? Identity, string Refusal, DateTimeOffset Until);
 }

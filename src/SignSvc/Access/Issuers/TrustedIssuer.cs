@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
+using SignSvc.Operations;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Tokens;
 
@@ -52,6 +53,9 @@ internal sealed class TrustedIssuer : IDisposable
     public string Url { get; }
 
     public IssuerKeys Keys { get; }
+
+    /// <summary>Of its settings: another issuer with the same one is the same.</summary>
+    public string Fingerprint => FlatSettings.TextOf(_settings);
 
     public void Dispose() => Keys.Dispose();
 

@@ -28,7 +28,7 @@ public static class TransitEndpoints
         var keys = new Lazy<TransitKeys>(services.GetRequiredService<TransitKeys>);
         var signing = new Lazy<TransitSigning>(services.GetRequiredService<TransitSigning>);
         var system = new Lazy<TransitSystem>(services.GetRequiredService<TransitSystem>);
-        var batchBytes = services.GetRequiredService<EmbeddedNode>().Settings.Limits.BatchBodyBytes;
+        var batchBytes = services.GetRequiredService<Node>().Settings.Limits.BatchBodyBytes;
 
         var group = routes.MapGroup("/v1/transit").WithMetadata(new TransitMetadata()).ExcludeFromDescription();
         group.MapMethods("/keys", ["LIST"], Serve(call => keys.Value.ListAsync(call)));

@@ -18,13 +18,13 @@ namespace SignSvc.Embedded;
 /// One node on its data folder: opened whole before the first request, closed after the last. Alone with SQLite in that
 /// folder, or one of several on a PostgreSQL.
 /// </summary>
-public sealed class EmbeddedNode : IAsyncDisposable
+public sealed class Node : IAsyncDisposable
 {
     private readonly DataFolder _folder;
     private readonly RootKey _rootKey;
     private readonly IKeyBackend[] _backends;
 
-    private EmbeddedNode(
+    private Node(
         Settings settings, DataFolder folder, RootKey rootKey, NodeStore store, AuditLog audit, AuditChain chain, LiveSnapshot live, TimeProvider time)
     {
         _folder = folder;
@@ -84,7 +84,7 @@ public sealed class EmbeddedNode : IAsyncDisposable
     public string? NewBootstrapToken { get; private set; }
 
     /// <exception cref="StartException">What is wrong, and what to do.</exception>
-    public static async Task<EmbeddedNode> OpenAsync(Settings settings, TimeProvider time, CancellationToken cancellationToken)
+    public static async Task<Node> OpenAsync(Settings settings, TimeProvider time, CancellationToken cancellationToken)
     {
         var folder = DataFolder.Open(settings.Data);
         try
@@ -100,7 +100,7 @@ public sealed class EmbeddedNode : IAsyncDisposable
             };
             var audit = await AuditLog.OpenAsync(store.Store, chain, store.Node, limits, time, cancellationToken);
             var live = await LiveSnapshot.OpenAsync(store.Store, audit, DocumentSealOf(rootKey), cancellationToken);
-            var node = new EmbeddedNode(settings, folder, rootKey, store, audit, chain, live, time);
+            var node = new Node(settings, folder, rootKey, store, audit, chain, live, time);
             node.NewBootstrapToken = await new FirstStart(node, folder).CompleteAsync(cancellationToken);
             return node;
         }
@@ -136,10 +136,10 @@ public sealed class EmbeddedNode : IAsyncDisposable
     }
 }
 
-public static class EmbeddedNodeServices
+public static class NodeServices
 {
     /// <summary>What the endpoints ask for.</summary>
-    public static void AddNode(this IServiceCollection services, EmbeddedNode node)
+    public static void AddNode(this IServiceCollection services, Node node)
     {
         services.AddSingleton(node);
         services.AddSingleton(node.Time);
@@ -149,6 +149,8 @@ public static class EmbeddedNodeServices
         services.AddSingleton(node.Check);
         services.AddSingleton(node.Backends);
         services.AddSingleton(node.Store);
+        // As it is, and not by a factory: what a factory gives the container disposes of, and the store is the node's to close.
+        services.AddSingleton((IUseOnce)node.Store);
         services.AddSingleton(node.Cluster);
         services.AddSingleton(node.Freshness);
         services.AddHostedService<SnapshotService>();

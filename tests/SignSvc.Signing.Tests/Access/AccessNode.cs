@@ -1,5 +1,6 @@
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Access.Approvals;
+using SignSvc.Signing.Access.Grants;
 using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends;
@@ -11,29 +12,36 @@ using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Signing.Tests.Access;
 
-/// <summary>One of the nodes on a store.</summary>
-internal sealed class ApprovalNode : IAsyncDisposable
+/// <summary>One of the nodes on a store, with all that decides who may do what.</summary>
+internal sealed class AccessNode : IAsyncDisposable
 {
     private readonly AuditLog _audit;
 
-    private ApprovalNode(AuditLog audit, LiveSnapshot live, MemoryStore store, SoftwareBackend software, TimeProvider time)
+    private AccessNode(AuditLog audit, LiveSnapshot live, MemoryStore store, IKeyBackend backend, TimeProvider time)
     {
         _audit = audit;
         Live = live;
-        var decisions = new Decisions(audit, live, time);
-        var backends = new BackendSet([software]);
+        var decisions = Decisions = new Decisions(audit, live, time);
+        var backends = new BackendSet([backend]);
         var rules = new KeyRules(RequireHardware: false);
         Keys = new KeyLifecycle(live, decisions, backends, rules, time);
         var edits = new KeyEdits(live, decisions, audit);
+        Aliases = new KeyAliases(live, decisions, edits, audit);
         Changes = new KeyChanges(edits, live, store, time);
         Rotation = new KeyRotation(edits, live, backends, time);
         Policies = new PolicyAdministration(live, decisions, time);
+        Questions = new PolicyQuestions(live, decisions, time);
+        Credentials = new Credentials(live, decisions, time);
+        Grants = new KeyGrants(live, decisions, time);
+        Profiles = new TokenProfiles(live, decisions, store, time);
         Approvals = new ApprovalDecisions(live, decisions, time);
         Rules = new ApprovalRules(live, decisions, time);
         Signer = new Signer(live, backends, audit, decisions, rules, new TokenIssuing("https://issuer.example"), time);
     }
 
     public LiveSnapshot Live { get; }
+
+    public Decisions Decisions { get; }
 
     public KeyLifecycle Keys { get; }
 
@@ -43,19 +51,29 @@ internal sealed class ApprovalNode : IAsyncDisposable
 
     public PolicyAdministration Policies { get; }
 
+    public PolicyQuestions Questions { get; }
+
+    public Credentials Credentials { get; }
+
+    public KeyGrants Grants { get; }
+
+    public KeyAliases Aliases { get; }
+
+    public TokenProfiles Profiles { get; }
+
     public ApprovalDecisions Approvals { get; }
 
     public ApprovalRules Rules { get; }
 
     public Signer Signer { get; }
 
-    public static async Task<ApprovalNode> StartAsync(
-        string name, MemoryStore store, RootKey root, SoftwareBackend software, TimeProvider time, CancellationToken cancellationToken)
+    public static async Task<AccessNode> StartAsync(
+        string name, MemoryStore store, RootKey root, IKeyBackend backend, TimeProvider time, CancellationToken cancellationToken)
     {
         var audit = await AuditLog.OpenAsync(
             store, new AuditChain(root.Derive("audit")), name, new AuditLimits { CommitTimeout = TimeSpan.FromMinutes(1) }, TimeProvider.System, cancellationToken);
         var live = await LiveSnapshot.OpenAsync(store, audit, new DocumentSeal(root.Derive("documents")), cancellationToken);
-        return new ApprovalNode(audit, live, store, software, time);
+        return new AccessNode(audit, live, store, backend, time);
     }
 
     public async ValueTask DisposeAsync()
