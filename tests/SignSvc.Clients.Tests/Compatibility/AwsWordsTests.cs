@@ -53,8 +53,8 @@ public sealed partial class AwsWordsTests(RunningService service)
         ["a tag with a key that is too long"] = a => a.TagAsync(("ok", "1"), (new string('a', 129), "1")),
         ["a tag with a value that is too long"] = a => a.TagAsync(("a", new string('v', 257))),
         ["too many tags"] = a => a.TagAsync([.. Enumerable.Range(0, 51).Select(i => ($"tag-{i.ToString(CultureInfo.InvariantCulture)}", "1"))]),
-        ["a page of no keys"] = a => a.Kms.ListKeysAsync(new ListKeysRequest { Limit = 0 }),
-        ["a page of too many keys"] = a => a.Kms.ListKeysAsync(new ListKeysRequest { Limit = 1001 }),
+        ["a page of no keys"] = a => a.Kms.ListKeysAsync(new ListKeysRequest { Limit = Bound(0) }),
+        ["a page of too many keys"] = a => a.Kms.ListKeysAsync(new ListKeysRequest { Limit = Bound(1001) }),
         ["a key without its usage"] = a => a.Kms.CreateKeyAsync(new CreateKeyRequest { KeySpec = KeySpec.ECC_NIST_P256 }),
     };
 
@@ -75,6 +75,9 @@ public sealed partial class AwsWordsTests(RunningService service)
 
         Assert.True(differences.Count == 0, string.Join('\n', differences));
     }
+
+    /// <summary>Where the SDK's analyzer does not see that it is out of bounds.</summary>
+    private static int Bound(int limit) => limit;
 
     private static async Task<string> ShowAsync(Account account, Func<Account, Task> refused)
     {
@@ -129,10 +132,10 @@ public sealed partial class AwsWordsTests(RunningService service)
             return account;
         }
 
-        public Task SignAsync(string key, byte[]? message = null, string algorithm = "ECDSA_SHA_256", string type = "DIGEST") => Kms.SignAsync(
+        public Task<SignResponse> SignAsync(string key, byte[]? message = null, string algorithm = "ECDSA_SHA_256", string type = "DIGEST") => Kms.SignAsync(
             new SignRequest { KeyId = key, Message = new MemoryStream(message ?? Digest), MessageType = type, SigningAlgorithm = algorithm }, Cancellation);
 
-        public Task TagAsync(params (string Key, string Value)[] tags) => Kms.TagResourceAsync(
+        public Task<TagResourceResponse> TagAsync(params (string Key, string Value)[] tags) => Kms.TagResourceAsync(
             new TagResourceRequest { KeyId = Key, Tags = [.. tags.Select(t => new Tag { TagKey = t.Key, TagValue = t.Value })] }, Cancellation);
 
         public void Dispose() => Kms.Dispose();

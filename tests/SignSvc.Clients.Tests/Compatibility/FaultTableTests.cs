@@ -92,7 +92,7 @@ public sealed partial class FaultTableTests(RunningService service)
         async Task<string> ShowAsync(string key, string method, object arguments, string? token = null, int hashFunc = 5)
         {
             var answer = await Plugin.CallAsync(service, home.Folder, method, arguments, key, "m"u8.ToArray(), hashFunc, token ?? signer.Token);
-            var text = RunsOwn().Replace(answer.GetProperty("errorMessage").GetString()!, "$1 ID");
+            var text = RunsOwn().Replace(answer.GetProperty("errorMessage").GetString()!, "${what} ID");
             return Times().Replace(text, "TIME");
         }
     }
@@ -115,7 +115,7 @@ public sealed partial class FaultTableTests(RunningService service)
     {
         var parts = Text(fault, "aws").Split("`: ");
         Assert.False(ended.Succeeded, $"{ended}");
-        var errors = Times().Replace(RunsOwn().Replace(Arn().Replace(ended.Errors, "ARN"), "$1 ID"), "TIME");
+        var errors = Times().Replace(RunsOwn().Replace(Arn().Replace(ended.Errors, "ARN"), "${what} ID"), "TIME");
         Assert.True(errors.Contains(parts[0].TrimStart('`'), StringComparison.Ordinal) && errors.Contains(parts[1], StringComparison.Ordinal), $"{parts[0]} {parts[1]}\n{ended}");
     }
 
@@ -125,7 +125,7 @@ public sealed partial class FaultTableTests(RunningService service)
     private static partial Regex Arn();
 
     /// <summary>Audit and approval ids, and the address.</summary>
-    [GeneratedRegex(@"(audit|asked for as|approvals show) [\w-]+", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(@"(?<what>audit|asked for as|approvals show) [\w-]+", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex RunsOwn();
 
     [GeneratedRegex(@"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", RegexOptions.None, matchTimeoutMilliseconds: 1000)]

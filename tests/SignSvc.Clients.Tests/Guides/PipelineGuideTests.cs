@@ -47,16 +47,16 @@ public sealed class PipelineGuideTests(RunningService service, ImageRegistry reg
         const string subject = "project_path:acme/app:ref_type:tag:ref:v1";
         using var shell = await OpenAsync();
         shell.Set("SIGNSVC_TOKEN", service.Issuer.Token("https://gitlab.com", subject, new(StringComparer.Ordinal)
-            {
-                ["project_id"] = "1",
-                ["project_path"] = "acme/app",
-                ["namespace_id"] = "2",
-                ["namespace_path"] = "acme",
-                ["ref"] = "v1",
-                ["ref_type"] = "tag",
-                ["ref_protected"] = "true",
-                ["pipeline_id"] = "3",
-            }))
+        {
+            ["project_id"] = "1",
+            ["project_path"] = "acme/app",
+            ["namespace_id"] = "2",
+            ["namespace_path"] = "acme",
+            ["ref"] = "v1",
+            ["ref_type"] = "tag",
+            ["ref_protected"] = "true",
+            ["pipeline_id"] = "3",
+        }))
             .Set("IMAGE", shell.Repository).Set("DIGEST", shell.Digest)
             .Set("CI_REGISTRY", registry.Address).Set("CI_REGISTRY_USER", "job").Set("CI_REGISTRY_PASSWORD", "any")
             .Set("CI_COMMIT_REF_NAME", "v1").Set("CI_COMMIT_SHA", new string('a', 40)).Set("CI_JOB_URL", "https://gitlab.com/j/1").Set("CI_SERVER_URL", "https://gitlab.com");

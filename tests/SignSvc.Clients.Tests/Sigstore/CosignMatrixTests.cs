@@ -1,5 +1,4 @@
 using System.Text.Json;
-using SignSvc.Clients.Tests.Compatibility;
 using SignSvc.Clients.Tests.Running;
 
 namespace SignSvc.Clients.Tests.Sigstore;
