@@ -85,7 +85,7 @@ public sealed class KeyApiTests(GrpcServer server)
 
         using var outside = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var parameters = await CallAsync<GetImportParametersResponse>("GetImportParameters", new GetImportParametersRequest { Key = "brought" });
-        Assert.Contains("RSA_OAEP_SHA_256", parameters.Algorithms);
+        Assert.Contains("RSA_OAEP_SHA_256", parameters.Algorithms, StringComparer.Ordinal);
         using var wrapping = RSA.Create();
         wrapping.ImportSubjectPublicKeyInfo(parameters.WrappingPublicKey.Span, out _);
         var import = new ImportKeyMaterialRequest
@@ -145,7 +145,7 @@ public sealed class KeyApiTests(GrpcServer server)
         var timeline = await CallAsync<GetKeyTimelineResponse>("GetKeyTimeline", new GetKeyTimelineRequest { Key = "timed" });
         var http = await server.Service.Client.GetJsonAsync("/v1/keys/timed/timeline");
         Assert.Equal("timed", timeline.KeyName);
-        Assert.Equal(http.Json.GetProperty("due").EnumerateArray().Select(d => d.GetString()), timeline.Due);
+        Assert.Equal(http.Json.GetProperty("due").EnumerateArray().Select(d => d.GetString()!), timeline.Due, StringComparer.Ordinal);
         Assert.Equal([VersionState.Active, VersionState.Announced], timeline.Versions.Select(v => v.Version.State));
         foreach (var (version, shown) in http.Json.GetProperty("versions").EnumerateArray().Zip(timeline.Versions))
         {
