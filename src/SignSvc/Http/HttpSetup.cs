@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using SignSvc.Access;
 using SignSvc.Access.Certificates;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Access.Approvals;
@@ -84,9 +83,6 @@ public static class HttpSetup
         AddEnum<BreakerState>(options);
         AddEnum<ClaimType>(options);
         options.Converters.Add(new JsonStringEnumConverter<SignSvc.Signing.SigningFault>(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false));
+        WireEnums.AddTo(options);
     }
-
-    private static void AddEnum<T>(JsonSerializerOptions options)
-        where T : struct, Enum =>
-        options.Converters.Add(new JsonStringEnumConverter<T>(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
 }
