@@ -72,7 +72,7 @@ public sealed class CredentialTests : IAsyncLifetime
             ["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = new Uri(server.Uri, "container").ToString(),
             ["AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] = Write("token", CredentialServer.ContainerToken),
         });
-        Assert.Contains("GET /container", server.Answered);
+        Assert.Contains("GET /container", server.Answered, StringComparer.Ordinal);
     }
 
     [Fact]
@@ -84,7 +84,7 @@ public sealed class CredentialTests : IAsyncLifetime
             ["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = server.Uri.ToString().TrimEnd('/'),
             ["AWS_EC2_METADATA_DISABLED"] = "false",
         });
-        Assert.Contains("PUT /latest/api/token", server.Answered);
+        Assert.Contains("PUT /latest/api/token", server.Answered, StringComparer.Ordinal);
     }
 
     [Fact]
@@ -117,7 +117,7 @@ public sealed class CredentialTests : IAsyncLifetime
         using var proxy = new TcpListener(IPAddress.Loopback, 0);
         proxy.Start();
         var asked = FirstConnectAsync(proxy);
-        var environment = new Dictionary<string, string>(StringComparer.Ordinal)
+        var environment = new Variables
         {
             ["AWS_ACCESS_KEY_ID"] = "200000000001",
             ["AWS_SECRET_ACCESS_KEY"] = "any",
@@ -135,7 +135,7 @@ public sealed class CredentialTests : IAsyncLifetime
 
     private const string NewKey = """{"name":"made","purpose":"artifacts","tier":"assured","backend":"aws-kms","spec":"ECC_NIST_P256"}""";
 
-    private async Task MustMakeItsKeyInAsync(string account, Dictionary<string, string> environment)
+    private async Task MustMakeItsKeyInAsync(string account, Variables environment)
     {
         await using var service = await StartAsync(environment);
         await service.Client.MustPostAsync(201, "/v1/keys", NewKey);
@@ -146,7 +146,7 @@ public sealed class CredentialTests : IAsyncLifetime
         Assert.Single((await view.ListKeysAsync(new ListKeysRequest(), Cancel)).Keys);
     }
 
-    private Task<ServiceProcess> StartAsync(Dictionary<string, string> environment)
+    private Task<ServiceProcess> StartAsync(Variables environment)
     {
         environment["SignSvc__Backends__AwsKms__default__Region"] = AwsService.Region;
         environment["SignSvc__Backends__AwsKms__default__Installation"] = "test";
@@ -155,7 +155,7 @@ public sealed class CredentialTests : IAsyncLifetime
     }
 
     /// <summary>Nothing of this machine's user is found.</summary>
-    private Dictionary<string, string> Bare(Dictionary<string, string> environment)
+    private Variables Bare(Variables environment)
     {
         environment["HOME"] = _home.FullName;
         environment.TryAdd("AWS_EC2_METADATA_DISABLED", "true");
@@ -178,4 +178,6 @@ public sealed class CredentialTests : IAsyncLifetime
         proxy.Stop();
         return line;
     }
+
+    private sealed class Variables() : Dictionary<string, string>(StringComparer.Ordinal);
 }
