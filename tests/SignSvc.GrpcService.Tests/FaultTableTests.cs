@@ -47,6 +47,7 @@ public sealed class FaultTableTests
         403 => [StatusCode.PermissionDenied],
         404 => [StatusCode.NotFound],
         409 => [StatusCode.AlreadyExists, StatusCode.Aborted, StatusCode.FailedPrecondition],
+        412 => [StatusCode.Aborted],
         413 or 429 => [StatusCode.ResourceExhausted],
         422 => [StatusCode.FailedPrecondition],
         503 => [StatusCode.Unavailable],
