@@ -5,6 +5,7 @@ using SignSvc.Access;
 using SignSvc.Signing;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Access.Approvals;
+using SignSvc.Signing.Access.Limits;
 using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends.Budgets;
@@ -29,6 +30,7 @@ internal static class WireEnums
         WireEnum.Of<Role>(),
         WireEnum.Of<PolicyEffect>(),
         WireEnum.Of<PolicyScope>(),
+        WireEnum.Of<LimitShare>(),
         WireEnum.Of<PolicyFindingKind>(),
         WireEnum.Of<ApprovalState>(),
         WireEnum.Of<CallerKind>(),

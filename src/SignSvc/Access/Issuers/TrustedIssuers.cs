@@ -47,8 +47,7 @@ public sealed class TrustedIssuers : BackgroundService, ITakesSettings
             return TokenVerdict.Refused("it is no signed JWT in compact form");
         if (token.Claims.ValueKind != JsonValueKind.Object)
             return TokenVerdict.Refused("its claims cannot be read");
-        if (!claims.RootElement.TryGetProperty("iss", out var iss) || iss.ValueKind != JsonValueKind.String || !trusted.ByUrl.TryGetValue(iss.GetString()!, out var issuer))
-        if (token.Text("iss") is not { } iss || !_byUrl.TryGetValue(iss, out var issuer))
+        if (token.Text("iss") is not { } iss || !trusted.ByUrl.TryGetValue(iss, out var issuer))
             return TokenVerdict.Refused("its issuer is not trusted");
 
         var (verdict, key) = await issuer.VerifyAsync(token, cancellationToken);
