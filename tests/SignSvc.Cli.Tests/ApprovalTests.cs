@@ -49,6 +49,7 @@ public sealed partial class ApprovalTests(RunningService service) : IDisposable
         foreach (var command in (string[][])[["approvals", "rules", "list"], ["approvals", "rules", "show", "guarded-2"]])
             Assert.Contains("keys:Rotate", (await _signsvc.RunAsync(command)).Ended(0).Text, StringComparison.Ordinal);
 
+        Assert.Contains("the rule guarded-2 needs the approval of 1", (await _signsvc.RunAsync("policy", "explain", "keys:Rotate", "key/guarded-2")).Ended(0).Text, StringComparison.Ordinal);
         var id = IdIn((await _signsvc.RunAsync("keys", "rotate", "guarded-2")).Ended(3).Errors);
         (await other.RunAsync("approvals", "break-glass", id)).Ended(2);
         (await other.RunAsync("approvals", "break-glass", id, "--reason", "the key leaked")).Ended(0);

@@ -162,6 +162,32 @@ public sealed class KeyApiTests(GrpcServer server)
     }
 
     [Fact]
+    public async Task A_change_on_condition_is_made_once()
+    {
+        var made = (await CallAsync<CreateKeyResponse>("CreateKey", new CreateKeyRequest { Name = "tagged", Purpose = KeyPurpose.Artifacts, Spec = "ECC_NIST_P256" })).Key;
+        var http = await server.Service.Client.GetJsonAsync("/v1/keys/tagged");
+        Assert.Equal(http["etag"], made.Etag);
+        var changed = (await CallAsync<UpdateKeyResponse>(
+            "UpdateKey", new UpdateKeyRequest { Key = "tagged", Description = "one", Etag = made.Etag })).Key;
+        Assert.NotEqual(made.Etag, changed.Etag, StringComparer.Ordinal);
+
+        foreach (var (method, late) in new (string, IMessage)[]
+        {
+            ("UpdateKey", new UpdateKeyRequest { Key = "tagged", Description = "two", Etag = made.Etag }),
+            ("DisableKey", new DisableKeyRequest { Key = "tagged", Etag = made.Etag }),
+            ("EnableKey", new EnableKeyRequest { Key = "tagged", Etag = made.Etag }),
+            ("ScheduleKeyDeletion", new ScheduleKeyDeletionRequest { Key = "tagged", Etag = made.Etag }),
+            ("PutAlias", new PutAliasRequest { Alias = "grpc/tagged", Key = "tagged", Etag = made.Etag }),
+        })
+        {
+            var refused = await server.Admin.FailAsync<Empty>($"{Keys}/{method}", late);
+            Assert.Equal((StatusCode.Aborted, "PRECONDITION_FAILED"), (refused.Status, refused.Error.Reason));
+        }
+
+        Assert.Equal(changed, (await CallAsync<GetKeyResponse>("GetKey", new GetKeyRequest { Key = "tagged" })).Key);
+    }
+
+    [Fact]
     public async Task A_certificate_of_the_version_stands_in_its_JWK()
     {
         await CallAsync<CreateKeyResponse>("CreateKey", new CreateKeyRequest { Name = "certified", Purpose = KeyPurpose.Artifacts, Spec = "ECC_NIST_P256" });

@@ -110,7 +110,7 @@ public sealed class EndpointTableTests(RunningService service)
 
     /// <summary>The meters are open to this machine alone, unless the settings say otherwise.</summary>
     private static bool IsMeantForStrangers(string endpoint) =>
-        endpoint is "GET /metrics" || endpoint.EndsWith("jwks.json", StringComparison.Ordinal) ||
+        endpoint is "GET /metrics" or "GET /schemas/keys.json" || endpoint.EndsWith("jwks.json", StringComparison.Ordinal) ||
         endpoint.Contains(" /.well-known/", StringComparison.Ordinal) || endpoint.Contains(" /healthz/", StringComparison.Ordinal)
         || endpoint.StartsWith("GET /issuers/", StringComparison.Ordinal);
 

@@ -55,6 +55,8 @@ internal static class PolicyExplainCommand
                 Console.Out.WriteLine($"    {f.Operator} {f.Fact} {string.Join(", ", f.Values)}: {(f.Actual.Length == 0 ? "missing" : $"is {string.Join(", ", f.Actual)}")}");
         }
 
+        foreach (var need in e.Approvals ?? [])
+            Console.Out.WriteLine($"  the rule {need.Rule} needs the approval of {need.Required}");
         foreach (var limit in e.Limits ?? [])
             Console.Out.WriteLine(Words(limit));
     }

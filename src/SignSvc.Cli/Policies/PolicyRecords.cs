@@ -21,8 +21,11 @@ internal sealed record LimitAnswer(string Per, double? PerSecond, int? Burst, in
 /// <param name="Available">Requests that may come now, at the node that answered.</param>
 internal sealed record LimitStandingAnswer(string Name, LimitAnswer Limit, int Available);
 
+internal sealed record ApprovalNeedAnswer(string Rule, int Required);
+
 internal sealed record ExplainAnswer(
-    bool Allowed, string? By, string? Reason, string[]? Missing, StatementAnswer[]? Statements, LimitStandingAnswer[]? Limits = null);
+    bool Allowed, string? By, string? Reason, string[]? Missing, StatementAnswer[]? Statements, LimitStandingAnswer[]? Limits = null,
+    ApprovalNeedAnswer[]? Approvals = null);
 
 internal sealed record PolicyTestReport(int Passed, PolicyTestFailure[] Failures);
 

@@ -21,6 +21,9 @@ public sealed record AccessExplanation(bool Allowed, string? By, ImmutableArray<
     /// <summary>The limits that it falls under where it is allowed.</summary>
     public ImmutableArray<LimitStanding> Limits { get; init; } = [];
 
+    /// <summary>The approvals that it needs where it is allowed.</summary>
+    public ImmutableArray<ApprovalNeed> Approvals { get; init; } = [];
+
     /// <summary>In one sentence or a few; null where nothing speaks of the request at all.</summary>
     public string? Reason
     {
@@ -43,6 +46,10 @@ public sealed record AccessExplanation(bool Allowed, string? By, ImmutableArray<
     public ImmutableArray<string> Missing =>
         [.. Statements.SelectMany(s => s.Failing).Where(f => f.Actual.IsEmpty).Select(f => f.Fact).Distinct(StringComparer.Ordinal)];
 }
+
+/// <param name="Rule">The name of the rule that asks for it.</param>
+/// <param name="Required">How many people.</param>
+public sealed record ApprovalNeed(string Rule, int Required);
 
 /// <param name="Applies">All its conditions hold.</param>
 public sealed record StatementExplanation(string Name, PolicyEffect Effect, bool Applies, ImmutableArray<FailingCondition> Failing);

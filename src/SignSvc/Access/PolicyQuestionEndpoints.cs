@@ -32,12 +32,13 @@ public sealed record PolicyQuestionBody(
 /// <param name="Missing">Facts that conditions asked for and did not find.</param>
 /// <param name="Statements">Every statement about this principal, action and resource. Null, like all reasons, for who may not read policies.</param>
 /// <param name="Limits">What limits leave on the node that answers, for each that the request falls under.</param>
+/// <param name="Approvals">What rules ask for beside: the request is answered 202 until it has them.</param>
 public sealed record PolicyExplanation(
     bool Allowed, string? By, string? Reason, ImmutableArray<string>? Missing, ImmutableArray<StatementExplanation>? Statements,
-    ImmutableArray<LimitStanding>? Limits = null)
+    ImmutableArray<LimitStanding>? Limits = null, ImmutableArray<ApprovalNeed>? Approvals = null)
 {
     public static PolicyExplanation Of(AccessExplanation e) =>
-        e.IsOpaque ? new(e.Allowed, null, null, null, null) : new(e.Allowed, e.By, e.Reason, e.Missing, e.Statements, e.Limits);
+        e.IsOpaque ? new(e.Allowed, null, null, null, null) : new(e.Allowed, e.By, e.Reason, e.Missing, e.Statements, e.Limits, e.Approvals);
 }
 
 /// <param name="Document">As it would be stored: a document in AWS's form is translated.</param>

@@ -55,11 +55,15 @@ public sealed class PolicyQuestions(LiveSnapshot live, Decisions decisions, Time
                 var access = live.Current.Access;
                 var asked = decisions.Ask(question.Caller ?? asker, question.Action, resource, facts);
                 asked = question.At is { } at ? asked with { At = at } : asked;
-                var explanation = access.Explain(asked) with { Limits = [.. decisions.LimitsOn(asked)] };
+                var explanation = access.Explain(asked) with
+                {
+                    Limits = [.. decisions.LimitsOn(asked)],
+                    Approvals = [.. live.Current.ApprovalRulesFor(asked).Select(r => new ApprovalNeed(r.Rule.Name, r.Rule.Required))],
+                };
                 if (AbsenceOf(question, facts) is { } absence)
                     explanation = explanation with { Allowed = false, By = null, Absence = decisions.Unknown(asker, absence).Message };
                 var mayKnow = access.Allows(decisions.Ask(asker, Actions.PoliciesRead, resource, new AccessFacts { Key = facts.Key }));
-                return ValueTask.FromResult(mayKnow ? explanation : explanation with { By = null, Statements = [], Limits = [], IsOpaque = true });
+                return ValueTask.FromResult(mayKnow ? explanation : explanation with { By = null, Statements = [], Limits = [], Approvals = [], IsOpaque = true });
             },
             cancellationToken);
     }

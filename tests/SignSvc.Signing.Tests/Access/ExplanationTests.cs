@@ -1,0 +1,44 @@
+using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Approvals;
+using SignSvc.Signing.Access.Policies;
+
+namespace SignSvc.Signing.Tests.Access;
+
+/// <summary>What would happen, beside the statements that decide.</summary>
+public sealed class ExplanationTests : AccessScene
+{
+    [Fact]
+    public async Task The_limits_and_approvals_that_stand_before_an_allowed_request_are_named()
+    {
+        await PutAsync("limits", """{"sid":"l","effect":"limit","principals":["*"],"actions":["keys:Sign"],"resources":["key/release"],"limit":{"per":"caller","perSecond":1,"burst":3} }""");
+        await Node.Rules.PutAsync(Admin, new ApprovalRule
+        {
+            Name = "releases", Resources = ["key/release"], Actions = [Actions.KeysSign], Required = 2, Approvers = ["oidc:corp:*"], ChangedAt = default, ChangedBy = "",
+        }, force: false, Cancel);
+        var release = await ExplainAsync(Actions.KeysSign, "key/release");
+        Assert.True(release.Allowed);
+        Assert.Equal(("policy/limits#l", 3), (Assert.Single(release.Limits).Name, release.Limits[0].Available));
+        Assert.Equal(new ApprovalNeed("releases", 2), Assert.Single(release.Approvals));
+
+        var nightly = await ExplainAsync(Actions.KeysSign, "key/nightly");
+        Assert.True(nightly.Allowed && nightly.Limits.IsEmpty && nightly.Approvals.IsEmpty);
+    }
+
+    [Theory]
+    [InlineData("keys:Sign", "key/unknown", "There is no such key.")]
+    [InlineData("tokens:Issue", "profile/unknown", "There is no such profile.")]
+    public async Task What_does_not_exist_allows_nothing_but_that_it_be_made(string action, string resource, string reason)
+    {
+        var explanation = await ExplainAsync(action, resource);
+        Assert.Equal((false, reason), (explanation.Allowed, explanation.Reason));
+        Assert.True((await ExplainAsync(action is "keys:Sign" ? Actions.KeysCreate : Actions.ProfilesPut, resource)).Allowed);
+        Assert.True((await ExplainAsync(action, $"{resource.Split('/')[0]}/*")).Allowed);
+
+        // Who may not list keys cannot tell it from what is forbidden.
+        var own = await Node.Questions.ExplainAsync(Flooder, new PolicyQuestion { Action = action, Resource = resource }, Cancel);
+        Assert.Equal((false, true, null), (own.Allowed, own.IsOpaque, own.Reason));
+    }
+
+    private Task<AccessExplanation> ExplainAsync(string action, string resource) =>
+        Node.Questions.ExplainAsync(Admin, new PolicyQuestion { Action = action, Resource = resource }, Cancel);
+}
