@@ -78,4 +78,38 @@ written=$(find "$tree" -xdev -newer "$work/check.log" -type f ! -path "$tree/dat
 kill -TERM "$served"
 wait $runner || fail "it ended with exit code $?"
 served=
-echo "proved: user, signal, health check, labels, no shell, /data alone is written, SIGTERM ends it with 0"
+# The same tree as an engine runs it: read-only but for /data, process 1 of its own, no capability and none to be had.
+mapfile -t variables < <(jq -r '.Docker.config.Env[]' <<< "$config")
+install -d -o 1654 -g 1654 -m 700 "$work/data"
+touch "$tree"/dev/{null,zero,random,urandom}
+# shellcheck disable=SC2016 # It is expanded inside.
+confined() {
+  unshare --mount --pid --fork --kill-child bash -euc '
+    tree=$1 data=$2; shift 2
+    mount --bind "$tree" "$tree"
+    mount --bind "$data" "$tree/data"
+    mount -t proc proc "$tree/proc"
+    for device in null zero random urandom; do mount --bind "/dev/$device" "$tree/dev/$device"; done
+    mount -o remount,bind,ro "$tree"
+    exec env -i "$@"' - "$tree" "$work/data" "${variables[@]}" "$@"
+}
+as_user=(setpriv --no-new-privs chroot --userspec=1654:1654 --groups= "$tree" /usr/bin/dotnet /app/SignSvc.dll)
+confined ASPNETCORE_URLS=http://127.0.0.1:0 SignSvc__Grpc__Url= "${as_user[@]}" > "$work/confined.log" 2>&1 &
+runner=$! served=$runner
+for _ in $(seq 300); do grep -q '^SignSvc serves' "$work/confined.log" && break; kill -0 $runner 2> /dev/null || break; sleep 0.1; done
+url=$(sed -n 's/^SignSvc serves \([^ ;]*\).*/\1/p' "$work/confined.log")
+[[ -n $url ]] || { cut -c1-300 "$work/confined.log" >&2; fail "it does not serve on a read-only root"; }
+while child=$(pgrep -P "$served"); do served=$child; done
+status() { sed -n "s/^$1:[[:space:]]*//p" "/proc/$served/status"; }
+[[ $(status Uid | cut -f1) == 1654 && $(status CapEff) == 0000000000000000 && $(status NoNewPrivs) == 1 ]] || fail "it has more rights than it should"
+[[ $(status NSpid | awk '{print $NF}') == 1 ]] || fail "it is not process 1"
+[[ $(awk '$5 == "/" { print $6 }' "/proc/$served/mountinfo") == ro* ]] || fail "its root is not read-only"
+confined ASPNETCORE_URLS="$url" "${as_user[@]}" --healthcheck > /dev/null || fail "--healthcheck on a read-only root"
+kill -HUP "$served"
+sleep 2
+curl -fsS "$url/healthz/ready" > /dev/null || fail "SIGHUP ended it"
+kill -TERM "$served"
+wait $runner || fail "on a read-only root it ended with exit code $?"
+served=
+
+echo "proved: user, signals as process 1, health check, labels, no shell, read-only root, no capabilities, /data alone is written, SIGTERM ends it with 0"

@@ -10,7 +10,7 @@ using SignSvc.Load.Surroundings;
 
 namespace SignSvc.Load;
 
-/// <summary>The verbs: <c>ratios</c> (the default, short), <c>run</c>, <c>list</c>, <c>growth</c>, and <c>constant</c>, which the ratios start.</summary>
+/// <summary>The verbs: <c>ratios</c> (the default, short), <c>run</c>, <c>list</c>, <c>growth</c>, <c>telemetry</c>, and <c>constant</c>, which the ratios start.</summary>
 internal static class CommandLine
 {
     private static readonly Option<string?> Out = new("--out") { Description = "Folder for the report's files; without it nothing is written." };
@@ -21,6 +21,7 @@ internal static class CommandLine
         MakeRun(),
         MakeList(),
         MakeGrowth(),
+        MakeTelemetry(),
         MakeConstant(),
     };
 
@@ -105,6 +106,21 @@ internal static class CommandLine
                 arguments.GetValue(Out), $"{result.Machine.At:yyyy-MM-dd}-growth-{result.Store.ToLowerInvariant()}", cancellationToken,
                 (".md", GrowthReport.Markdown(result)), (".json", GrowthReport.Json(result)), (".html", GrowthReport.Html(result)));
             return GrowthReport.Missed(result).Any() ? 1 : 0;
+        });
+        return command;
+    }
+
+    private static Command MakeTelemetry()
+    {
+        var seconds = new Option<double>("--seconds") { Description = "Length of one round of one subject.", DefaultValueFactory = _ => 4 };
+        var rounds = new Option<int>("--rounds") { Description = "Interleaved rounds; medians count.", DefaultValueFactory = _ => 9 };
+        var command = new Command("telemetry", "What telemetry costs of the service's CPU for a token: with and without, in turn.") { seconds, rounds, Out };
+        command.SetAction(async (arguments, cancellationToken) =>
+        {
+            var cost = new TelemetryCost(new RatioOptions(TimeSpan.FromSeconds(arguments.GetValue(seconds)), arguments.GetValue(rounds), Said(arguments)), Console.Out);
+            await cost.RunAsync(cancellationToken);
+            await Console.Out.WriteLineAsync("\n" + cost.Markdown());
+            await KeepAsync(arguments.GetValue(Out), $"{TimeProvider.System.GetUtcNow():yyyy-MM-dd}-telemetry", cancellationToken, (".md", cost.Markdown()));
         });
         return command;
     }

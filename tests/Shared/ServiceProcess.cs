@@ -14,6 +14,9 @@ public sealed record ServiceOptions
     public IReadOnlyDictionary<string, string> Environment { get; init; } = new Dictionary<string, string>(StringComparer.Ordinal);
 
     public IReadOnlyList<string> Arguments { get; init; } = [];
+
+    /// <summary>Another build of the service; null: the one that the tests were built with.</summary>
+    public string? Program { get; init; }
 }
 
 /// <summary>What a service left that ended by itself.</summary>
@@ -190,7 +193,7 @@ public sealed class ServiceProcess : IAsyncDisposable
 
         public static Running Launch(ServiceOptions options, string data)
         {
-            var start = new ProcessStartInfo("dotnet", [ServiceDll(), .. options.Arguments])
+            var start = new ProcessStartInfo("dotnet", [options.Program ?? ServiceDll(), .. options.Arguments])
             {
                 UseShellExecute = false,
                 RedirectStandardOutput = true,

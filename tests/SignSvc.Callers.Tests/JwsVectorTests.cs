@@ -3,6 +3,7 @@ using System.Text.Json;
 using SignSvc.Access.Issuers;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Tests.Vectors;
+using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Callers.Tests;
 
@@ -46,7 +47,7 @@ public sealed class JwsVectorTests
     private static bool Accepts(JsonElement keys, JsonElement jws)
     {
         var text = jws.ValueKind == JsonValueKind.String ? jws.GetString()! : jws.GetRawText();
-        return CompactToken.TryParse(text) is { } token
+        return CompactJws.TryParse(text) is { } token
             && SigningAlgorithm.TryParse(token.Algorithm, out var algorithm)
             && TryRead(keys)?.Find(token.Kid, algorithm)?.Verifies(token, algorithm) == true;
     }
@@ -66,7 +67,7 @@ public sealed class JwsVectorTests
 
     private static bool MustAccept(JsonElement keys, string jws)
     {
-        var algorithm = CompactToken.TryParse(jws)?.Algorithm;
+        var algorithm = CompactJws.TryParse(jws)?.Algorithm;
         if (algorithm is null || MoreThanWeAccept.Contains(algorithm, StringComparer.Ordinal))
             return false;
         var key = keys.TryGetProperty("keys", out var set) ? set[0] : keys;

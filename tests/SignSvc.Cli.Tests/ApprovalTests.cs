@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace SignSvc.Cli.Tests;
 
-public sealed partial class ApprovalTests(ServiceProcess service) : IDisposable
+public sealed partial class ApprovalTests(RunningService service) : IDisposable
 {
     private readonly CommandLine _signsvc = new(service);
 

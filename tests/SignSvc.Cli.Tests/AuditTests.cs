@@ -1,6 +1,6 @@
 namespace SignSvc.Cli.Tests;
 
-public sealed class AuditTests(ServiceProcess service) : IDisposable
+public sealed class AuditTests(RunningService service) : IDisposable
 {
     private readonly CommandLine _signsvc = new(service);
 

@@ -1,6 +1,6 @@
 namespace SignSvc.Cli.Tests;
 
-public sealed class BackupTests(ServiceProcess service) : IDisposable
+public sealed class BackupTests(RunningService service) : IDisposable
 {
     private readonly CommandLine _signsvc = new(service);
 

@@ -8,8 +8,6 @@ internal static class BuiltPrograms
     /// <summary>Of the repository.</summary>
     public static string Root => Framework.Parent!.Parent!.Parent!.Parent!.Parent!.FullName;
 
-    public static string Service => Find("SignSvc", "SignSvc.dll");
-
     public static string Cli => Find("SignSvc.Cli", "signsvc.dll");
 
     private static string Find(string project, string file)

@@ -26,7 +26,7 @@ public sealed class CommandLine : IDisposable
     private readonly Dictionary<string, string> _environment;
 
     /// <param name="service">Where it goes and as whom; null: nothing is set.</param>
-    public CommandLine(ServiceProcess? service = null)
+    public CommandLine(RunningService? service = null)
     {
         _environment = new(StringComparer.Ordinal) { ["HOME"] = Folder.Root, ["XDG_CONFIG_HOME"] = Folder.At("config") };
         if (service is not null)

@@ -1,6 +1,6 @@
 namespace SignSvc.Cli.Tests;
 
-public sealed class CredentialsTests(ServiceProcess service) : IDisposable
+public sealed class CredentialsTests(RunningService service) : IDisposable
 {
     private readonly CommandLine _signsvc = new(service);
 

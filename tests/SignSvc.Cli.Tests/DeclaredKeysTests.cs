@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace SignSvc.Cli.Tests;
 
-public sealed class DeclaredKeysTests(ServiceProcess service) : IDisposable
+public sealed class DeclaredKeysTests(RunningService service) : IDisposable
 {
     private readonly CommandLine _signsvc = new(service);
 

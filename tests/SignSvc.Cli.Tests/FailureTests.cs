@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace SignSvc.Cli.Tests;
 
-public sealed class FailureTests(ServiceProcess service) : IDisposable
+public sealed class FailureTests(RunningService service) : IDisposable
 {
     private readonly CommandLine _signsvc = new(service);
 

@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 namespace SignSvc.Cli.Tests;
 
 /// <summary>Private keys from outside, by the command line alone.</summary>
-public sealed class ImportTests(ServiceProcess service) : IDisposable
+public sealed class ImportTests(RunningService service) : IDisposable
 {
     private readonly CommandLine _signsvc = new(service);
 

@@ -3,7 +3,7 @@ using System.Text;
 
 namespace SignSvc.Cli.Tests;
 
-public sealed class KeysTests(ServiceProcess service) : IDisposable
+public sealed class KeysTests(RunningService service) : IDisposable
 {
     private readonly CommandLine _signsvc = new(service);
 

@@ -1,6 +1,6 @@
 namespace SignSvc.Cli.Tests;
 
-public sealed class LifecycleTests(ServiceProcess service) : IDisposable
+public sealed class LifecycleTests(RunningService service) : IDisposable
 {
     private readonly CommandLine _signsvc = new(service);
 

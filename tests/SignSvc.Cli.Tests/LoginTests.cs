@@ -2,7 +2,7 @@ using System.Text;
 
 namespace SignSvc.Cli.Tests;
 
-public sealed class LoginTests(ServiceProcess service) : IDisposable
+public sealed class LoginTests(RunningService service) : IDisposable
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 

@@ -1,6 +1,6 @@
 namespace SignSvc.Cli.Tests;
 
-public sealed class PolicyTests(ServiceProcess service) : IDisposable
+public sealed class PolicyTests(RunningService service) : IDisposable
 {
     private const string Policy = """
         statements:

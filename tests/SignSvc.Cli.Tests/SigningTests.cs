@@ -5,11 +5,11 @@ namespace SignSvc.Cli.Tests;
 
 public sealed class SigningTests : IDisposable
 {
-    private readonly ServiceProcess _service;
+    private readonly RunningService _service;
     private readonly CommandLine _signsvc;
     private readonly string _file;
 
-    public SigningTests(ServiceProcess service)
+    public SigningTests(RunningService service)
     {
         _service = service;
         _signsvc = new CommandLine(service);

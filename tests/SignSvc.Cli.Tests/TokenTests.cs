@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace SignSvc.Cli.Tests;
 
-public sealed class TokenTests(ServiceProcess service) : IDisposable
+public sealed class TokenTests(RunningService service) : IDisposable
 {
     private readonly CommandLine _signsvc = new(service);
 

@@ -20,7 +20,7 @@ public sealed class ProtoTests
     public void Reflection_under_its_first_name_differs_by_its_package_alone()
     {
         var v1 = Statements("v1").Select(line => line.Replace("reflection.v1", "reflection.v1alpha", StringComparison.Ordinal).Replace("Reflection.V1", "Reflection.V1Alpha", StringComparison.Ordinal));
-        Assert.Equal(v1, Statements("v1alpha"));
+        Assert.Equal(v1, Statements("v1alpha"), StringComparer.Ordinal);
 
         static IEnumerable<string> Statements(string version) => File
             .ReadLines(Path.Combine(Protos, "grpc", "reflection", version, "reflection.proto"))

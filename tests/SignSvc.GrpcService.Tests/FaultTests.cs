@@ -1,5 +1,6 @@
 using System.Net;
 using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
 using SignSvc.Grpc.V1;
 using StatusCode = SignSvc.Grpc.StatusCode;
 
@@ -17,6 +18,9 @@ public sealed class FaultTests(GrpcServer server)
         { "INVALID_REQUEST", nameof(StatusCode.InvalidArgument), new SignRequest { Key = "release" } },
         { "INVALID_REQUEST", nameof(StatusCode.InvalidArgument), new SignRequest { Key = "release", Digest = Digest, Encoding = (SignatureEncoding)9 } },
         { "INVALID_REQUEST", nameof(StatusCode.InvalidArgument), new SignRequest { Key = "release", Digest = Digest, Context = new SigningContext { Commit = "a\nb" } } },
+        { "INVALID_REQUEST", nameof(StatusCode.InvalidArgument), new SignRequest { Key = "release", Digest = Digest, Timeout = Duration.FromTimeSpan(TimeSpan.Zero) } },
+        { "INVALID_REQUEST", nameof(StatusCode.InvalidArgument), new SignRequest { Key = "release", Digest = Digest, Timeout = new Duration { Seconds = 1, Nanos = -1 } } },
+        { "INVALID_REQUEST", nameof(StatusCode.InvalidArgument), new SignRequest { Key = "release", Digest = Digest, Timeout = new Duration { Seconds = long.MaxValue } } },
         { "INVALID_DIGEST", nameof(StatusCode.InvalidArgument), new SignRequest { Key = "release", Digest = ByteString.CopyFrom(new byte[31]) } },
         { "UNKNOWN_ALGORITHM", nameof(StatusCode.InvalidArgument), new SignRequest { Key = "release", Digest = Digest, Algorithm = "none" } },
         { "ALGORITHM_MISMATCH", nameof(StatusCode.InvalidArgument), new SignRequest { Key = "release", Digest = Digest, Algorithm = "RS256" } },

@@ -85,7 +85,7 @@ public sealed class KeyApiTests(GrpcServer server)
 
         using var outside = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var parameters = await CallAsync<GetImportParametersResponse>("GetImportParameters", new GetImportParametersRequest { Key = "brought" });
-        Assert.Contains("RSA_OAEP_SHA_256", parameters.Algorithms);
+        Assert.Contains("RSA_OAEP_SHA_256", parameters.Algorithms, StringComparer.Ordinal);
         using var wrapping = RSA.Create();
         wrapping.ImportSubjectPublicKeyInfo(parameters.WrappingPublicKey.Span, out _);
         var import = new ImportKeyMaterialRequest
@@ -145,7 +145,7 @@ public sealed class KeyApiTests(GrpcServer server)
         var timeline = await CallAsync<GetKeyTimelineResponse>("GetKeyTimeline", new GetKeyTimelineRequest { Key = "timed" });
         var http = await server.Service.Client.GetJsonAsync("/v1/keys/timed/timeline");
         Assert.Equal("timed", timeline.KeyName);
-        Assert.Equal(http.Json.GetProperty("due").EnumerateArray().Select(d => d.GetString()), timeline.Due);
+        Assert.Equal(http.Json.GetProperty("due").EnumerateArray().Select(d => d.GetString()!), timeline.Due, StringComparer.Ordinal);
         Assert.Equal([VersionState.Active, VersionState.Announced], timeline.Versions.Select(v => v.Version.State));
         foreach (var (version, shown) in http.Json.GetProperty("versions").EnumerateArray().Zip(timeline.Versions))
         {
@@ -159,6 +159,32 @@ public sealed class KeyApiTests(GrpcServer server)
         var changed = await CallAsync<UpdateKeyResponse>(
             "UpdateKey", new UpdateKeyRequest { Key = "timed", RotationPeriod = Duration.FromTimeSpan(TimeSpan.Zero) });
         Assert.Equal(TimeSpan.FromDays(30), changed.Key.RotationPeriod.ToTimeSpan());
+    }
+
+    [Fact]
+    public async Task A_change_on_condition_is_made_once()
+    {
+        var made = (await CallAsync<CreateKeyResponse>("CreateKey", new CreateKeyRequest { Name = "tagged", Purpose = KeyPurpose.Artifacts, Spec = "ECC_NIST_P256" })).Key;
+        var http = await server.Service.Client.GetJsonAsync("/v1/keys/tagged");
+        Assert.Equal(http["etag"], made.Etag);
+        var changed = (await CallAsync<UpdateKeyResponse>(
+            "UpdateKey", new UpdateKeyRequest { Key = "tagged", Description = "one", Etag = made.Etag })).Key;
+        Assert.NotEqual(made.Etag, changed.Etag, StringComparer.Ordinal);
+
+        foreach (var (method, late) in new (string, IMessage)[]
+        {
+            ("UpdateKey", new UpdateKeyRequest { Key = "tagged", Description = "two", Etag = made.Etag }),
+            ("DisableKey", new DisableKeyRequest { Key = "tagged", Etag = made.Etag }),
+            ("EnableKey", new EnableKeyRequest { Key = "tagged", Etag = made.Etag }),
+            ("ScheduleKeyDeletion", new ScheduleKeyDeletionRequest { Key = "tagged", Etag = made.Etag }),
+            ("PutAlias", new PutAliasRequest { Alias = "grpc/tagged", Key = "tagged", Etag = made.Etag }),
+        })
+        {
+            var refused = await server.Admin.FailAsync<Empty>($"{Keys}/{method}", late);
+            Assert.Equal((StatusCode.Aborted, "PRECONDITION_FAILED"), (refused.Status, refused.Error.Reason));
+        }
+
+        Assert.Equal(changed, (await CallAsync<GetKeyResponse>("GetKey", new GetKeyRequest { Key = "tagged" })).Key);
     }
 
     [Fact]

@@ -1,6 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
-
 namespace SignSvc.Operations.Tests;
 
 /// <summary>Callers that are used unlike before, on a service that learns for a second instead of a week.</summary>
@@ -26,7 +23,7 @@ public sealed class UsageTests
             await UntilAsync(async () => (await Scrape.OfAsync(service.Client)).Sum("signsvc_usage_learned", "signsvc_usage_of=\"caller\"") >= 1);
             Assert.Equal(0, (await Scrape.OfAsync(service.Client)).Sum("signsvc_usage_breaks_total"));
 
-            using (var elsewhere = From("127.99.1.7", service, token))
+            using (var elsewhere = Addresses.From("127.99.1.7", service, token))
                 await SignAsync(elsewhere);
             await UntilAsync(async () => (await Scrape.OfAsync(service.Client)).Sum("signsvc_usage_breaks_total", "signsvc_usage_of=\"caller\"", "signsvc_usage_kind=\"address\"") == 1);
             await UntilAsync(() => Task.FromResult(service.Output.Contains("The Caller credential:pipeline is used unlike before (Address): used from 127.99.1.7", StringComparison.Ordinal)));
@@ -35,10 +32,10 @@ public sealed class UsageTests
             Assert.Equal(0, await service.StopAsync());
             await service.RestartAsync();
             // Where it was before is known, and anywhere else is not: nothing has to be learned anew.
-            using (var again = From("127.99.1.8", service, token))
+            using (var again = Addresses.From("127.99.1.8", service, token))
                 await SignAsync(again);
             Assert.Equal(0, (await Scrape.OfAsync(service.Client)).Sum("signsvc_usage_breaks_total"));
-            using (var third = From("127.77.1.8", service, token))
+            using (var third = Addresses.From("127.77.1.8", service, token))
                 await SignAsync(third);
             await UntilAsync(async () => (await Scrape.OfAsync(service.Client)).Sum("signsvc_usage_breaks_total", "signsvc_usage_kind=\"address\"") == 1);
         }
@@ -61,25 +58,6 @@ public sealed class UsageTests
 
     private static async Task SignAsync(HttpClient client) =>
         Assert.Equal(200, (await client.PostJsonAsync("/v1/keys/release/sign", """{"message":"aGk="}""")).Code);
-
-    /// <summary>All of 127.0.0.0/8 is this machine.</summary>
-    private static HttpClient From(string address, ServiceProcess service, string token)
-    {
-        var handler = new SocketsHttpHandler
-        {
-            UseProxy = false,
-            ConnectCallback = async (context, cancellationToken) =>
-            {
-                var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-                socket.Bind(new IPEndPoint(IPAddress.Parse(address), 0));
-                await socket.ConnectAsync(context.DnsEndPoint, cancellationToken);
-                return new NetworkStream(socket, ownsSocket: true);
-            },
-        };
-        var client = new HttpClient(handler) { BaseAddress = service.Url };
-        client.DefaultRequestHeaders.Authorization = new("Bearer", token);
-        return client;
-    }
 
     private static async Task UntilAsync(Func<Task<bool>> holds)
     {

@@ -50,7 +50,7 @@ public sealed class EndpointTableTests(RunningService service)
     /// <summary>What a client of OAuth 2 sends beside its name and secret.</summary>
     private static readonly Dictionary<string, string> Forms = new(StringComparer.Ordinal)
     {
-        ["POST /oauth2/token"] = "grant_type=client_credentials&resource=a",
+        ["POST /oauth2/token"] = "grant_type=client_credentials&resource=https://api.example/",
         ["POST /oauth2/introspect"] = "token=x",
         ["POST /oauth2/revoke"] = "token=x",
     };
@@ -65,7 +65,8 @@ public sealed class EndpointTableTests(RunningService service)
     public async Task Every_endpoint_asks_the_policies_and_the_documentation_says_whom_they_let_in()
     {
         // Addresses of an issuer are there as soon as a profile names it.
-        await service.Admin.MustPutAsync(200, "/v1/profiles/of-the-table", """{"key":"tokens","audiences":["*"],"issuer":"table"}""");
+        await service.Admin.MustPutAsync(200, "/v1/profiles/table-elsewhere", """{"key":"tokens","audiences":["*"],"issuer":"table"}""");
+        await service.Admin.MustPutAsync(200, "/v1/profiles/table-here", """{"key":"tokens","audiences":["*"]}""");
         var rows = new StringBuilder("| | action | admin | operator | signer | auditor |\n|---|---|---|---|---|---|\n");
         using var stranger = service.Process.As(token: null);
         using var powerless = await service.AsAsync("serviceAccountSigner");
@@ -132,7 +133,7 @@ public sealed class EndpointTableTests(RunningService service)
     private Task<JsonAnswer> CallAsClientAsync(HttpClient client, string path, string form)
     {
         if (client.DefaultRequestHeaders.Authorization?.Parameter is { } secret)
-            form += $"&client_id={secret.Split('_')[1]}&client_secret={secret}";
+            form += $"&profile={(path.StartsWith("/issuers/", StringComparison.Ordinal) ? "table-elsewhere" : "table-here")}&client_id={secret.Split('_')[1]}&client_secret={secret}";
         return service.Process.As(token: null).CallAsync(new HttpRequestMessage(HttpMethod.Post, path)
         {
             Content = new StringContent(form, Encoding.UTF8, "application/x-www-form-urlencoded"),

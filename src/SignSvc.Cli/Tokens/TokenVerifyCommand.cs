@@ -6,6 +6,7 @@ using SignSvc.Cli.Http;
 using SignSvc.Cli.Login;
 using SignSvc.Cli.Output;
 using SignSvc.Signing.Keys;
+using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Cli.Tokens;
 
@@ -69,7 +70,7 @@ internal static class TokenVerifyCommand
     private static async Task<TokenVerification> VerifyAsync(string token, string issuer, string? audience, JsonWebKeySet keys)
     {
         var handler = new JwtSecurityTokenHandler { MapInboundClaims = false };
-        if (!handler.CanReadToken(token))
+        if (CompactJws.TryParseJwt(token) is not { } jwt)
             return new TokenVerification(Valid: false, "it is not a JWT.");
         var result = await handler.ValidateTokenAsync(token, new TokenValidationParameters
         {
@@ -87,8 +88,7 @@ internal static class TokenVerifyCommand
         });
         if (!result.IsValid)
             return new TokenVerification(Valid: false, Explain(result.Exception, issuer, audience));
-        var parts = token.Split('.');
-        return new TokenVerification(Valid: true, Header: Decode(parts[0]), Claims: Decode(parts[1]));
+        return new TokenVerification(Valid: true, Header: jwt.Header, Claims: jwt.Claims);
     }
 
     /// <summary>The library's own messages are long and may quote the token.</summary>
@@ -104,12 +104,6 @@ internal static class TokenVerifyCommand
         SecurityTokenInvalidSignatureException => "its signature is not valid.",
         _ => "it is not a signed JWT that can be read.",
     };
-
-    private static JsonElement Decode(string part)
-    {
-        using var document = JsonDocument.Parse(Base64UrlEncoder.DecodeBytes(part));
-        return document.RootElement.Clone();
-    }
 
     private static string TextOf(JsonElement value) =>
         value.ValueKind == JsonValueKind.String ? value.GetString()! : value.GetRawText();

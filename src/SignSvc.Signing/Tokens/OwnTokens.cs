@@ -17,7 +17,7 @@ public sealed class OwnTokens(LiveSnapshot live, TokenIssuing tokens, TimeProvid
     /// <returns>Null where it is none of ours, altered, expired, of another issuer, or its key is no longer published.</returns>
     public OwnToken? Recognise(string? token, string? issuer)
     {
-        if (CompactJws.TryParse(token) is not { Kid: { } kid } jws)
+        if (CompactJws.TryParseJwt(token) is not { Kid: { } kid } jws)
             return null;
         var snapshot = live.Current;
         if (!snapshot.KeySets.TryGetVersion(kid, out var key, out var version) || !jws.IsSignedBy(version.PublicKey, key.Algorithms[0]))

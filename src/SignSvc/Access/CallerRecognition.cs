@@ -4,6 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 using SignSvc.Access.Certificates;
 using SignSvc.Access.Issuers;
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Access;
 
@@ -25,7 +26,7 @@ internal sealed class CallerRecognition(Credentials credentials, TrustedIssuers 
         if (header.Count != 1 || header[0] is not { } value || !value.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
             return Refused("its Authorization header is no bearer");
         var bearer = value.AsSpan(Scheme.Length);
-        if (CompactToken.LooksLikeOne(bearer))
+        if (CompactJws.LooksLikeOne(bearer))
             return OfTokenAsync(http, bearer.ToString());
         return credentials.Recognise(bearer, http.Connection.RemoteIpAddress) is { } credential
             ? ValueTask.FromResult<(CallerIdentity?, string)>((OfCredential(http, credential), ""))

@@ -149,6 +149,8 @@ public static class NodeServices
         services.AddSingleton(node.Check);
         services.AddSingleton(node.Backends);
         services.AddSingleton(node.Store);
+        // As it is, and not by a factory: what a factory gives the container disposes of, and the store is the node's to close.
+        services.AddSingleton((IUseOnce)node.Store);
         services.AddSingleton(node.Cluster);
         services.AddSingleton(node.Freshness);
         services.AddHostedService<SnapshotService>();

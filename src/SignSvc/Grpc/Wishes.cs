@@ -24,21 +24,28 @@ internal static class Wishes
         _ => throw Invalid($"{name} is a whole number of seconds."),
     };
 
-    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>: beyond the years 1 to 9999.</exception>
-    public static DateTimeOffset? Time(Timestamp? at, string name)
-    {
-        try
-        {
-            return at?.ToDateTimeOffset();
-        }
-        catch (InvalidOperationException)
-        {
-            throw Invalid($"{name} is no time of the years 1 to 9999.");
-        }
-    }
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>: not as google/protobuf/timestamp.proto has it.</exception>
+    public static DateTimeOffset? Time(Timestamp? at, string name) => Read(at, static t => t.ToDateTimeOffset(), name);
+
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>: not as google/protobuf/duration.proto has it.</exception>
+    public static TimeSpan? Span(Duration? duration, string name) => Read(duration, static d => d.ToTimeSpan(), name);
 
     /// <summary>Enums are open on the wire: a number that this version does not know is refused, not guessed.</summary>
     public static SigningException Unknown(string name) => Invalid($"{name} has an unknown value.");
+
+    private static TResult? Read<T, TResult>(T? message, Func<T, TResult> read, string name)
+        where T : class
+        where TResult : struct
+    {
+        try
+        {
+            return message is null ? null : read(message);
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new SigningException(SigningFault.InvalidRequest, $"{name} is out of its range.", e);
+        }
+    }
 
     public static SigningException Invalid(string message) => new(SigningFault.InvalidRequest, message);
 }

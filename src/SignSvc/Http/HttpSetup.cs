@@ -1,15 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using SignSvc.Access;
 using SignSvc.Access.Certificates;
-using SignSvc.Signing.Access;
-using SignSvc.Signing.Access.Approvals;
-using SignSvc.Signing.Access.Limits;
-using SignSvc.Signing.Access.Policies;
-using SignSvc.Signing.Audit;
-using SignSvc.Signing.Backends.Budgets;
-using SignSvc.Signing.Keys;
-using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Http;
 
@@ -65,28 +56,6 @@ public static class HttpSetup
         options.RespectNullableAnnotations = true;
         options.RespectRequiredConstructorParameters = true;
         options.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
-        AddEnum<KeyPurpose>(options);
-        AddEnum<KeyTier>(options);
-        AddEnum<KeyState>(options);
-        AddEnum<VersionState>(options);
-        AddEnum<RevocationReason>(options);
-        AddEnum<KeyOrigin>(options);
-        AddEnum<Protection>(options);
-        AddEnum<SignatureEncoding>(options);
-        AddEnum<Role>(options);
-        AddEnum<PolicyEffect>(options);
-        AddEnum<PolicyScope>(options);
-        AddEnum<LimitShare>(options);
-        AddEnum<PolicyFindingKind>(options);
-        AddEnum<ApprovalState>(options);
-        AddEnum<CallerKind>(options);
-        AddEnum<AuditOutcome>(options);
-        AddEnum<BreakerState>(options);
-        AddEnum<ClaimType>(options);
-        options.Converters.Add(new JsonStringEnumConverter<SignSvc.Signing.SigningFault>(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false));
+        WireEnums.AddTo(options);
     }
-
-    private static void AddEnum<T>(JsonSerializerOptions options)
-        where T : struct, Enum =>
-        options.Converters.Add(new JsonStringEnumConverter<T>(JsonNamingPolicy.CamelCase, allowIntegerValues: false));
 }

@@ -38,7 +38,7 @@ public static class Problems
             {
                 await next(http);
                 if (http.Response is { HasStarted: false, StatusCode: >= 400, ContentLength: null, ContentType: null })
-                    await writer.WriteAsync(http, OfStatus(http.Response.StatusCode));
+                    await writer.WriteAsync(http, BindingProblems.OfStatus(http, http.Response.StatusCode));
             }
             catch (SigningException e) when (e.Approval is { } approval)
             {
@@ -50,7 +50,7 @@ public static class Problems
             }
             catch (BadHttpRequestException e)
             {
-                await writer.WriteAsync(http, OfBadRequest(e));
+                await writer.WriteAsync(http, BindingProblems.Of(http, e));
             }
             catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
             {
@@ -98,53 +98,6 @@ public static class Problems
         SigningFault.StoreFailed => (500, "The store failed."),
         _ => (500, "Something is wrong with the service."),
     };
-
-    /// <summary>Routing, Kestrel and binding refuse by a bare status; it gets words here.</summary>
-    private static Problem OfStatus(int status) => status switch
-    {
-        404 => Create("not-found", 404, "It does not exist.", "There is nothing at this address."),
-        405 => Create("method-not-allowed", 405, "The method is not allowed here.", "See the Allow header."),
-        413 => Create("too-large", 413, "The request is too large.", "The body is larger than this address takes."),
-        415 => Create("unsupported-media-type", 415, "The body has the wrong media type.", "Send application/json."),
-        _ => Create("invalid-request", status, "The request is not valid.", "The request was refused."),
-    };
-
-    private static Problem OfBadRequest(BadHttpRequestException e) => e.StatusCode switch
-    {
-        StatusCodes.Status400BadRequest => e.InnerException switch
-        {
-            SigningException fault => Of(fault),
-            JsonException { InnerException: SigningException fault } => Of(fault),
-            JsonException json => Create("invalid-request", 400, "The request is not valid.", Explain(json)),
-            _ => Create("invalid-request", 400, "The request is not valid.", "A body or parameter is missing or cannot be read."),
-        },
-        _ => OfStatus(e.StatusCode),
-    };
-
-    /// <summary>The serializer ends its message with the members' names: <c>… including: 'name', 'key'.</c></summary>
-    private static string NamesIn(string message)
-    {
-        const string before = "including: ";
-        var at = message.IndexOf(before, StringComparison.Ordinal);
-        return at < 0 ? "" : $": {message[(at + before.Length)..].TrimEnd('.').Replace("'", "", StringComparison.Ordinal)}";
-    }
-
-    /// <summary>Says where and why, without naming the types behind it.</summary>
-    private static string Explain(JsonException e)
-    {
-        var where = e.Path is null or "$" ? "The JSON body" : $"The JSON body at {e.Path[..Math.Min(e.Path.Length, 100)]}";
-        var why = e.Message switch
-        {
-            var m when m.Contains("could not be mapped", StringComparison.Ordinal) => "has an unknown member",
-            var m when m.Contains("missing required", StringComparison.Ordinal) => $"lacks a required member{NamesIn(m)}",
-            var m when m.Contains("Duplicate", StringComparison.OrdinalIgnoreCase) => "has a member twice",
-            var m when m.Contains("depth", StringComparison.OrdinalIgnoreCase) => "is nested too deeply",
-            var m when m.Contains("could not be converted", StringComparison.Ordinal)
-                || m.Contains("doesn't allow", StringComparison.Ordinal) => "has a value of the wrong type",
-            _ => "is not well-formed",
-        };
-        return $"{where} {why}.";
-    }
 }
 
 /// <summary>Puts problems on the wire.</summary>

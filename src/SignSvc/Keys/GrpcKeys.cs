@@ -30,7 +30,8 @@ internal sealed class GrpcKeys(KeyLifecycle keys, KeyChanges changes, TimeProvid
             new RotationWish(
                 Wishes.Seconds(request.RotationPeriod, "rotation_period"),
                 Wishes.Seconds(request.RotationLead, "rotation_lead"),
-                Wishes.Seconds(request.RotationGrace, "rotation_grace")),
+                Wishes.Seconds(request.RotationGrace, "rotation_grace"),
+                Wishes.Seconds(request.RotationJitter, "rotation_jitter")),
             request.DeletionProtection,
             Wishes.Text(request.Adopt),
             KeyMessages.Parse(request.Origin) ?? KeyOrigin.Generated,
@@ -64,18 +65,18 @@ internal sealed class GrpcKeys(KeyLifecycle keys, KeyChanges changes, TimeProvid
         if (request.Tags.Count > 0 && !request.ReplaceTags)
             throw Wishes.Invalid("tags are given, but replace_tags is not set.");
         var key = await changes.UpdateAsync(
-            call.HttpContext.Caller(), request.Key, current => UpdateOf(request, current), call.CancellationToken);
+            call.HttpContext.Caller(), request.Key, current => UpdateOf(request, current), call.CancellationToken, Wishes.Text(request.Etag));
         return new V1.UpdateKeyResponse { Key = KeyMessages.Of(key) };
     }
 
     public async ValueTask<V1.EnableKeyResponse> EnableAsync(V1.EnableKeyRequest request, GrpcCall call) => new()
     {
-        Key = KeyMessages.Of(await changes.EnableAsync(call.HttpContext.Caller(), request.Key, call.CancellationToken)),
+        Key = KeyMessages.Of(await changes.EnableAsync(call.HttpContext.Caller(), request.Key, call.CancellationToken, Wishes.Text(request.Etag))),
     };
 
     public async ValueTask<V1.DisableKeyResponse> DisableAsync(V1.DisableKeyRequest request, GrpcCall call) => new()
     {
-        Key = KeyMessages.Of(await changes.DisableAsync(call.HttpContext.Caller(), request.Key, call.CancellationToken)),
+        Key = KeyMessages.Of(await changes.DisableAsync(call.HttpContext.Caller(), request.Key, call.CancellationToken, Wishes.Text(request.Etag))),
     };
 
     public async ValueTask<V1.ScheduleKeyDeletionResponse> ScheduleDeletionAsync(V1.ScheduleKeyDeletionRequest request, GrpcCall call)
@@ -84,7 +85,7 @@ internal sealed class GrpcKeys(KeyLifecycle keys, KeyChanges changes, TimeProvid
         if (seconds % SecondsOfDay != 0)
             throw Wishes.Invalid("wait is a whole number of days of 86400 seconds.");
         var key = await changes.ScheduleDeletionAsync(
-            call.HttpContext.Caller(), request.Key, seconds / SecondsOfDay, call.CancellationToken);
+            call.HttpContext.Caller(), request.Key, seconds / SecondsOfDay, call.CancellationToken, Wishes.Text(request.Etag));
         return new V1.ScheduleKeyDeletionResponse { Key = KeyMessages.Of(key) };
     }
 
@@ -110,22 +111,24 @@ internal sealed class GrpcKeys(KeyLifecycle keys, KeyChanges changes, TimeProvid
 
     private static KeyUpdate UpdateOf(V1.UpdateKeyRequest request, Key key)
     {
-        var period = Wishes.Seconds(request.RotationPeriod, "rotation_period");
-        var lead = Wishes.Seconds(request.RotationLead, "rotation_lead");
-        var grace = Wishes.Seconds(request.RotationGrace, "rotation_grace");
+        var wish = new RotationWish(
+            Wishes.Seconds(request.RotationPeriod, "rotation_period"),
+            Wishes.Seconds(request.RotationLead, "rotation_lead"),
+            Wishes.Seconds(request.RotationGrace, "rotation_grace"),
+            Wishes.Seconds(request.RotationJitter, "rotation_jitter"));
         return new KeyUpdate(
             request.HasDescription ? request.Description : null,
             request.HasOwner ? request.Owner : null,
             request.ReplaceTags ? NewKey.ParseTags(request.Tags.ToDictionary(StringComparer.Ordinal)) : null,
-            (period ?? lead ?? grace) is null ? null : RotationOf(key, period, lead, grace),
+            wish == new RotationWish() ? null : RotationOf(key, wish),
             request.HasDeletionProtection ? request.DeletionProtection : null,
             request.HasMinSigningVersion ? Floor(request.MinSigningVersion) : null,
             request.HasMinVerificationVersion ? Floor(request.MinVerificationVersion) : null);
     }
 
     /// <summary>A period of zero is none; a volume key without a period has its usual one.</summary>
-    private static RotationPolicy RotationOf(Key key, int? period, int? lead, int? grace) =>
-        NewKey.ParseRotation(key.Tier, key.Purpose, new RotationWish(period is 0 ? null : period, lead, grace));
+    private static RotationPolicy RotationOf(Key key, RotationWish wish) => NewKey.ParseRotation(
+        key.Tier, key.Purpose, wish with { PeriodSeconds = wish.PeriodSeconds is 0 ? null : wish.PeriodSeconds });
 
     private static int Floor(uint version) => Wishes.Version(version) ?? 0;
 }
@@ -186,7 +189,8 @@ internal sealed class GrpcKeyVersions(
 
     public async ValueTask<V1.PutAliasResponse> PutAliasAsync(V1.PutAliasRequest request, GrpcCall call)
     {
-        var key = await aliases.PutAsync(call.HttpContext.Caller(), request.Alias, request.Key, call.CancellationToken);
+        var key = await aliases.PutAsync(
+            call.HttpContext.Caller(), request.Alias, request.Key, call.CancellationToken, onlyIf: Wishes.Text(request.Etag));
         return new V1.PutAliasResponse { Alias = KeyMessages.Of(request.Alias, key) };
     }
 
@@ -204,7 +208,7 @@ internal sealed class GrpcKeyVersions(
 
     public async ValueTask<V1.DeleteAliasResponse> DeleteAliasAsync(V1.DeleteAliasRequest request, GrpcCall call)
     {
-        await aliases.DeleteAsync(call.HttpContext.Caller(), request.Alias, call.CancellationToken);
+        await aliases.DeleteAsync(call.HttpContext.Caller(), request.Alias, call.CancellationToken, Wishes.Text(request.Etag));
         return new V1.DeleteAliasResponse();
     }
 }

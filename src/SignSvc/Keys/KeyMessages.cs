@@ -29,6 +29,8 @@ internal static class KeyMessages
             RotationPeriod = Of(key.Rotation?.Period),
             RotationLead = Of(key.Rotation?.Lead),
             RotationGrace = Of(key.Rotation?.Grace),
+            RotationJitter = Of(key.Rotation?.Jitter),
+            Etag = KeyTag.Of(key),
             CreatedAt = Timestamp.FromDateTimeOffset(key.CreatedAt),
             DeletesAt = Of(key.DeletesAt),
             Warnings = { KeyWarnings.Of(key, key.Protection) ?? [] },

@@ -28,8 +28,8 @@ internal sealed class ClientAssertions(LiveSnapshot live, UsedOnce used, TimePro
         if (!string.Equals(form["client_assertion_type"], AssertionType, StringComparison.Ordinal))
             throw OAuthException.InvalidRequest($"client_assertion_type is {AssertionType}.");
         var now = time.GetUtcNow();
-        if (CompactJws.TryParse(form["client_assertion"]) is not { } assertion
-            || assertion.Type is not (null or "JWT" or "client-authentication+jwt")
+        if (CompactJws.TryParseJwt(form["client_assertion"]) is not { } assertion
+            || assertion.Type is not (null or "jwt" or "client-authentication+jwt")
             || assertion.Text("sub") is not { } subject
             || !string.Equals(assertion.Text("iss"), subject, StringComparison.Ordinal)
             || live.Current.Credential(subject) is not { } credential

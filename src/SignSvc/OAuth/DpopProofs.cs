@@ -25,7 +25,7 @@ internal sealed class DpopProofs(UsedOnce used, TimeProvider time)
         var headers = http.Request.Headers[Header];
         if (headers.Count == 0)
             return null;
-        var proof = headers.Count == 1 ? CompactJws.TryParse(headers[0]) : null;
+        var proof = headers.Count == 1 ? CompactJws.TryParseJwt(headers[0]) : null;
         if (proof is null || proof.Type is not "dpop+jwt")
             throw OAuthException.InvalidProof("Send one DPoP proof, a JWT of the type dpop+jwt.");
         var key = ReadKey(proof);

@@ -86,7 +86,6 @@ public static class OAuthEndpoints
 {
     public static void AddOAuth(this IServiceCollection services)
     {
-        services.AddSingleton(provider => (IUseOnce)provider.GetRequiredService<IStore>());
         services.AddSingleton<UsedOnce>();
         services.AddHostedService<UsedOnceService>();
         services.AddSingleton<OwnTokens>();

@@ -78,6 +78,7 @@ internal sealed class GrpcSigning(Signer signer, Settings settings)
                 _ => throw NoInput(),
             },
             Context = ContextOf(request.Context),
+            Timeout = SignBody.TimeoutOf(Wishes.Span(request.Timeout, "timeout")?.TotalSeconds, "timeout"),
         };
     }
 

@@ -29,12 +29,15 @@ public sealed record SignBody(
         Algorithm = Algorithm is null ? null : SigningAlgorithm.Parse(Algorithm),
         Payload = PayloadOf(Digest, Message),
         Context = Context,
-        Timeout = TimeoutSeconds switch
-        {
-            null => null,
-            > 0 and <= MostSeconds => TimeSpan.FromSeconds(TimeoutSeconds.Value),
-            _ => throw new SigningException(SigningFault.InvalidRequest, $"timeoutSeconds is above 0, at most {MostSeconds}."),
-        },
+        Timeout = TimeoutOf(TimeoutSeconds, "timeoutSeconds"),
+    };
+
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>, under the name that the caller knows.</exception>
+    internal static TimeSpan? TimeoutOf(double? seconds, string name) => seconds switch
+    {
+        null => null,
+        > 0 and <= MostSeconds => TimeSpan.FromSeconds(seconds.Value),
+        _ => throw new SigningException(SigningFault.InvalidRequest, $"{name} is above 0, at most {MostSeconds} seconds."),
     };
 
     internal static Payload PayloadOf(byte[]? digest, byte[]? message) => (digest, message) switch

@@ -27,7 +27,7 @@ internal static partial class NativeHeap
 
     /// <summary>Beneath the root stand the sums of the arenas.</summary>
     private static long Total(XElement malloc, string element, string type) => long.Parse(
-        malloc.Elements(element).Single(e => e.Attribute("type")?.Value == type).Attribute("size")!.Value, CultureInfo.InvariantCulture);
+        malloc.Elements(element).Single(e => string.Equals(e.Attribute("type")?.Value, type, StringComparison.Ordinal)).Attribute("size")!.Value, CultureInfo.InvariantCulture);
 
     [LibraryImport("libc", EntryPoint = "fopen", StringMarshalling = StringMarshalling.Utf8)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

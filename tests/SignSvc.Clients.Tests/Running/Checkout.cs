@@ -1,13 +1,9 @@
 namespace SignSvc.Clients.Tests.Running;
 
-/// <summary>Where the files are that tests use: the built service, the outside tools, the clients' scripts.</summary>
+/// <summary>Where the files are that tests use: the outside tools, the clients' scripts.</summary>
 internal static class Checkout
 {
     public static string Root { get; } = FindRoot();
-
-    /// <summary>The service as this build made it: of the same configuration as the tests.</summary>
-    public static string Service { get; } = Require(
-        Path.Combine(Root, "src", "SignSvc", "bin", Configuration(), "net10.0", "SignSvc.dll"), "build src/SignSvc");
 
     public static string Node => Tool("node");
 
@@ -35,11 +31,6 @@ internal static class Checkout
 
     private static string Require(string file, string remedy) =>
         File.Exists(file) ? file : throw new FileNotFoundException($"{file} is missing: {remedy}");
-
-    private static string Configuration() =>
-        AppContext.BaseDirectory.Contains($"{Path.DirectorySeparatorChar}Release{Path.DirectorySeparatorChar}", StringComparison.Ordinal)
-            ? "Release"
-            : "Debug";
 
     private static string FindRoot()
     {

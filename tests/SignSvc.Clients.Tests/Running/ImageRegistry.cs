@@ -1,9 +1,9 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Headers;
-using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 
 [assembly: AssemblyFixture(typeof(SignSvc.Clients.Tests.Running.ImageRegistry))]
 
@@ -14,6 +14,7 @@ public sealed class ImageRegistry : IAsyncLifetime
 {
     private const string Program = "/usr/bin/docker-registry";
     private const string ManifestType = "application/vnd.oci.image.manifest.v1+json";
+    private const string IndexType = "application/vnd.oci.image.index.v1+json";
     private const string ConfigType = "application/vnd.oci.image.config.v1+json";
 
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30);
@@ -29,7 +30,7 @@ public sealed class ImageRegistry : IAsyncLifetime
     {
         if (!File.Exists(Program))
             throw new FileNotFoundException($"{Program} is missing: run tests/install-tools.sh");
-        Address = $"127.0.0.1:{FreePort()}";
+        Address = $"127.0.0.1:{FreePort.Find()}";
         var config = Path.Combine(_data.FullName, "config.yml");
         await File.WriteAllTextAsync(config, $$"""
             version: 0.1
@@ -85,6 +86,65 @@ public sealed class ImageRegistry : IAsyncLifetime
         return $"{Address}/{repository}@{DigestOf(manifest)}";
     }
 
+    /// <summary>
+    /// Gives one image what was signed of another: everything that cosign finds by the image's digest (<c>sha256-….sig</c>,
+    /// <c>.att</c>, and the tag that stands for the referrers API).
+    /// </summary>
+    public async Task CopySignaturesAsync(string image, string other, CancellationToken cancellationToken)
+    {
+        var copied = 0;
+        foreach (var suffix in (string[])["", ".sig", ".att"])
+        {
+            if (await FindAsync(TagOf(image, suffix), cancellationToken) is not { } found)
+                continue;
+            await PutAsync(TagOf(other, suffix), found.Content, found.Type, cancellationToken);
+            copied++;
+        }
+
+        Assert.NotEqual(0, copied);
+    }
+
+    /// <summary>The Sigstore bundles that refer to an image.</summary>
+    public async Task<IReadOnlyList<string>> BundlesOfAsync(string image, CancellationToken cancellationToken)
+    {
+        var bundles = new List<string>();
+        if (await FindAsync(TagOf(image), cancellationToken) is not { } index)
+            return bundles;
+        foreach (var manifest in JsonElement.Parse(index.Content).GetProperty("manifests").EnumerateArray())
+        {
+            var read = await FindAsync(ManifestOf(image, manifest.GetProperty("digest").GetString()!), cancellationToken);
+            var layer = JsonElement.Parse(read!.Value.Content).GetProperty("layers")[0];
+            Assert.StartsWith("application/vnd.dev.sigstore.bundle", layer.GetProperty("mediaType").GetString(), StringComparison.Ordinal);
+            var blob = new Uri($"{RepositoryOf(image)}/blobs/{layer.GetProperty("digest").GetString()}");
+            bundles.Add(await _http.GetStringAsync(blob, cancellationToken));
+        }
+
+        return bundles;
+    }
+
+    /// <summary>The tag of the referrers of an image, where a registry has no API for them.</summary>
+    private static Uri TagOf(string image, string suffix = "") =>
+        ManifestOf(image, image[(image.IndexOf('@', StringComparison.Ordinal) + 1)..].Replace(':', '-') + suffix);
+
+    private static Uri ManifestOf(string image, string reference) => new($"{RepositoryOf(image)}/manifests/{reference}");
+
+    private static string RepositoryOf(string image)
+    {
+        var (host, path) = (image.IndexOf('/', StringComparison.Ordinal), image.IndexOf('@', StringComparison.Ordinal));
+        return $"http://{image[..host]}/v2/{image[(host + 1)..path]}";
+    }
+
+    private async Task<(byte[] Content, string Type)?> FindAsync(Uri manifest, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, manifest);
+        foreach (var type in (string[])[ManifestType, IndexType])
+            request.Headers.Accept.ParseAdd(type);
+        using var response = await _http.SendAsync(request, cancellationToken);
+        return response.StatusCode == HttpStatusCode.NotFound
+            ? null
+            : (await response.EnsureSuccessStatusCode().Content.ReadAsByteArrayAsync(cancellationToken), response.Content.Headers.ContentType!.MediaType!);
+    }
+
     private static string DigestOf(byte[] content) => $"sha256:{Convert.ToHexStringLower(SHA256.HashData(content))}";
 
     private async Task PutAsync(Uri address, byte[] content, string type, CancellationToken cancellationToken)
@@ -107,12 +167,5 @@ public sealed class ImageRegistry : IAsyncLifetime
         {
             return false;
         }
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, port: 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

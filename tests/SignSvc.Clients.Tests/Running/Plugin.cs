@@ -25,8 +25,9 @@ internal static class Plugin
         };
 
     /// <summary>One call of the plugin protocol, as cosign makes it.</summary>
+    /// <param name="token">Null: the administrator's.</param>
     public static async Task<JsonElement> CallAsync(
-        RunningService service, string home, string method, object arguments, string key, byte[]? input = null, int hashFunc = 5)
+        RunningService service, string home, string method, object arguments, string key, byte[]? input = null, int hashFunc = 5, string? token = null)
     {
         var call = new Dictionary<string, object>(StringComparer.Ordinal)
         {
@@ -36,7 +37,7 @@ internal static class Plugin
         };
         var ended = await OutsideProgram.RunAsync(
             Path.Combine(await FolderAsync(), "sigstore-kms-signsvc"), ["v1", JsonSerializer.Serialize(call)], home,
-            Environment(await FolderAsync(), service, service.Token, home), input, cancellationToken: TestContext.Current.CancellationToken);
+            Environment(await FolderAsync(), service, token ?? service.Token, home), input, cancellationToken: TestContext.Current.CancellationToken);
         Assert.True(ended.Output.Length > 0, $"{ended}");
         return JsonElement.Parse(ended.Output);
     }

@@ -1,83 +1,78 @@
-using System.Diagnostics;
 using System.Net;
-using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json;
-using System.Text.RegularExpressions;
+using SignSvc.Clients.Tests.Guides;
+using SignSvc.Emulation;
 
 [assembly: AssemblyFixture(typeof(SignSvc.Clients.Tests.Running.RunningService))]
 
 namespace SignSvc.Clients.Tests.Running;
 
-/// <summary>The built service on a data folder of its own and a free port. One serves all tests of this project.</summary>
-public sealed partial class RunningService : IAsyncLifetime
+/// <summary>
+/// The built service as a process of its own, with the backends <c>software</c>, <c>aws-kms</c> (the stand-in for AWS KMS) and
+/// <c>pkcs11</c> (SoftHSM2). One serves all tests of this project.
+/// </summary>
+public sealed class RunningService : IAsyncLifetime
 {
-    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
+    /// <summary>The service's account at AWS; every secret fits.</summary>
+    public const string KmsAccount = "111122223333";
 
-    private readonly DirectoryInfo _data = Directory.CreateTempSubdirectory("signsvc-clients-");
-    private Process? _process;
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("signsvc-clients-");
+    private KmsEmulator? _kms;
+    private ServiceProcess? _process;
 
     /// <summary>Scheme, host and port, without a slash at the end: also the issuer of its tokens.</summary>
-    public string Url { get; private set; } = "";
+    public string Url => Process.Url.GetLeftPart(UriPartial.Authority);
 
     /// <summary>The administrator's bearer token.</summary>
-    public string Token { get; private set; } = "";
+    public string Token => Process.AdminToken.Trim();
 
     /// <summary>Speaks as the administrator of the first start.</summary>
-    public HttpClient Admin { get; } = new();
+    public HttpClient Admin => Process.Client;
+
+    /// <summary>Makes the tokens of the pipelines that the guides let in.</summary>
+    internal PipelineIssuer Issuer { get; } = new();
+
+    /// <summary>Of the stand-in for AWS KMS.</summary>
+    public string KmsUrl => (_kms ?? throw new InvalidOperationException("The stand-in for AWS KMS has not started yet.")).Uri.ToString();
+
+    private ServiceProcess Process => _process ?? throw new InvalidOperationException("The service has not started yet.");
+
+    private string TokenConfiguration => Path.Combine(_folder.FullName, "softhsm2.conf");
 
     public async ValueTask InitializeAsync()
     {
         await MakeTokenAsync();
-        var start = new ProcessStartInfo("dotnet", [Checkout.Service])
+        _kms = await KmsEmulator.StartAsync(new KmsEmulatorOptions(), TestContext.Current.CancellationToken);
+        _kms.Quotas.Enforced = false;
+        _process = await ServiceProcess.StartAsync(new ServiceOptions
         {
-            UseShellExecute = false,
-            WorkingDirectory = _data.FullName,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            Environment =
+            Environment = new Dictionary<string, string>(await Issuer.SettingsAsync(_folder.FullName), StringComparer.Ordinal)
             {
-                ["ASPNETCORE_URLS"] = "http://127.0.0.1:0",
-                ["SignSvc__Grpc__Url"] = "http://127.0.0.1:0",
-                ["SIGNSVC_DATA"] = Path.Combine(_data.FullName, "data"),
                 ["SignSvc__PrintBootstrapCredential"] = "false",
                 ["SOFTHSM2_CONF"] = TokenConfiguration,
                 ["SignSvc__Backends__Pkcs11__ModulePath"] = Checkout.SoftHsm,
                 ["SignSvc__Backends__Pkcs11__Tokens__0__Label"] = "clients",
-                ["SignSvc__Backends__Pkcs11__Tokens__0__PinFile"] = Path.Combine(_data.FullName, "pin"),
+                ["SignSvc__Backends__Pkcs11__Tokens__0__PinFile"] = Path.Combine(_folder.FullName, "pin"),
+                ["AWS_ACCESS_KEY_ID"] = KmsAccount,
+                ["AWS_SECRET_ACCESS_KEY"] = "any",
+                ["SignSvc__Backends__AwsKms__default__Region"] = "eu-central-1",
+                ["SignSvc__Backends__AwsKms__default__Installation"] = "clients",
+                ["SignSvc__Backends__AwsKms__default__ServiceUrl"] = _kms.Uri.ToString(),
+                // Management is unhurried by default.
+                ["SignSvc__Backends__AwsKms__default__QuotaPerSecond__MANAGEMENT"] = "100",
             },
-        };
-        _process = Process.Start(start)!;
-        try
-        {
-            Url = await ReadAddressAsync(_process);
-        }
-        catch
-        {
-            _process.Kill(entireProcessTree: true);
-            throw;
-        }
-
-        // Pipes that nobody reads fill up and stop the writer.
-        _ = _process.StandardOutput.BaseStream.CopyToAsync(Stream.Null);
-        _ = _process.StandardError.BaseStream.CopyToAsync(Stream.Null);
-
-        Token = (await File.ReadAllTextAsync(Path.Combine(_data.FullName, "data", "bootstrap.credential"))).Trim();
-        Admin.BaseAddress = new Uri(Url);
-        Admin.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", Token);
+        });
     }
 
     public async ValueTask DisposeAsync()
     {
-        Admin.Dispose();
         if (_process is not null)
-        {
-            _process.Kill(entireProcessTree: true);
-            await _process.WaitForExitAsync();
-            _process.Dispose();
-        }
-
-        _data.Delete(recursive: true);
+            await _process.DisposeAsync();
+        if (_kms is not null)
+            await _kms.DisposeAsync();
+        Issuer.Dispose();
+        _folder.Delete(recursive: true);
     }
 
     public Task<JsonElement> PostAsync(string path, object body, CancellationToken cancellationToken) =>
@@ -99,35 +94,18 @@ public sealed partial class RunningService : IAsyncLifetime
         return JsonElement.Parse(text);
     }
 
-    private string TokenConfiguration => Path.Combine(_data.FullName, "softhsm2.conf");
-
     /// <summary>A SoftHSM2 token of this service's own, for the backend pkcs11.</summary>
     private async Task MakeTokenAsync()
     {
         const string pin = "123456";
-        var tokens = _data.CreateSubdirectory("tokens");
-        await File.WriteAllTextAsync(Path.Combine(_data.FullName, "pin"), pin);
+        var tokens = _folder.CreateSubdirectory("tokens");
+        await File.WriteAllTextAsync(Path.Combine(_folder.FullName, "pin"), pin);
         await File.WriteAllTextAsync(
             TokenConfiguration, $"directories.tokendir = {tokens.FullName}\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n");
         var made = await OutsideProgram.RunAsync(
-            Checkout.SoftHsmUtil, ["--init-token", "--free", "--label", "clients", "--pin", pin, "--so-pin", "87654321"], _data.FullName,
+            Checkout.SoftHsmUtil, ["--init-token", "--free", "--label", "clients", "--pin", pin, "--so-pin", "87654321"], _folder.FullName,
             environment: new Dictionary<string, string>(StringComparer.Ordinal) { ["SOFTHSM2_CONF"] = TokenConfiguration });
         if (!made.Succeeded)
             throw new InvalidOperationException($"{made}");
     }
-
-    private static async Task<string> ReadAddressAsync(Process process)
-    {
-        using var limit = new CancellationTokenSource(StartLimit);
-        while (await process.StandardOutput.ReadLineAsync(limit.Token) is { } line)
-        {
-            if (Serves().Match(line) is { Success: true } serves)
-                return serves.Groups["url"].Value;
-        }
-
-        throw new InvalidOperationException($"The service did not start: {await process.StandardError.ReadToEndAsync(limit.Token)}");
-    }
-
-    [GeneratedRegex(@"^SignSvc serves (?<url>http://127\.0\.0\.1:\d+)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex Serves();
 }

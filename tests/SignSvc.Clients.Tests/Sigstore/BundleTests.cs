@@ -36,8 +36,8 @@ public sealed class BundleTests(RunningService service)
         AssertRefused(await run.VerifyBundleAsync(other, bundle));
         if (run.IsOld)
             AssertDone(await run.VerifyBlobAsync(file, proofOf: file));
-        await AssertJavaScriptAsync(run, bundle, file, accepted: true);
-        await AssertJavaScriptAsync(run, bundle, other, accepted: false);
+        await JavaScriptVerifier.MustAcceptAsync(run, bundle, file);
+        await JavaScriptVerifier.MustRefuseAsync(run, bundle, other);
     }
 
     [Theory]
@@ -61,10 +61,10 @@ public sealed class BundleTests(RunningService service)
         // cosign 2.5 does not compare --type with a bundle's.
         if (!run.IsOld)
             AssertRefused(await run.VerifyBundleAsync(file, bundle, "spdxjson"));
-        await AssertJavaScriptAsync(run, bundle, artifact: null, accepted: true);
+        await JavaScriptVerifier.MustAcceptAsync(run, bundle, artifact: null);
         var tampered = await run.WriteAsync("tampered.bundle", Tamper(answer.GetProperty("bundle")));
         AssertRefused(await run.VerifyBundleAsync(file, tampered, "slsaprovenance1"));
-        await AssertJavaScriptAsync(run, tampered, artifact: null, accepted: false);
+        await JavaScriptVerifier.MustRefuseAsync(run, tampered, artifact: null);
     }
 
     [Theory]
@@ -91,7 +91,7 @@ public sealed class BundleTests(RunningService service)
         foreach (var file in files)
             AssertDone(await run.VerifyBundleAsync(file, bundle, "custom"));
         AssertRefused(await run.VerifyBundleAsync(await run.BlobAsync("stranger"), bundle, "custom"));
-        await AssertJavaScriptAsync(run, bundle, artifact: null, accepted: true);
+        await JavaScriptVerifier.MustAcceptAsync(run, bundle, artifact: null);
         var record = Assert.Single(await RecordsAsync(run.Key));
         Assert.Equal(1000, record.GetProperty("context").GetProperty("subjects").GetArrayLength());
         Assert.Equal("acme/app", record.GetProperty("context").GetProperty("repository").GetString());
@@ -178,7 +178,7 @@ public sealed class BundleTests(RunningService service)
 
         AssertDone(await run.VerifyBundleAsync(file, run.At("blob.bundle")));
         AssertDone(await run.VerifyBundleAsync(file, run.At("slsa.bundle"), "slsaprovenance1"));
-        await AssertJavaScriptAsync(run, run.At("blob.bundle"), file, accepted: true);
+        await JavaScriptVerifier.MustAcceptAsync(run, run.At("blob.bundle"), file);
         await AssertSignsvcAsync(run, file, other, "verify-blob", run.At("blob.bundle"));
         await AssertSignsvcAsync(run, file, other, "verify-attestation", run.At("slsa.bundle"), "--type", "slsaprovenance1");
         Assert.Equal(1, (await SignsvcAsync(run, "verify-attestation", file, "--bundle", run.At("slsa.bundle"), "--public-key", run.PublicKey, "--type", "spdxjson")).ExitCode);
@@ -187,7 +187,7 @@ public sealed class BundleTests(RunningService service)
 
         AssertDone(await run.SignBlobAsync(file));
         await AssertSignsvcAsync(run, file, other, "verify-blob", $"{file}.bundle");
-        await AssertJavaScriptAsync(run, $"{file}.bundle", file, accepted: true);
+        await JavaScriptVerifier.MustAcceptAsync(run, $"{file}.bundle", file);
     }
 
     /// <summary>With the public key and no service, and by the service.</summary>
@@ -206,23 +206,6 @@ public sealed class BundleTests(RunningService service)
     private async Task<Ended> SignsvcAsync(CosignCase run, params string[] arguments) => await OutsideProgram.RunAsync(
         await Plugin.SignsvcAsync(), arguments, run.Home,
         Plugin.Environment(await Plugin.FolderAsync(), service, service.Token, run.Home), cancellationToken: Cancellation);
-
-    private static async Task AssertJavaScriptAsync(CosignCase run, string bundle, string? artifact, bool accepted)
-    {
-        var line = JsonSerializer.Serialize(new
-        {
-            id = "bundle",
-            bundle = JsonElement.Parse(await File.ReadAllTextAsync(bundle, Cancellation)),
-            publicKey = await File.ReadAllTextAsync(run.PublicKey, Cancellation),
-            artifact = artifact is null ? null : await File.ReadAllBytesAsync(artifact, Cancellation),
-        });
-        var ended = await OutsideProgram.RunAsync(Checkout.Node, [Checkout.Script("node", "verify-bundles.mjs")], run.Home, line, Cancellation);
-        Assert.True(ended.Succeeded, $"{ended}");
-        var verdict = JsonElement.Parse(ended.Output);
-        Assert.True(accepted == verdict.GetProperty("accepted").GetBoolean(), $"{ended}");
-        if (!accepted)
-            Assert.Contains("SIGNATURE", verdict.GetProperty("reason").GetString(), StringComparison.OrdinalIgnoreCase);
-    }
 
     private async Task<JsonElement[]> RecordsAsync(string key)
     {

@@ -1,29 +1,37 @@
+using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using SignSvc.Clients.Tests.Running;
 
 namespace SignSvc.Clients.Tests.Sigstore;
 
 /// <summary>
-/// One cosign of one version with the plugin on its PATH, in a home of its own, offline: without a transparency log and
+/// One cosign of one version at one door of the service, in a home of its own, offline: without a transparency log and
 /// with roots that are empty. The two versions say the same in different options.
 /// </summary>
 internal sealed class CosignCase : IDisposable
 {
+    /// <summary>What <c>cosign NAME create</c> writes: the same every time, so that it is asked for once.</summary>
+    private static readonly ConcurrentDictionary<string, Lazy<Task<string>>> Made = new(StringComparer.Ordinal);
+
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("signsvc-cosign-");
     private readonly string _cosign;
     private readonly IReadOnlyDictionary<string, string> _environment;
 
-    private CosignCase(string cosign, string key, Func<string, IReadOnlyDictionary<string, string>> environment)
+    private CosignCase(string cosign, string key, Door door)
     {
         _cosign = cosign;
         Key = key;
-        _environment = environment(_folder.FullName);
+        KeyReference = door.KeyReference(key);
+        _environment = door.Environment(Home);
     }
 
     public string Home => _folder.FullName;
 
     /// <summary>The key's name at the service.</summary>
     public string Key { get; }
+
+    /// <summary>What <c>--key</c> takes.</summary>
+    public string KeyReference { get; }
 
     /// <summary>As the service exports it.</summary>
     public string PublicKey => At("key.pub");
@@ -32,13 +40,32 @@ internal sealed class CosignCase : IDisposable
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
+    private string[] Offline => IsOld
+        ? ["--tlog-upload=false"]
+        : ["--signing-config", At("signing-config.json"), "--trusted-root", At("trusted-root.json")];
+
+    /// <summary>With a new key, through the plugin.</summary>
     /// <param name="token">Null: the administrator's.</param>
-    public static async Task<CosignCase> OpenAsync(RunningService service, string cosign, string spec, string? token = null, string backend = "software")
+    public static async Task<CosignCase> OpenAsync(RunningService service, string cosign, string spec, string? token = null)
     {
         var key = $"cosign-{RandomNumberGenerator.GetHexString(12, lowercase: true)}";
         var algorithm = spec is "RSA_3072" ? "RS256" : spec is "ECC_NIST_P384" ? "ES384" : "ES256";
-        await service.PostAsync("/v1/keys", new { name = key, purpose = "artifacts", tier = "assured", backend, spec, algorithms = new[] { algorithm } }, Cancellation);
+        await service.PostAsync("/v1/keys", new { name = key, purpose = "artifacts", tier = "assured", backend = "software", spec, algorithms = new[] { algorithm } }, Cancellation);
         return await OpenForAsync(service, cosign, key, await service.GetTextAsync($"/v1/keys/{key}/public-key", Cancellation), token);
+    }
+
+    /// <summary>For a key that is there already, or is not, through the plugin.</summary>
+    public static async Task<CosignCase> OpenForAsync(RunningService service, string cosign, string key, string publicKey, string? token = null) =>
+        await OpenAtAsync(await Door.PluginAsync(service, token ?? service.Token), cosign, key, publicKey);
+
+    public static async Task<CosignCase> OpenAtAsync(Door door, string cosign, string key, string publicKey)
+    {
+        var opened = new CosignCase(cosign, key, door);
+        await opened.WriteAsync("key.pub", publicKey);
+        await opened.WriteAsync("trusted-root.json", await opened.MadeAsync("trusted-root"));
+        if (!opened.IsOld)
+            await opened.WriteAsync("signing-config.json", await opened.MadeAsync("signing-config"));
+        return opened;
     }
 
     public void Dispose() => _folder.Delete(recursive: true);
@@ -58,9 +85,13 @@ internal sealed class CosignCase : IDisposable
         return At(name);
     }
 
-    public Task<Ended> SignBlobAsync(string file) => IsOld
-        ? RunAsync("sign-blob", "--yes", "--key", $"signsvc://{Key}", "--tlog-upload=false", "--output-signature", $"{file}.sig", file)
-        : RunAsync(["sign-blob", "--yes", "--key", $"signsvc://{Key}", .. Offline, "--bundle", $"{file}.bundle", file]);
+    /// <summary>Leaves <c>FILE.bundle</c>, and with cosign 2 <c>FILE.sig</c>, too.</summary>
+    public Task<Ended> SignBlobAsync(string file) => RunAsync(
+    [
+        "sign-blob", "--yes", "--key", KeyReference, .. Offline, "--bundle", $"{file}.bundle",
+        .. IsOld ? ["--new-bundle-format", "--output-signature", $"{file}.sig"] : Array.Empty<string>(),
+        file,
+    ]);
 
     /// <param name="proofOf">The file that was signed.</param>
     public Task<Ended> VerifyBlobAsync(string file, string proofOf, string? key = null) => RunAsync(
@@ -70,17 +101,13 @@ internal sealed class CosignCase : IDisposable
         file,
     ]);
 
-    public Task<Ended> SignImageAsync(string image) => RunAsync(
-        ["sign", "--yes", "--key", $"signsvc://{Key}", .. IsOld ? ["--tlog-upload=false"] : Offline, image]);
+    public Task<Ended> SignImageAsync(string image) => RunAsync(["sign", "--yes", "--key", KeyReference, .. Offline, image]);
 
     public Task<Ended> VerifyImageAsync(string image) =>
         RunAsync("verify", "--key", PublicKey, "--insecure-ignore-tlog", image);
 
     public Task<Ended> AttestImageAsync(string image, string predicate) => RunAsync(
-    [
-        "attest", "--yes", "--key", $"signsvc://{Key}", .. IsOld ? ["--tlog-upload=false"] : Offline,
-        "--type", "custom", "--predicate", predicate, image,
-    ]);
+        ["attest", "--yes", "--key", KeyReference, .. Offline, "--type", "custom", "--predicate", predicate, image]);
 
     public Task<Ended> VerifyImageAttestationAsync(string image, string type = "custom") =>
         RunAsync("verify-attestation", "--key", PublicKey, "--insecure-ignore-tlog", "--type", type, image);
@@ -97,18 +124,12 @@ internal sealed class CosignCase : IDisposable
     public Task<Ended> RunAsync(params string[] arguments) =>
         OutsideProgram.RunAsync(Checkout.Tool(_cosign), arguments, Home, _environment, cancellationToken: Cancellation);
 
-    private string[] Offline => ["--signing-config", At("signing-config.json"), "--trusted-root", At("trusted-root.json")];
+    private Task<string> MadeAsync(string name) => Made.GetOrAdd($"{_cosign} {name}", _ => new(() => MakeAsync(name))).Value;
 
-    /// <summary>For a key that is there already, or is not.</summary>
-    public static async Task<CosignCase> OpenForAsync(RunningService service, string cosign, string key, string publicKey, string? token = null)
+    private async Task<string> MakeAsync(string name)
     {
-        var plugin = await Plugin.FolderAsync();
-        Assert.True(File.Exists(Path.Combine(plugin, "sigstore-kms-signsvc")));
-        var opened = new CosignCase(cosign, key, home => Plugin.Environment(plugin, service, token ?? service.Token, home));
-        await opened.WriteAsync("key.pub", publicKey);
-        Assert.True((await opened.RunAsync("trusted-root", "create", "--out", opened.At("trusted-root.json"))).Succeeded);
-        if (!opened.IsOld)
-            Assert.True((await opened.RunAsync("signing-config", "create", "--out", opened.At("signing-config.json"))).Succeeded);
-        return opened;
+        var made = await RunAsync(name, "create", "--out", At($"made-{name}"));
+        Assert.True(made.Succeeded, $"{made}");
+        return await File.ReadAllTextAsync(At($"made-{name}"), Cancellation);
     }
 }

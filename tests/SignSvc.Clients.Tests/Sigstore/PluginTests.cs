@@ -4,76 +4,10 @@ using SignSvc.Clients.Tests.Running;
 
 namespace SignSvc.Clients.Tests.Sigstore;
 
-/// <summary>Unmodified cosign signs through <c>sigstore-kms-signsvc</c>; anybody verifies with the exported public key.</summary>
-public sealed class PluginTests(RunningService service, ImageRegistry registry)
+/// <summary>What <c>sigstore-kms-signsvc</c> does beside signing and verifying, for which <see cref="CosignMatrixTests"/> has every combination.</summary>
+public sealed class PluginTests(RunningService service)
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
-
-    public static MatrixTheoryData<string, string, string> Cases => new(
-        ["cosign-2.5", "cosign-3.1"], ["ECC_NIST_P256", "RSA_3072"], ["software", "pkcs11"]);
-
-    [Theory]
-    [MemberData(nameof(Cases))]
-    public async Task A_signed_blob_verifies_and_another_does_not(string cosign, string spec, string backend)
-    {
-        using var run = await CosignCase.OpenAsync(service, cosign, spec, backend: backend);
-        var file = await run.BlobAsync("app.tar.gz", 3_000_000);
-
-        AssertDone(await run.SignBlobAsync(file));
-        AssertDone(await run.VerifyBlobAsync(file, proofOf: file));
-        AssertDone(await run.VerifyBlobAsync(file, proofOf: file, key: $"signsvc://{run.Key}"));
-        await TamperAsync(file);
-        // Go's words for it: "invalid signature …" and "crypto/rsa: verification error"; then ours.
-        AssertRefused(await run.VerifyBlobAsync(file, proofOf: file), spec is "RSA_3072" ? "crypto/rsa: verification error" : "invalid signature");
-        AssertRefused(await run.VerifyBlobAsync(file, proofOf: file, key: $"signsvc://{run.Key}"), "invalid signature: it is not one of this artifact");
-    }
-
-    [Theory]
-    [MemberData(nameof(Cases))]
-    public async Task A_signed_image_verifies_another_does_not_and_the_audit_knows_its_digest(string cosign, string spec, string backend)
-    {
-        using var run = await CosignCase.OpenAsync(service, cosign, spec, backend: backend);
-        var image = await registry.PushAsync("team/app", Cancellation);
-        var other = await registry.PushAsync("team/app", Cancellation);
-
-        AssertDone(await run.SignImageAsync(image));
-        AssertDone(await run.VerifyImageAsync(image));
-        AssertRefused(await run.VerifyImageAsync(other), "no signatures found");
-        var artifact = await ArtifactOnRecordAsync(run.Key);
-        Assert.Equal("container", artifact.GetProperty("type").GetString());
-        Assert.Equal(image[(image.IndexOf('@', StringComparison.Ordinal) + 1)..], artifact.GetProperty("digest").GetString());
-    }
-
-    [Theory]
-    [MemberData(nameof(Cases))]
-    public async Task An_attested_image_verifies_another_type_does_not_and_the_audit_knows_its_digest(string cosign, string spec, string backend)
-    {
-        using var run = await CosignCase.OpenAsync(service, cosign, spec, backend: backend);
-        var image = await registry.PushAsync("team/app", Cancellation);
-        var predicate = await run.WriteAsync("predicate.json", """{"tests":"passed"}""");
-
-        AssertDone(await run.AttestImageAsync(image, predicate));
-        AssertDone(await run.VerifyImageAttestationAsync(image));
-        AssertRefused(await run.VerifyImageAttestationAsync(image, "slsaprovenance1"), "no");
-        var artifact = await ArtifactOnRecordAsync(run.Key);
-        Assert.Equal("attestation", artifact.GetProperty("type").GetString());
-        Assert.Equal(image[(image.IndexOf('@', StringComparison.Ordinal) + 1)..], artifact.GetProperty("digest").GetString());
-    }
-
-    [Theory]
-    [InlineData("cosign-2.5")]
-    [InlineData("cosign-3.1")]
-    public async Task A_caller_who_may_not_sign_reads_why(string cosign)
-    {
-        var name = $"reader-{cosign.Replace('.', '-')}";
-        var credential = await service.PostAsync("/v1/credentials", new { name, roles = new[] { "auditor" } }, Cancellation);
-        using var run = await CosignCase.OpenAsync(service, cosign, "ECC_NIST_P256", credential.GetProperty("token").GetString());
-
-        var refused = await run.SignBlobAsync(await run.BlobAsync("app.tar.gz"));
-
-        AssertRefused(refused, "You are not allowed to do this, or it does not exist. (forbidden, audit ");
-        Assert.DoesNotContain(credential.GetProperty("token").GetString()!, refused.Errors, StringComparison.Ordinal);
-    }
 
     [Theory]
     [InlineData("cosign-2.5")]
@@ -213,20 +147,10 @@ public sealed class PluginTests(RunningService service, ImageRegistry registry)
         return answer.GetProperty("publicKey").GetProperty("publicKeyPEM").GetBytesFromBase64();
     }
 
-    private async Task<JsonElement> ArtifactOnRecordAsync(string key) =>
-        Assert.Single(await SignaturesOnRecordAsync(key)).GetProperty("context").GetProperty("artifact");
-
     private async Task<JsonElement[]> SignaturesOnRecordAsync(string key)
     {
         var text = await service.GetTextAsync($"/v1/audit?key={key}&action=keys:Sign", Cancellation);
         return JsonElement.Parse(text).GetProperty("records").EnumerateArray().ToArray();
-    }
-
-    private static async Task TamperAsync(string file)
-    {
-        var content = await File.ReadAllBytesAsync(file, Cancellation);
-        content[^1] ^= 1;
-        await File.WriteAllBytesAsync(file, content, Cancellation);
     }
 
     private static void AssertDone(Ended ended) => Assert.True(ended.Succeeded, $"{ended}");

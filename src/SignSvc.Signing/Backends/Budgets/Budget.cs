@@ -24,6 +24,12 @@ internal enum TryOutcome
 /// </summary>
 public sealed class Budget : IDisposable
 {
+    /// <summary>
+    /// How much of what answers took before each new one makes forgotten: the slowest of about a hundred is what callers
+    /// keep time for. Forgotten faster, one call in a hundred gets a turn that leaves it no time for its answer.
+    /// </summary>
+    private const double Forgetting = 0.01;
+
     private readonly Lock _gate = new();
     private readonly BudgetLimits _limits;
     private readonly TimeProvider _time;
@@ -107,7 +113,7 @@ public sealed class Budget : IDisposable
         {
             _inFlight--;
             if (outcome == TryOutcome.Answered)
-                _usual = took > _usual ? took : (_usual * 0.95) + (took * 0.05);
+                _usual = took > _usual ? took : _usual + ((took - _usual) * Forgetting);
             switch (outcome)
             {
                 case TryOutcome.Answered:

@@ -1,12 +1,12 @@
 using System.Buffers.Text;
 using System.Collections.Immutable;
 using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
 using Microsoft.IdentityModel.Tokens;
 using SignSvc.Signing;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Keys.Import;
+using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Access.Issuers;
 
@@ -97,14 +97,14 @@ internal sealed class IssuerKey
         string.Equals(Kid, other.Kid, StringComparison.Ordinal) && string.Equals(_key.Kid, other._key.Kid, StringComparison.Ordinal) && _only == other._only;
 
     /// <summary>The signature alone; the payload may be anything.</summary>
-    public bool Verifies(CompactToken token, SigningAlgorithm algorithm)
+    public bool Verifies(CompactJws token, SigningAlgorithm algorithm)
     {
         if (!IsFor(algorithm) || token.Signature.Length != _key.Spec.SignatureLength)
             return false;
         var provider = Crypto.CreateForVerifying(SecurityKey, algorithm.Name);
         try
         {
-            return provider.Verify(Encoding.ASCII.GetBytes(token.Text, 0, token.SignedLength), token.Signature.ToArray());
+            return provider.Verify(token.SigningInput.ToArray(), token.Signature.ToArray());
         }
         finally
         {

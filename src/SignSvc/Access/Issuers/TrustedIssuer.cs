@@ -1,10 +1,10 @@
 using System.Collections.Immutable;
 using System.Text;
-using System.Text.Json;
 using Microsoft.IdentityModel.JsonWebTokens;
 using Microsoft.IdentityModel.Tokens;
 using SignSvc.Operations;
 using SignSvc.Signing.Keys;
+using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Access.Issuers;
 
@@ -14,7 +14,7 @@ internal sealed class TrustedIssuer : IDisposable
     /// <summary>In characters: it becomes part of a principal.</summary>
     private const int MaxSubjectLength = 255;
 
-    private static readonly JsonWebTokenHandler Handler = new() { MapInboundClaims = false, MaximumTokenSizeInBytes = CompactToken.MaxLength };
+    private static readonly JsonWebTokenHandler Handler = new() { MapInboundClaims = false, MaximumTokenSizeInBytes = CompactJws.MaxLength };
 
     private readonly IssuerSettings _settings;
     private readonly TimeProvider _time;
@@ -63,7 +63,7 @@ internal sealed class TrustedIssuer : IDisposable
     /// Cheap refusals first, then the signature, then everything once more by the library: neither alone lets anybody in.
     /// </summary>
     public async ValueTask<(TokenVerdict Verdict, IssuerKey? Key)> VerifyAsync(
-        CompactToken token, JsonElement claims, CancellationToken cancellationToken)
+        CompactJws token, CancellationToken cancellationToken)
     {
         if (!SigningAlgorithm.TryParse(token.Algorithm, out var algorithm) || !_algorithms.Contains(algorithm))
             return Refused("its algorithm is not allowed");
@@ -76,13 +76,13 @@ internal sealed class TrustedIssuer : IDisposable
 
         var rules = _rules.Clone();
         rules.IssuerSigningKey = key.SecurityKey;
-        var result = await Handler.ValidateTokenAsync(token.Text, rules);
+        var result = await Handler.ValidateTokenAsync(token.Compact, rules);
         if (!result.IsValid)
             return Refused(Why(result.Exception));
-        return (Settle(token, claims, (JsonWebToken)result.SecurityToken), key);
+        return (Settle(token, (JsonWebToken)result.SecurityToken), key);
     }
 
-    private TokenVerdict Settle(CompactToken token, JsonElement payload, JsonWebToken read)
+    private TokenVerdict Settle(CompactJws token, JsonWebToken read)
     {
         var now = _time.GetUtcNow();
         var skew = TimeSpan.FromSeconds(_settings.ClockSkewSeconds);
@@ -91,9 +91,9 @@ internal sealed class TrustedIssuer : IDisposable
             return TokenVerdict.Refused("it lives longer than MaxLifetimeSeconds");
         if (read.TryGetPayloadValue<long>(JwtRegisteredClaimNames.Iat, out _) && new DateTimeOffset(read.IssuedAt, TimeSpan.Zero) > now + skew)
             return TokenVerdict.Refused("it was issued in the future");
-        if (!payload.TryGetProperty("sub", out var sub) || sub.ValueKind != JsonValueKind.String || sub.GetString() is not { } subject || !CanBeNamed(subject))
+        if (token.Text("sub") is not { } subject || !CanBeNamed(subject))
             return TokenVerdict.Refused($"it has no sub of 1 to {MaxSubjectLength} visible characters");
-        if (TokenClaims.TryFlatten(payload) is not { } claims)
+        if (TokenClaims.TryFlatten(token.Claims) is not { } claims)
             return TokenVerdict.Refused("its claims are too many, or two have one name");
         if (_required.FirstOrDefault(r => !claims.ContainsKey(r)) is { } missing)
             return TokenVerdict.Refused($"it lacks the claim {missing}");

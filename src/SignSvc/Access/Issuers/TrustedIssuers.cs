@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Text.Json;
 using SignSvc.Operations;
+using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Access.Issuers;
 
@@ -31,7 +32,7 @@ public sealed class TrustedIssuers : BackgroundService, ITakesSettings
     /// </summary>
     public async ValueTask<TokenVerdict> VerifyAsync(string jwt, CancellationToken cancellationToken)
     {
-        if (jwt.Length > CompactToken.MaxLength)
+        if (jwt.Length > CompactJws.MaxLength)
             return TokenVerdict.Refused("it is too long");
         var trusted = _trusted;
         var hash = TokenHash.Of(jwt);
@@ -42,15 +43,14 @@ public sealed class TrustedIssuers : BackgroundService, ITakesSettings
             trusted.Verified.Remove(hash);
         }
 
-        if (CompactToken.TryParse(jwt) is not { } token)
+        if (CompactJws.TryParse(jwt) is not { } token)
             return TokenVerdict.Refused("it is no signed JWT in compact form");
-        using var claims = token.TryReadClaims();
-        if (claims is null)
+        if (token.Claims.ValueKind != JsonValueKind.Object)
             return TokenVerdict.Refused("its claims cannot be read");
-        if (!claims.RootElement.TryGetProperty("iss", out var iss) || iss.ValueKind != JsonValueKind.String || !trusted.ByUrl.TryGetValue(iss.GetString()!, out var issuer))
+        if (token.Text("iss") is not { } iss || !trusted.ByUrl.TryGetValue(iss, out var issuer))
             return TokenVerdict.Refused("its issuer is not trusted");
 
-        var (verdict, key) = await issuer.VerifyAsync(token, claims.RootElement, cancellationToken);
+        var (verdict, key) = await issuer.VerifyAsync(token, cancellationToken);
         if (verdict.Token is { } good)
             trusted.Verified.Add(hash, new VerifiedTokens.Entry(good, issuer, key!, jwt.Length));
         return verdict with { Refusal = verdict.Refusal.Length > 0 ? $"issuer {issuer.Name}: {verdict.Refusal}" : "" };

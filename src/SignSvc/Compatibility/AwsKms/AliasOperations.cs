@@ -48,13 +48,13 @@ internal sealed class AliasOperations(KeyAliases aliases, KeyLifecycle keys)
 
     public async Task<Action<Utf8JsonWriter>?> DeleteAsync(KmsCall call)
     {
-        await aliases.DeleteAsync(call.Caller, KeyNames.ParseAlias(call.Required("AliasName")), call.CancellationToken);
+        await aliases.DeleteAsync(call.Caller, call.Alias(), call.CancellationToken);
         return null;
     }
 
     private async Task<Action<Utf8JsonWriter>?> PutAsync(KmsCall call, AliasBefore before)
     {
-        var alias = KeyNames.ParseAlias(call.Required("AliasName"));
+        var alias = call.Alias();
         await aliases.PutAsync(call.Caller, alias, call.KeyNoAlias("TargetKeyId"), call.CancellationToken, before);
         return null;
     }

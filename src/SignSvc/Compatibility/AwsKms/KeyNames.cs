@@ -34,11 +34,20 @@ internal static class KeyNames
     public static string ParseAlias(string text)
     {
         if (!text.StartsWith(AliasPrefix, StringComparison.Ordinal))
-            throw KmsException.Validation("Alias must start with the prefix \"alias/\".");
+            throw KmsException.Validation("Alias must start with the prefix \"alias/\". Please see https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html");
         return AliasName.IsValid(text[AliasPrefix.Length..])
             ? text[AliasPrefix.Length..]
             : throw KmsException.Validation("After alias/ come one or more names ([a-z0-9][a-z0-9._-]{0,62}, no UUID) joined by slashes.");
     }
+
+    /// <summary>What a caller hears of a key that is not there, by the name that was asked for.</summary>
+    /// <param name="reference">As <see cref="Parse"/> returned it.</param>
+    public static KmsException Unknown(string reference, string region) => Guid.TryParseExact(reference, "D", out _)
+        ? KmsException.NotFound($"Key '{Arn(region, $"key/{reference}")}' does not exist")
+        : UnknownAlias(reference, region);
+
+    public static KmsException UnknownAlias(string alias, string region) =>
+        KmsException.NotFound($"Alias {AliasArnOf(alias, region)} is not found.");
 
     private static string OfArn(string arn, string region)
     {
@@ -47,7 +56,7 @@ internal static class KeyNames
         if (!string.Equals(inRegion, region, StringComparison.Ordinal))
             throw KmsException.NotFound($"Invalid arn {Shown(inRegion)}");
         if (!string.Equals(account, Account, StringComparison.Ordinal))
-            throw KmsException.NotFound($"Key '{Shown(arn)}' does not exist: the account here is {Account}.");
+            throw KmsException.NotFound($"Key '{Shown(arn)}' does not exist");
         return resource.StartsWith("key/", StringComparison.Ordinal) ? resource["key/".Length..] : resource;
     }
 

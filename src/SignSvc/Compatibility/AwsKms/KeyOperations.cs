@@ -87,7 +87,7 @@ internal sealed class KeyOperations(KeyLifecycle keys, KeyChanges changes, TimeP
 
     public async Task<Action<Utf8JsonWriter>?> UpdateDescriptionAsync(KmsCall call)
     {
-        var description = call.Text("Description") ?? throw KmsException.Constraint("Description", "not be null");
+        var description = call.Text("Description") ?? throw KmsException.Missing("Description");
         await changes.UpdateAsync(call.Caller, call.KeyNoAlias(), _ => new KeyUpdate(description), call.CancellationToken);
         return null;
     }

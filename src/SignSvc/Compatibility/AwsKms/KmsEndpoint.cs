@@ -66,7 +66,7 @@ internal sealed class KmsEndpoint(
             var operation = target.StartsWith(Target, StringComparison.Ordinal) ? _operations.GetValueOrDefault(target[Target.Length..]) : null;
             if (operation is null)
                 throw new KmsException("UnknownOperationException", "SignSvc does not serve this operation; docs/compatibility.md lists what it serves.");
-            call = new KmsCall(caller, region, ParametersOf(body), http.RequestAborted);
+            call = new KmsCall(caller, target[Target.Length..], region, ParametersOf(body), http.RequestAborted);
             await AnswerAsync(http, call, await operation(call));
         }
         catch (KmsException e)
@@ -128,11 +128,8 @@ internal sealed class KmsEndpoint(
         }
     }
 
-    private KmsFault FaultOf(SigningException e, KmsCall? call)
-    {
-        var key = call?.KeyReference is { } reference && live.Current.Keys.TryGet(reference, out var found) ? found : null;
-        return KmsFaults.Of(e, key, key is null ? "" : KeyNames.ArnOf(key, call!.Region));
-    }
+    private KmsFault FaultOf(SigningException e, KmsCall? call) =>
+        KmsFaults.Of(e, call, call?.KeyReference is { } reference && live.Current.Keys.TryGet(reference, out var key) ? key : null);
 
     private static async Task AnswerAsync(HttpContext http, KmsCall call, Action<Utf8JsonWriter>? members)
     {

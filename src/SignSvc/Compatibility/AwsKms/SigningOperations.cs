@@ -57,7 +57,7 @@ internal sealed class SigningOperations(Signer signer, LiveSnapshot live)
             "DIGEST" when message.Length != algorithm.DigestLength =>
                 throw KmsException.Validation($"Digest is invalid length for algorithm {algorithm.KmsName}."),
             "DIGEST" => Payload.Digest(message),
-            _ => throw KmsException.Constraint("MessageType", "satisfy enum value set: [RAW, DIGEST]"),
+            var other => throw KmsException.Constraint("MessageType", other, "satisfy enum value set: [RAW, DIGEST]"),
         };
         return new SignRequest { Key = key, Algorithm = algorithm, Payload = payload };
     }

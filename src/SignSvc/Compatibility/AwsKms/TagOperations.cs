@@ -11,7 +11,7 @@ internal sealed class TagOperations(KeyLifecycle keys, KeyChanges changes)
 
     public async Task<Action<Utf8JsonWriter>?> TagAsync(KmsCall call)
     {
-        var tags = TagsOf(call) ?? throw KmsException.Constraint("Tags", "not be null");
+        var tags = TagsOf(call) ?? throw KmsException.Missing("Tags");
         await changes.UpdateAsync(
             call.Caller, call.KeyNoAlias(), key => new KeyUpdate(Tags: NewKey.ParseTags(key.Tags.SetItems(tags))), call.CancellationToken);
         return null;
@@ -19,7 +19,7 @@ internal sealed class TagOperations(KeyLifecycle keys, KeyChanges changes)
 
     public async Task<Action<Utf8JsonWriter>?> UntagAsync(KmsCall call)
     {
-        var names = call.Parameters.Texts("TagKeys") ?? throw KmsException.Constraint("TagKeys", "not be null");
+        var names = call.Parameters.Texts("TagKeys") ?? throw KmsException.Missing("TagKeys");
         await changes.UpdateAsync(
             call.Caller, call.KeyNoAlias(), key => new KeyUpdate(Tags: key.Tags.RemoveRange(names)), call.CancellationToken);
         return null;
@@ -57,15 +57,26 @@ internal sealed class TagOperations(KeyLifecycle keys, KeyChanges changes)
         if (call.Parameters.Objects("Tags") is not { } wishes)
             return null;
         var tags = ImmutableDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
-        foreach (var wish in wishes)
+        foreach (var (index, wish) in wishes.Index())
         {
-            var name = wish.Text("TagKey") ?? throw KmsException.Constraint("TagKey", "not be null");
+            var (name, value) = (TextOf(wish, index, "TagKey", 1, 128), TextOf(wish, index, "TagValue", 0, 256));
             if (name.StartsWith("aws:", StringComparison.OrdinalIgnoreCase))
-                throw new KmsException("TagException", "Tags beginning with aws: are reserved");
-            if (!tags.TryAdd(name, wish.Text("TagValue") ?? ""))
-                throw new KmsException("TagException", "Duplicate tag keys");
+                throw Refused("Tags beginning with aws: are reserved");
+            if (!tags.TryAdd(name, value))
+                throw Refused("Duplicate tag keys");
         }
 
-        return tags.ToImmutable();
+        return tags.Count <= NewKey.MaxTags ? tags.ToImmutable() : throw Refused("Too many tags");
     }
+
+    private static string TextOf(ClientJson tag, int index, string member, int min, int max)
+    {
+        var path = $"Tags.{index + 1}.member.{member}";
+        var text = tag.Text(member) ?? throw KmsException.Missing(path);
+        return text.Length >= min && text.Length <= max
+            ? text
+            : throw KmsException.OutOfBounds(path, text, "length", text.Length < min, min, max);
+    }
+
+    private static KmsException Refused(string message) => new("TagException", message);
 }

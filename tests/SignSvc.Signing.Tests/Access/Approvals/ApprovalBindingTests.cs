@@ -116,7 +116,7 @@ public sealed class ApprovalBindingTests : ApprovalScene
             [Actions.AliasesPut] = [() => One.Aliases.PutAsync(Asker, "prod", "release", Cancel), () => One.Aliases.PutAsync(Asker, "prod", "other", Cancel)],
             [Actions.AliasesDelete] = [() => One.Aliases.DeleteAsync(Asker, "release", Cancel), () => One.Aliases.DeleteAsync(Asker, "other", Cancel)],
             [Actions.ProfilesPut] = [() => One.Profiles.PutAsync(Asker, "release", profile, Cancel), () => One.Profiles.PutAsync(Asker, "release", profile with { Audiences = ["b"] }, Cancel)],
-            [Actions.ProfilesDelete] = [() => One.Profiles.DeleteAsync(Asker, "p", Cancel), () => One.Profiles.DeleteAsync(Asker, "q", Cancel)],
+            [Actions.ProfilesDelete] = [() => One.Profiles.DeleteAsync(Asker, "p", Cancel), () => One.Profiles.DeleteAsync(Asker, "p2", Cancel)],
             [Actions.CredentialsCreate] = [() => CredentialAsync(Role.Signer), () => CredentialAsync(Role.Auditor)],
             [Actions.CredentialsRotate] = [() => RotateAsync(ends), () => RotateAsync(ends.AddDays(1))],
             [Actions.CredentialsRevoke] = [() => One.Credentials.RevokeAsync(Asker, "c", force: false, Cancel), () => One.Credentials.RevokeAsync(Asker, "c", force: true, Cancel)],
