@@ -13,7 +13,13 @@ public sealed class ExplanationTests : AccessScene
         await PutAsync("limits", """{"sid":"l","effect":"limit","principals":["*"],"actions":["keys:Sign"],"resources":["key/release"],"limit":{"per":"caller","perSecond":1,"burst":3} }""");
         await Node.Rules.PutAsync(Admin, new ApprovalRule
         {
-            Name = "releases", Resources = ["key/release"], Actions = [Actions.KeysSign], Required = 2, Approvers = ["oidc:corp:*"], ChangedAt = default, ChangedBy = "",
+            Name = "releases",
+            Resources = ["key/release"],
+            Actions = [Actions.KeysSign],
+            Required = 2,
+            Approvers = ["oidc:corp:*"],
+            ChangedAt = default,
+            ChangedBy = "",
         }, force: false, Cancel);
         var release = await ExplainAsync(Actions.KeysSign, "key/release");
         Assert.True(release.Allowed);
