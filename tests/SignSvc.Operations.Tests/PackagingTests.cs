@@ -10,7 +10,7 @@ public sealed partial class PackagingTests
     public async Task The_image_runs_as_nobody_without_a_shell_and_says_whether_it_is_well()
     {
         var proof = await Outside.RunAsync(
-            "apt-get install -y buildah", "bash", [Outside.File("deploy", "image", "prove.sh"), Path.GetDirectoryName(Outside.Service)!]);
+            "apt-get install -y buildah curl jq util-linux", "bash", [Outside.File("deploy", "image", "prove.sh"), Path.GetDirectoryName(Outside.Service)!]);
         Assert.True(proof.ExitCode == 0, proof.ToString());
         Assert.Contains("proved", proof.Output, StringComparison.Ordinal);
     }
