@@ -20,7 +20,8 @@ public sealed class UsageTests
             var token = (await service.Client.PostJsonAsync("/v1/credentials", """{"name":"pipeline","roles":["signer"]}"""))["token"];
             using (var client = service.As(token))
                 await SignAsync(client);
-            await UntilAsync(async () => (await Scrape.OfAsync(service.Client)).Sum("signsvc_usage_learned", "signsvc_usage_of=\"caller\"") >= 1);
+            // The administrator, and the pipeline, which came later.
+            await UntilAsync(async () => (await Scrape.OfAsync(service.Client)).Sum("signsvc_usage_learned", "signsvc_usage_of=\"caller\"") >= 2);
             Assert.Equal(0, (await Scrape.OfAsync(service.Client)).Sum("signsvc_usage_breaks_total"));
 
             using (var elsewhere = Addresses.From("127.99.1.7", service, token))
