@@ -48,6 +48,8 @@ public sealed partial class FaultTableTests(RunningService service)
         await service.PostAsync("/v1/keys/app-disabled/disable", new { }, Cancellation);
         using var deleted = await service.Admin.DeleteAsync("/v1/keys/app-pending", Cancellation);
         Assert.True(deleted.IsSuccessStatusCode);
+        // A rule that its only approver could not take back is refused.
+        await service.PostAsync("/v1/credentials", new { name = "approver", roles = new[] { "admin" } }, Cancellation);
         await service.PutAsync(
             "/v1/approval-rules/app-approved",
             new { resources = new[] { "key/app-approved" }, actions = new[] { "keys:Sign" }, required = 1, approvers = new[] { "credential:*" } }, Cancellation);
