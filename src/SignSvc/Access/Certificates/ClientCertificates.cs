@@ -5,9 +5,8 @@ using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
-using SignSvc.Signing.Access;
-
 using SignSvc.Operations;
+using SignSvc.Signing.Access;
 
 namespace SignSvc.Access.Certificates;
 
