@@ -159,8 +159,8 @@ public sealed class FailureTests(RunningService service) : IDisposable
         Assert.Equal(["keys"], await CompleteAsync("signsvc ke"));
         Assert.Equal(
             [
-                "cancel-deletion", "create", "delete", "disable", "enable", "list", "public-key", "revoke-version", "rotate", "show", "timeline",
-                "update", "versions",
+                "cancel-deletion", "create", "delete", "disable", "enable", "import", "import-parameters", "list", "public-key", "revoke-version",
+                "rewrap", "rotate", "show", "timeline", "update", "versions",
             ],
             (await CompleteAsync("signsvc keys ")).Where(w => w[0] is >= 'a' and <= 'z'),
             StringComparer.Ordinal);
