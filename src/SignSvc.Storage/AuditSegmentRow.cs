@@ -3,7 +3,7 @@ using SignSvc.Signing.Audit;
 
 namespace SignSvc.Storage;
 
-/// <summary>A segment as both databases have it in a row.</summary>
+/// <summary>A segment as both databases and the spool have it in a row: without its index, which stands elsewhere or follows from its records.</summary>
 internal static class AuditSegmentRow
 {
     /// <param name="reader">At the columns id, node, first_sequence, count, first_at, last_at, body, previous, seal; times are UTC ticks.</param>

@@ -166,8 +166,10 @@ public sealed class ClusterTests(ITestOutputHelper output)
         var given = load.Signed.ToArray();
         Assert.Equal(given.Length, given.Select(a => a.AuditId).Distinct(StringComparer.Ordinal).Count());
         // What waits on a node's disk arrives by itself.
-        while (given.Any(a => !recorded.ContainsKey(a.AuditId!)))
+        var waited = System.Diagnostics.Stopwatch.StartNew();
+        while (given.Where(a => !recorded.ContainsKey(a.AuditId!)).ToArray() is { Length: > 0 } missing)
         {
+            Assert.True(waited.Elapsed < TimeSpan.FromMinutes(1), $"After a minute {missing.Length} of {given.Length} signatures cannot be found, {missing[0].AuditId} among them.");
             recorded.Clear();
             string? after = null;
             do

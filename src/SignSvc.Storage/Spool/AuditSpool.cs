@@ -101,7 +101,7 @@ public sealed class AuditSpool : IDisposable
             {
                 using var command = Command(sql, values);
                 using var reader = command.ExecuteReader();
-                return reader.Read() ? AuditSegmentRow.Read(reader) : null;
+                return reader.Read() ? Segment(reader) : null;
             }
             catch (SqliteException e)
             {
@@ -135,23 +135,11 @@ public sealed class AuditSpool : IDisposable
         return command;
     }
 
+    /// <summary>The index of a segment is not kept: it follows from the records.</summary>
     private static AuditSegment Segment(SqliteDataReader reader)
     {
-        var body = reader.GetFieldValue<byte[]>(6);
-        var index = AuditIndex.Of(body);
-        return new AuditSegment
-        {
-            Id = reader.GetInt64(0),
-            Node = reader.GetString(1),
-            FirstSequence = reader.GetInt64(2),
-            Count = reader.GetInt32(3),
-            FirstAt = new DateTimeOffset(reader.GetInt64(4), TimeSpan.Zero),
-            LastAt = new DateTimeOffset(reader.GetInt64(5), TimeSpan.Zero),
-            Body = body,
-            Previous = reader.GetFieldValue<byte[]>(7),
-            Seal = reader.GetFieldValue<byte[]>(8),
-            Terms = index.Terms,
-            Usage = index.Usage,
-        };
+        var segment = AuditSegmentRow.Read(reader);
+        var index = AuditIndex.Of(segment.Body.Span);
+        return segment with { Terms = index.Terms, Usage = index.Usage };
     }
 }
