@@ -56,7 +56,7 @@ public sealed partial class AwsKmsOptions
     /// <summary>How long a destroyed key can still be brought back by an administrator of the account.</summary>
     public int DeletionWindowDays { get; set; } = 30;
 
-    /// <summary>Aliases are <c>alias/</c>, this, a slash and the key's name; they follow the version that signs. Null: none are made.</summary>
+    /// <summary>Aliases are <c>alias/</c>, this, the installation and the key's name, with slashes between; they follow the version that signs. Null: none are made.</summary>
     public string? AliasPrefix { get; set; } = "signsvc";
 
     /// <summary>JSON of the policy that new keys get; null: the account's administrators decide by IAM alone.</summary>

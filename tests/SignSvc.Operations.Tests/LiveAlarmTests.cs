@@ -36,7 +36,7 @@ public sealed class LiveAlarmTests
         }
 
         // It was the traffic that Prometheus saw, and not nothing.
-        Assert.True(await prometheus.AskAsync("sum(signsvc:signatures:rate5m)", Cancel) > 0);
+        await UntilAsync(async () => await prometheus.AskAsync("sum(signsvc:signatures:rate5m)", Cancel) > 0);
 
         using (var elsewhere = Addresses.From("127.99.1.7", service, token))
             Assert.Equal(200, (await elsewhere.PostJsonAsync("/v1/keys/release/sign", """{"message":"aGk="}""")).Code);

@@ -27,6 +27,7 @@ internal static class KmsKeyManifest
     {
         var (name, space, annotations) = ManifestHead.ReadMetadata(document, BackendAnnotation);
         var spec = document.RequiredMap("spec");
+        document.Ignore("status");
         document.End();
 
         var warnings = new List<string>();

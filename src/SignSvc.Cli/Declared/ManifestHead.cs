@@ -20,6 +20,9 @@ internal static class ManifestHead
         var space = metadata.Text("namespace");
         metadata.TextMap("labels", MaxLabels);
         var annotations = metadata.TextMap("annotations", MaxLabels);
+        metadata.Ignore(
+            "creationTimestamp", "deletionGracePeriodSeconds", "deletionTimestamp", "finalizers", "generation", "managedFields", "ownerReferences",
+            "resourceVersion", "selfLink", "uid");
         metadata.End();
         if (annotations?.Keys.FirstOrDefault(a => ManagedTags.IsOurs(a) && !string.Equals(a, ourAnnotation, StringComparison.Ordinal)) is { } unknown)
             throw metadata.Place.Refuse($"The annotation {unknown} means nothing here{(ourAnnotation is null ? "" : $"; known is {ourAnnotation}")}.");

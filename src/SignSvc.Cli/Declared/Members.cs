@@ -84,6 +84,9 @@ internal sealed class Members(YamlMap map)
             : throw node.Place.Refuse($"{name} has at most {most} members.");
     }
 
+    /// <summary>What a cluster writes and no manifest says: there in what <c>kubectl get -o yaml</c> prints, and of no meaning here.</summary>
+    public void Ignore(params ReadOnlySpan<string> names) => _known.AddRange(names);
+
     /// <exception cref="CommandException">There is a member that nobody asked for.</exception>
     public void End()
     {

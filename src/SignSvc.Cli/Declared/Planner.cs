@@ -37,6 +37,9 @@ internal sealed class Planner(ServiceClient service, string set, bool prune)
         var holders = wantedAliases.Count == 0 ? [] : await ReadHoldersAsync(cancellationToken);
         foreach (var key in declared)
             plans.Add(PlanOne(key, await FindAsync(service, key.Name, cancellationToken), wantedAliases, holders));
+        // A template that was rendered to nothing is not a wish to delete everything.
+        if (prune && declared.Count == 0)
+            throw CommandException.Usage("Nothing is declared: --prune would end every key of the set. Delete keys by 'signsvc keys delete'.");
         var names = declared.Select(k => k.Name).ToHashSet(StringComparer.Ordinal);
         await foreach (var key in ReadSetAsync(cancellationToken))
         {

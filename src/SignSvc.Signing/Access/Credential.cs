@@ -63,7 +63,9 @@ public sealed record Credential
 
     private readonly ImmutableArray<IPNetwork> _networks;
 
-    public string Principal => $"credential:{Name}";
+    public const string PrincipalPrefix = "credential:";
+
+    public string Principal => PrincipalPrefix + Name;
 
     /// <summary>Makes a credential and its bearer token, which is shown once and kept nowhere.</summary>
     public static (Credential Credential, string Token) Create(

@@ -38,6 +38,7 @@ public sealed class KeyLifecycle(
             {
                 var pair = await MakePairAsync(backend, request, keyId, cancellationToken);
                 RefuseSoftware(request, pair.Protection);
+                RefuseKnown(pair.PublicKey);
                 key = key with { Versions = [FirstVersion(key, pair, request.Adopt is null ? KeyOrigin.Generated : KeyOrigin.Adopted, now)] };
             }
 
@@ -123,6 +124,13 @@ public sealed class KeyLifecycle(
                 SigningFault.HardwareRequired,
                 $"The backend {request.Backend} keeps keys in software, and this service demands hardware for the assured tier.");
         }
+    }
+
+    /// <summary>Two keys of one private key could not be disabled, deleted or revoked apart.</summary>
+    private void RefuseKnown(PublicKey adopted)
+    {
+        if (live.Current.Keys.Ever.FirstOrDefault(k => k.Versions.Any(v => string.Equals(v.Kid, adopted.Kid, StringComparison.Ordinal))) is { } holder)
+            throw new SigningException(SigningFault.InvalidRequest, $"adopt names what is the key {holder.Name} here already, or was: one private key has one life.");
     }
 
     private static Task<BackendKeyPair> MakePairAsync(

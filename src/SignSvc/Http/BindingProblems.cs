@@ -57,7 +57,7 @@ internal static partial class BindingProblems
             var m when m.Contains("could not be mapped", StringComparison.Ordinal) => "has an unknown member",
             var m when m.Contains("missing required", StringComparison.Ordinal) => $"lacks a required member{NamesIn(m)}",
             var m when m.Contains("Duplicate", StringComparison.OrdinalIgnoreCase) => "has a member twice",
-            var m when m.Contains("depth", StringComparison.OrdinalIgnoreCase) => "is nested too deeply",
+            var m when m.Contains("maximum configured depth", StringComparison.OrdinalIgnoreCase) => "is nested too deeply",
             var m when m.Contains("could not be converted", StringComparison.Ordinal)
                 || m.Contains("doesn't allow", StringComparison.Ordinal) =>
                 ChoicesAt(http, e.Path) is { } choices ? $"is none of {choices}" : "has a value of the wrong type",

@@ -103,16 +103,17 @@ public static class OAuthEndpoints
         // The client is authenticated inside, by OAuth's own methods; nothing is done before.
         foreach (var prefix in (ReadOnlySpan<string>)["", "/issuers/{issuer}"])
         {
+            var of = prefix.Length == 0 ? "" : "OfIssuer";
             var group = routes.MapGroup($"{prefix}/oauth2").WithTags("OAuth 2").AllowAnonymous();
             Map<TokenGrants>(group, "/token", Actions.TokensIssue, async (grants, request, cancellationToken) =>
-                TypedResults.Ok(await grants.GrantAsync(request, cancellationToken))).Produces<GrantedToken>();
+                TypedResults.Ok(await grants.GrantAsync(request, cancellationToken))).Produces<GrantedToken>().WithName("GrantToken" + of);
             Map<TokenStatus>(group, "/introspect", Actions.TokensIntrospect, async (status, request, cancellationToken) =>
-                TypedResults.Ok(await status.IntrospectAsync(request, cancellationToken)));
+                TypedResults.Ok(await status.IntrospectAsync(request, cancellationToken))).WithName("IntrospectToken" + of);
             Map<TokenStatus>(group, "/revoke", Actions.TokensRevoke, async (status, request, cancellationToken) =>
             {
                 await status.RevokeAsync(request, cancellationToken);
                 return TypedResults.Ok();
-            });
+            }).WithName("RevokeToken" + of);
         }
     }
 

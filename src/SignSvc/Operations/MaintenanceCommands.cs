@@ -37,12 +37,15 @@ internal static class MaintenanceCommands
                 Console.WriteLine(Usage);
                 return 0;
             // A misspelt verb must not serve, and make keys on the way. (Settings are given as --Name=value.)
-            case [['-', ..] word] when !word.Contains('=', StringComparison.Ordinal):
-                throw new StartException($"{word} is not known.\n{Usage}");
-            default:
+            case ["tour" or "restore", ..]:
                 return null;
+            default:
+                return args.FirstOrDefault(a => !IsSetting(a)) is { } word ? throw new StartException($"{word} is not known here.\n{Usage}") : null;
         }
     }
+
+    private static bool IsSetting(string argument) =>
+        argument.StartsWith("--", StringComparison.Ordinal) && argument.Contains('=', StringComparison.Ordinal);
 
     /// <summary>Asks the first address by itself, over TLS without looking at the certificate: it is this machine's own.</summary>
     private static async Task<int> ProbeAsync(IConfiguration configuration, CancellationToken cancellationToken)

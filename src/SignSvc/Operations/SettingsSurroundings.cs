@@ -1,3 +1,5 @@
+using SignSvc.Telemetry;
+
 namespace SignSvc.Operations;
 
 /// <summary>What settings name besides values: addresses, files, the data folder. Looked at before anything is opened, so that every fault is named at once.</summary>
@@ -7,6 +9,7 @@ internal static class SettingsSurroundings
     [
         .. AddressesOf(configuration).Where(a => !Http.Listeners.CanParse(a)).Select(a => $"ASPNETCORE_URLS: '{a}' is not an address that can be served."),
         .. FaultsOfFiles(configuration, settings),
+        .. LogLevels.Faults(configuration),
         .. FaultOfFolder(settings.Data) is { } fault ? new[] { fault } : [],
     ];
 

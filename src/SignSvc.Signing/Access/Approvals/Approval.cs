@@ -75,7 +75,7 @@ public sealed record Approval
 /// <summary>An approval as it stands now, under the rules of now.</summary>
 /// <param name="Rules">Those that have to be met.</param>
 /// <param name="Required">People; of several rules the greatest number.</param>
-/// <param name="Given">People whose approval counts under a rule.</param>
+/// <param name="Given">People whose approval counts under a rule. That of a credential revoked since does not.</param>
 public sealed record ApprovalStanding(Approval Approval, ApprovalState State, ImmutableArray<ApprovalRule> Rules, int Required, int Given)
 {
     public static ApprovalStanding Of(Approval approval, Snapshot snapshot, DateTimeOffset now)
@@ -89,8 +89,9 @@ public sealed record ApprovalStanding(Approval Approval, ApprovalState State, Im
             Facts = new AccessFacts { Key = approval.Subject.KeyIn(snapshot) },
         };
         var rules = snapshot.ApprovalRulesFor(request);
-        var given = approval.Votes.Count(v => rules.Any(r => r.Rule.IsApprover(v.Principal)));
-        var isMet = rules.All(r => approval.Votes.Count(v => r.Rule.IsApprover(v.Principal)) >= r.Rule.Required);
+        var votes = approval.Votes.Where(v => !IsRevoked(v.Principal, snapshot)).ToArray();
+        var given = votes.Count(v => rules.Any(r => r.Rule.IsApprover(v.Principal)));
+        var isMet = rules.All(r => votes.Count(v => r.Rule.IsApprover(v.Principal)) >= r.Rule.Required);
         var state = approval switch
         {
             { UsedAt: not null } => ApprovalState.Used,
@@ -102,4 +103,9 @@ public sealed record ApprovalStanding(Approval Approval, ApprovalState State, Im
         return new ApprovalStanding(
             approval, state, [.. rules.Select(r => r.Rule)], rules.Count == 0 ? 0 : rules.Max(r => r.Rule.Required), given);
     }
+
+    /// <summary>Whoever has stolen a credential may have approved with it, too.</summary>
+    private static bool IsRevoked(string principal, Snapshot snapshot) =>
+        principal.StartsWith(Credential.PrincipalPrefix, StringComparison.Ordinal)
+        && snapshot.Credential(principal[Credential.PrincipalPrefix.Length..]) is { RevokedAt: not null };
 }

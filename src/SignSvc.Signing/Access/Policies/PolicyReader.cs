@@ -28,7 +28,7 @@ internal static class PolicyReader
         var conditions = ImmutableArray.CreateBuilder<PolicyCondition>();
         foreach (var (name, facts) in Members(json, what))
         {
-            Require(facts.ValueKind == JsonValueKind.Object, $"{what}: {Shown(name)} is an object of facts and their values.");
+            Require(facts.ValueKind == JsonValueKind.Object && facts.EnumerateObject().Any(), $"{what}: {Shown(name)} is an object of facts and their values, at least one.");
             foreach (var (fact, values) in Members(facts, what))
                 conditions.Add(new PolicyCondition(name, fact, Texts(values, what, fact)));
         }
