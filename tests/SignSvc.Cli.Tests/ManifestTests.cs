@@ -122,6 +122,24 @@ public sealed class ManifestTests : IDisposable
         Assert.Contains($"{member} is one of: {string.Join(", ", words.EnumerateArray().Select(w => w.GetString()))}.", run.Errors, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task What_a_cluster_writes_into_a_manifest_is_passed_over()
+    {
+        var printed = Kms.Replace("{name: a}", "{name: a, uid: b, generation: 2, creationTimestamp: \"2026-01-02T03:04:05Z\", finalizers: [c]}", StringComparison.Ordinal)
+            + "  keyUsage: SIGN_VERIFY\nstatus: {keyState: Enabled, ready: true}\n";
+        _signsvc.Folder.Write("a.yaml", printed);
+        // It comes as far as the service, which is not there.
+        (await _signsvc.RunAsync("plan", "-f", "a.yaml")).Ended(4);
+    }
+
+    [Fact]
+    public async Task Nothing_declared_prunes_nothing()
+    {
+        _signsvc.Folder.Write("a.yaml", "# rendered to nothing\n");
+        var run = (await _signsvc.RunAsync("apply", "-f", "a.yaml", "--prune", "--yes")).Ended(2);
+        Assert.Contains("Nothing is declared", run.Errors, StringComparison.Ordinal);
+    }
+
     private static string SchemaPath => Path.Combine(BuiltPrograms.Root, "deploy", "keys", "schema.json");
 
     private static JsonElement.ObjectEnumerator SchemaMembers(string kind, string mapping)

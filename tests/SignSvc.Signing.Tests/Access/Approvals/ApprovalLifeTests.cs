@@ -44,6 +44,18 @@ public sealed class ApprovalLifeTests : ApprovalScene
     }
 
     [Fact]
+    public async Task What_was_approved_with_a_credential_that_is_revoked_since_is_approved_no_more()
+    {
+        await One.Credentials.CreateAsync(Bob, "alice", [Role.Admin], expiresAt: null, [], Cancel);
+        await PutRuleAsync();
+        var pending = await ApprovedAsync(Sign());
+        await One.Credentials.RevokeAsync(Bob, "alice", force: true, Cancel);
+        Assert.Equal(pending, await PendingAsync(Sign()));
+        await One.Approvals.ApproveAsync(Bob, pending, reason: null, Cancel);
+        await One.Signer.SignAsync(Asker, Sign(), Cancel);
+    }
+
+    [Fact]
     public async Task Broken_glass_lets_one_request_through()
     {
         await PutRuleAsync(required: 3);
