@@ -125,7 +125,7 @@ public sealed class AwsKeyTests(AwsService aws) : IClassFixture<AwsService>
     [Fact]
     public async Task A_key_of_KMS_is_one_key_here_and_no_second()
     {
-        var made = (await aws.Kms.CreateKeyAsync(new CreateKeyRequest { KeySpec = KeySpec.ECC_NIST_P256, KeyUsage = KeyUsageType.SIGN_VERIFY }, Cancel)).KeyMetadata;
+        var made = (await aws.Kms.CreateKeyAsync(new CreateKeyRequest { KeySpec = Amazon.KeyManagementService.KeySpec.ECC_NIST_P256, KeyUsage = Amazon.KeyManagementService.KeyUsageType.SIGN_VERIFY }, Cancel)).KeyMetadata;
         string Adopting(string name) => $$"""{"name":"{{name}}","purpose":"artifacts","backend":"aws-kms","spec":"ECC_NIST_P256","adopt":"{{made.Arn}}"}""";
         await aws.Admin.MustPostAsync(201, "/v1/keys", Adopting(RunningService.NewName("adopted")));
         (await aws.Admin.PostJsonAsync("/v1/keys", Adopting(RunningService.NewName("again")))).MustBeProblem(400, "invalid-request");

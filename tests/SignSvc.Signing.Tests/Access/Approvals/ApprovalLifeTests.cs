@@ -1,3 +1,4 @@
+using SignSvc.Signing.Access;
 using SignSvc.Signing.Access.Approvals;
 using SignSvc.Signing.Keys;
 
