@@ -67,22 +67,22 @@ public sealed class SigningTests(ServiceOnToken fixture) : IClassFixture<Service
     }
 
     [Theory]
-    [InlineData("EC:prime256v1", "ECC_NIST_P256", "ad01")]
-    [InlineData("rsa:3072", "RSA_3072", "ad02")]
-    public async Task A_key_that_pkcs11_tool_made_is_adopted_and_signs(string type, string specName, string id)
+    [InlineData("EC:prime256v1", "ECC_NIST_P256", "ad01", "id:ad01", "outside ad01")]
+    [InlineData("rsa:3072", "RSA_3072", "ad02", "outside ad02", "id:ad02")]
+    public async Task A_key_that_pkcs11_tool_made_is_adopted_once_by_its_id_or_label_and_signs(
+        string type, string specName, string id, string reference, string otherName)
     {
         var spec = KeySpec.Parse(specName);
+        var name = $"outside-{id}";
         await _tokens.ToolAsync("--keypairgen", "--key-type", type, "--id", id, "--label", $"outside {id}", "--usage-sign");
-        foreach (var (name, reference) in new[] { ($"by-id-{id}", $"id:{id}"), ($"by-label-{id}", $"outside {id}") })
-        {
-            var adopted = await _service.CreateAsync(name, spec, $",\"adopt\":\"{reference}\"");
-            Assert.True(adopted.Code == 201, adopted.ToString());
-            Assert.Equal("adopted", adopted.Json.GetProperty("versions")[0].GetProperty("origin").GetString());
-            foreach (var algorithm in spec.Algorithms)
-                await _service.SignAndVerifyAsync(name, algorithm);
-        }
+        var adopted = await _service.CreateAsync(name, spec, $",\"adopt\":\"{reference}\"");
+        Assert.True(adopted.Code == 201, adopted.ToString());
+        Assert.Equal("adopted", adopted.Json.GetProperty("versions")[0].GetProperty("origin").GetString());
+        foreach (var algorithm in spec.Algorithms)
+            await _service.SignAndVerifyAsync(name, algorithm);
 
-        Assert.Equal(await _service.PublicKeyAsync($"by-id-{id}"), await _service.PublicKeyAsync($"by-label-{id}"));
+        var second = await _service.CreateAsync($"second-{id}", spec, $",\"adopt\":\"{otherName}\"");
+        Assert.True(second.Code == 400 && second.ToString().Contains(name, StringComparison.Ordinal), second.ToString());
     }
 
     [Fact]
