@@ -54,6 +54,18 @@ public sealed class OpenApiTests(RunningService service)
         Assert.All(methods, method => Assert.True(described.TryGetProperty(method, out _), $"{method} {path} is not described"));
     }
 
+    [Theory]
+    [InlineData("/v1/keys/{key}/sign")]
+    [InlineData("/oauth2/token")]
+    [InlineData("/issuers/{issuer}/oauth2/token")]
+    public async Task Who_is_refused_for_now_is_told_when_to_ask_again(string path)
+    {
+        var responses = JsonElement.Parse(await ReadAsync()).GetProperty("paths").GetProperty(path).GetProperty("post").GetProperty("responses");
+        foreach (var status in (string[])["429", "503"])
+            Assert.True(responses.GetProperty(status).GetProperty("headers").TryGetProperty("Retry-After", out _), responses.GetRawText());
+        Assert.True(responses.GetProperty("429").GetProperty("content").EnumerateObject().Any(), responses.GetRawText());
+    }
+
     private async Task<string> ReadAsync()
     {
         using var anonymous = new HttpClient();

@@ -37,7 +37,8 @@ public sealed record ApprovalAnswer(
         s.Approval.CreatedAt, s.Approval.ExpiresAt, s.Approval.UsedAt, auditId, detail);
 }
 
-public sealed record ApprovalList(ImmutableArray<ApprovalAnswer> Approvals);
+/// <param name="Next">Give it as <c>after</c> for the next page; null: this was the last.</param>
+public sealed record ApprovalList(ImmutableArray<ApprovalAnswer> Approvals, string? Next);
 
 public sealed record ApproveBody(string? Reason = null);
 

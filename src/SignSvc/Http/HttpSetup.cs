@@ -30,7 +30,7 @@ public static class HttpSetup
         builder.Services.AddHostedService(provider => provider.GetRequiredService<ServedCertificate>());
         builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         builder.Services.ConfigureHttpJsonOptions(json => Configure(json.SerializerOptions));
-        builder.Services.AddOpenApi("v1");
+        builder.Services.AddOpenApi("v1", options => options.AddOperationTransformer(ProblemMetadata.DescribeRetryAfter));
         builder.Services.AddSingleton<ProblemWriter>();
     }
 
