@@ -72,6 +72,16 @@ public sealed class OpenApiTests(RunningService service)
         anonymous.DefaultRequestHeaders.IfNoneMatch.Add(first.Headers.ETag!);
         using var second = await anonymous.GetAsync(new Uri($"{service.Url}/openapi/v1.json"), TestContext.Current.CancellationToken);
         Assert.Equal(HttpStatusCode.NotModified, second.StatusCode);
+    [Theory]
+    [InlineData("/v1/keys/{key}/sign")]
+    [InlineData("/oauth2/token")]
+    [InlineData("/issuers/{issuer}/oauth2/token")]
+    public async Task Who_is_refused_for_now_is_told_when_to_ask_again(string path)
+    {
+        var responses = JsonElement.Parse(await ReadAsync()).GetProperty("paths").GetProperty(path).GetProperty("post").GetProperty("responses");
+        foreach (var status in (string[])["429", "503"])
+            Assert.True(responses.GetProperty(status).GetProperty("headers").TryGetProperty("Retry-After", out _), responses.GetRawText());
+        Assert.True(responses.GetProperty("429").GetProperty("content").EnumerateObject().Any(), responses.GetRawText());
     }
 
     private async Task<string> ReadAsync()

@@ -33,6 +33,7 @@ public static class HttpSetup
         // By a literal: the generator that takes descriptions from the XML comments passes over a constant.
         builder.Services.AddOpenApi("v1");
         builder.Services.AddSingleton<ApiDescription>();
+        builder.Services.AddOpenApi("v1", options => options.AddOperationTransformer(ProblemMetadata.DescribeRetryAfter));
         builder.Services.AddSingleton<ProblemWriter>();
     }
 
