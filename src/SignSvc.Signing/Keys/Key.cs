@@ -60,8 +60,14 @@ public sealed record Key
     /// <summary>A token profile that is deleted now signed payloads with it: it stays out of the issuers' key sets, and signs no tokens.</summary>
     public bool SignedPayloads { get; init; }
 
+    /// <summary>How many rotations on demand made or hastened a successor. It makes the <see cref="KeyTag"/> tell whether one came before.</summary>
+    public int RotationsOnDemand { get; init; }
+
     /// <summary>When a key that is pending deletion goes for good.</summary>
     public DateTimeOffset? DeletesAt { get; init; }
+
+    /// <summary>Others approved that it be deleted; false also where no rule asked them, or somebody went on without them.</summary>
+    public bool DeletionApproved { get; init; }
 
     /// <summary>In order of their numbers, from 1.</summary>
     public required ImmutableArray<KeyVersion> Versions { get; init; }

@@ -24,7 +24,7 @@ internal static class KeyGauges
             "signsvc.key.usable", () => Named(live).Select(k => Of(k, k.Signing(time.GetUtcNow()) is null ? 0 : 1)), description: "0: no version of the key signs now.");
         meter.CreateObservableGauge(
             "signsvc.key.deletion.remaining",
-            () => Named(live).Where(k => k.State == KeyState.PendingDeletion).Select(k => Until(k, k.DeletesAt, time)).OfType<Measurement<double>>(),
+            () => Named(live).Where(k => k.State == KeyState.PendingDeletion).Select(k => UntilDeleted(k, time)).OfType<Measurement<double>>(),
             "s", "Until a key that is pending deletion is gone for good.");
         meter.CreateObservableGauge(
             "signsvc.key.rotation.overdue",
@@ -48,6 +48,10 @@ internal static class KeyGauges
 
     private static Measurement<double>? Until(Key key, DateTimeOffset? moment, TimeProvider time) =>
         moment is { } at ? new Measurement<double>((at - time.GetUtcNow()).TotalSeconds, Pair(Tags.KeyName, key.Name)) : null;
+
+    private static Measurement<double>? UntilDeleted(Key key, TimeProvider time) => key.DeletesAt is { } at
+        ? new Measurement<double>((at - time.GetUtcNow()).TotalSeconds, Pair(Tags.KeyName, key.Name), Pair("signsvc.approved", key.DeletionApproved ? "true" : "false"))
+        : null;
 
     private static Measurement<double>? Overdue(Key key, TimeProvider time) => ActiveOf(key)?.RetiresAt is { } at
         ? new Measurement<double>(Math.Max(0, (time.GetUtcNow() - at).TotalSeconds), Pair(Tags.KeyName, key.Name))
