@@ -51,6 +51,8 @@ public sealed class AwsKmsBackend
     /// <summary>AWS's HSMs, but AWS's hands on them.</summary>
     public Protection Protection => Protection.Kms;
 
+    public int MostTags => KmsTags.RoomIn(_options);
+
     public string HomePlace => _options.Region;
 
     /// <summary>AWS grants on single keys, for principals outside this service.</summary>

@@ -51,6 +51,24 @@ public sealed class KeysTests(RunningService service) : IDisposable
     }
 
     [Fact]
+    public async Task A_key_is_created_disabled_and_under_aliases_and_its_origin_and_floors_are_shown()
+    {
+        (await _signsvc.RunAsync("keys", "create", "made-2", "--disabled", "--alias", "made/a", "--alias", "made/b")).Ended(0);
+        (await _signsvc.RunAsync("keys", "create", "made-3", "--multi-region")).Ended(3);
+        (await _signsvc.RunAsync("keys", "enable", "made-2")).Ended(0);
+        (await _signsvc.RunAsync("keys", "rotate", "made-2")).Ended(0);
+        Assert.DoesNotMatch(@"(?m)^floors +\S*version", (await _signsvc.RunAsync("keys", "show", "made/a")).Ended(0).Text);
+        (await _signsvc.RunAsync("keys", "update", "made-2", "--min-signing-version", "2")).Ended(0);
+        (await _signsvc.RunAsync("keys", "create", "made-4", "--origin", "imported")).Ended(0);
+
+        var shown = (await _signsvc.RunAsync("keys", "show", "made/b")).Ended(0).Text;
+        Assert.Matches("(?m)^aliases +made/a, made/b$", shown);
+        Assert.Matches("(?m)^floors +signs from version 2, verifies from version 1$", shown);
+        Assert.Matches("(?m)^origin +generated$", shown);
+        Assert.Matches("(?m)^origin +imported$", (await _signsvc.RunAsync("keys", "show", "made-4")).Ended(0).Text);
+    }
+
+    [Fact]
     public async Task A_page_says_how_to_go_on()
     {
         var first = (await _signsvc.RunAsync("keys", "list", "--limit", "1")).Ended(0);

@@ -86,7 +86,10 @@ public sealed class LifecycleTests(RunningService service) : IDisposable
         var timeline = (await _signsvc.RunAsync("keys", "timeline", "life-tokens")).Ended(0);
         var version = (await _signsvc.RunAsync("keys", "versions", "life-tokens", "-o", "json")).Ended(0).Json.GetProperty("versions")[0];
 
-        var safe = version.GetProperty("tokensExpireAt").GetDateTimeOffset().AddSeconds(300);
+        // Its last token may be signed at the hard stop, and lives ten minutes; then the skew and the convergence.
+        var safe = version.GetProperty("safeToDeleteAt").GetDateTimeOffset();
+        Assert.Equal(version.GetProperty("signsUntil").GetDateTimeOffset().AddSeconds(600 + 360), safe);
+        Assert.Equal(version.GetProperty("removableAt").GetDateTimeOffset(), safe);
         Assert.EndsWith(safe.ToString("yyyy-MM-dd HH:mm:ss'Z'", null), timeline.Text.TrimEnd('\n'), StringComparison.Ordinal);
         Assert.Equal(1, version.GetProperty("uses").GetInt64());
         Assert.Equal(600, (await _signsvc.RunAsync("profiles", "show", "life-profile", "-o", "json")).Ended(0).Json.GetProperty("maxLifetimeSeconds").GetInt32());

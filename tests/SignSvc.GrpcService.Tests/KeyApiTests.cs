@@ -107,6 +107,26 @@ public sealed class KeyApiTests(GrpcServer server)
     }
 
     [Fact]
+    public async Task A_key_is_made_disabled_with_aliases_and_rotated_once_by_those_who_read_the_same()
+    {
+        var made = (await CallAsync<CreateKeyResponse>("CreateKey", new CreateKeyRequest
+        {
+            Name = "prepared",
+            Purpose = KeyPurpose.Artifacts,
+            Spec = "ECC_NIST_P256",
+            Disabled = true,
+            Aliases = { "prod/prepared" },
+        })).Key;
+        Assert.Equal((KeyState.Disabled, "prod/prepared"), (made.State, Assert.Single(made.Aliases)));
+        var enabled = (await CallAsync<EnableKeyResponse>("EnableKey", new EnableKeyRequest { Key = "prod/prepared", Etag = made.Etag })).Key;
+
+        var rotate = new RotateKeyRequest { Key = "prepared", Etag = enabled.Etag };
+        Assert.Equal(2u, (await CallAsync<RotateKeyResponse>("RotateKey", rotate)).Version.Version);
+        var again = await server.Admin.FailAsync<RotateKeyResponse>($"{Keys}/RotateKey", rotate);
+        Assert.Equal("PRECONDITION_FAILED", again.Error.Reason);
+    }
+
+    [Fact]
     public async Task What_its_backend_does_not_have_is_not_adopted()
     {
         var refused = await server.Admin.FailAsync<CreateKeyResponse>($"{Keys}/CreateKey", new CreateKeyRequest

@@ -15,6 +15,10 @@ public sealed class ConditionTests(RunningService service)
             (HttpMethod.Patch, $"/v1/keys/{name}", """{"description":"theirs"}"""),
             (HttpMethod.Post, $"/v1/keys/{name}/disable", ""),
             (HttpMethod.Post, $"/v1/keys/{name}/enable", ""),
+            (HttpMethod.Post, $"/v1/keys/{name}/rotate", ""),
+            (HttpMethod.Post, $"/v1/keys/{name}/rewrap", ""),
+            (HttpMethod.Post, $"/v1/keys/{name}/cancel-deletion", ""),
+            (HttpMethod.Post, $"/v1/keys/{name}/versions/1/revoke", """{"reason":"ceased"}"""),
             (HttpMethod.Delete, $"/v1/keys/{name}", ""),
             (HttpMethod.Put, $"/v1/aliases/{name}/alias", $$"""{"key":"{{name}}"}"""),
         ])
@@ -29,11 +33,13 @@ public sealed class ConditionTests(RunningService service)
     }
 
     [Fact]
-    public async Task Every_answer_names_the_condition_of_the_next_step_and_a_rotation_is_none()
+    public async Task Every_answer_names_the_condition_of_the_next_step_and_a_successor_that_takes_over_changes_none()
     {
         var name = await service.Admin.NewArtifactsKeyAsync();
-        var etag = await EtagAsync(name);
         await service.Admin.DoAsync(name, "rotate").MustAsync(200);
+        var etag = await EtagAsync(name);
+        await service.Admin.RevokeAsync(name, 2).MustAsync(200);
+        Assert.Equal(["retired", "revoked", "active"], (await service.Admin.ReadKeyAsync(name)).States());
         Assert.Equal(etag, await EtagAsync(name));
 
         foreach (var (method, path, body) in ((HttpMethod, string, string)[])
@@ -41,6 +47,7 @@ public sealed class ConditionTests(RunningService service)
             (HttpMethod.Put, $"/v1/aliases/{name}/a", $$"""{"key":"{{name}}"}"""),
             (HttpMethod.Patch, $"/v1/keys/{name}", """{"owner":"o"}"""),
             (HttpMethod.Delete, $"/v1/aliases/{name}/a", ""),
+            (HttpMethod.Post, $"/v1/keys/{name}/rotate", ""),
             (HttpMethod.Post, $"/v1/keys/{name}/disable", ""),
         ])
         {
@@ -64,6 +71,25 @@ public sealed class ConditionTests(RunningService service)
             IfAsync(etag, HttpMethod.Patch, $"/v1/keys/{name}", $$"""{"description":"{{i}}"}""")));
         Assert.Single(answers, a => a.Code == 200);
         Assert.Equal(19, answers.Count(a => a.Code == 412));
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(3600)]
+    public async Task Of_fifty_who_rotate_what_they_read_one_makes_a_successor(int lead)
+    {
+        var name = await service.Admin.NewArtifactsKeyAsync($$""","rotation":{"leadSeconds":{{lead}}}""");
+        for (var round = 1; round <= 5; round++)
+        {
+            var etag = await EtagAsync(name);
+            var answers = await Task.WhenAll(Enumerable.Range(0, 50).Select(_ => IfAsync(etag, HttpMethod.Post, $"/v1/keys/{name}/rotate")));
+            Assert.Single(answers, a => a.Code == 200);
+            Assert.Equal(49, answers.Count(a => a.Code == 412));
+            Assert.Equal(lead == 0 ? round + 1 : 2, (await service.Admin.ReadKeyAsync(name)).States().Length);
+            // With a lead the successor waits, and whoever asks again gets it.
+            if (lead > 0)
+                break;
+        }
     }
 
     private async Task<string> EtagAsync(string key)

@@ -111,12 +111,72 @@ public sealed class KeyTests(RunningService service)
     }
 
     [Fact]
+    public async Task A_key_can_be_made_disabled_and_with_aliases_in_one_step()
+    {
+        var alias = $"prod/{RunningService.NewName("alias")}";
+        var name = await Admin.NewArtifactsKeyAsync($$""","enabled":false,"aliases":["{{alias}}"]""");
+        var made = await Admin.ReadKeyAsync(Uri.EscapeDataString(alias));
+        Assert.Equal((name, "disabled"), (made["name"], made["state"]));
+        await Admin.SignAsync(name).MustAsync(409, "key-not-usable");
+        await Admin.DoAsync(name, "enable").MustAsync(200);
+        await Admin.SignAsync(Uri.EscapeDataString(alias)).MustAsync(200);
+
+        // Making a key takes no alias from another, and is undone as a whole.
+        var other = RunningService.NewName("other");
+        foreach (var taken in (string[])[alias, name])
+            await MakeAsync(taken).MustAsync(409, "name-taken");
+        await MakeAsync("No alias").MustAsync(400, "invalid-request");
+        await MakeAsync(other).MustAsync(400, "invalid-request");
+        await Admin.GetJsonAsync($"/v1/keys/{other}").MustAsync(404);
+
+        Task<JsonAnswer> MakeAsync(string further) => Admin.PostJsonAsync(
+            "/v1/keys", $$"""{"name":"{{other}}","purpose":"artifacts","spec":"ECC_NIST_P256","aliases":["{{further}}"]}""");
+    }
+
+    [Theory]
+    [InlineData("team", "build", true)]
+    [InlineData("Größe 三", "a_b.c:d/e=f+g-h@i", true)]
+    [InlineData("empty", "", true)]
+    [InlineData("aws:owner", "x", false)]
+    [InlineData("AWS:owner", "x", false)]
+    [InlineData("signsvc:key-id", "x", false)]
+    [InlineData("", "x", false)]
+    [InlineData("team", "a,b", false)]
+    [InlineData("team", @"a\tb", false)]
+    [InlineData("te*m", "x", false)]
+    [InlineData("team", "🔑", false)]
+    public async Task Tags_follow_the_rules_of_AWS_whatever_the_backend(string tag, string value, bool isGood)
+    {
+        var tags = $$"""{"{{tag}}":"{{value}}"}""";
+        var name = RunningService.NewName("tagged");
+        var made = await Admin.PostJsonAsync("/v1/keys", $$"""{"name":"{{name}}","purpose":"artifacts","spec":"ECC_NIST_P256","tags":{{tags}}}""");
+        Assert.Equal(isGood ? 201 : 400, made.Code);
+        var changed = await Admin.PatchAsync(isGood ? name : await Admin.NewArtifactsKeyAsync(), $$"""{"tags":{{tags}}}""");
+        Assert.Equal(isGood ? 200 : 400, changed.Code);
+        if (isGood)
+            Assert.Equal(value, changed.Json.GetProperty("tags").GetProperty(tag).GetString());
+    }
+
+    [Theory]
+    [InlineData(128, 256, 50, 201)]
+    [InlineData(129, 1, 1, 400)]
+    [InlineData(1, 257, 1, 400)]
+    [InlineData(128, 1, 51, 400)]
+    public async Task Tags_have_the_bounds_of_AWS(int nameLength, int valueLength, int count, int status)
+    {
+        var tags = string.Join(',', Enumerable.Range(0, count).Select(i => $"\"{$"{i}".PadLeft(nameLength, 'n')}\":\"{new string('v', valueLength)}\""));
+        var body = $$"""{"name":"{{RunningService.NewName("tagged")}}","purpose":"artifacts","spec":"ECC_NIST_P256","tags":{""" + tags + "}}";
+        await Admin.PostJsonAsync("/v1/keys", body).MustAsync(status);
+    }
+
+    [Fact]
     public async Task Deletion_waits_from_7_to_30_days_and_a_cancelled_one_leaves_the_key_disabled()
     {
         var name = await Admin.NewArtifactsKeyAsync();
         await Admin.DeleteKeyAsync(name, 6).MustAsync(400, "invalid-request");
         await Admin.DeleteKeyAsync(name, 31).MustAsync(400, "invalid-request");
-        await Admin.DoAsync(name, "cancel-deletion").MustAsync(409, "key-not-usable");
+        var refused = await Admin.DoAsync(name, "cancel-deletion").MustAsync(409, "key-not-usable");
+        Assert.Equal(("The key does not allow this now.", $"{name} is not pending deletion."), (refused["title"], refused["detail"]));
         foreach (var days in (int?[])[7, 30, null])
         {
             var signature = (await Admin.SignAsync(name).MustAsync(200))["signature"];

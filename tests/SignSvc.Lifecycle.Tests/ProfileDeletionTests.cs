@@ -10,6 +10,9 @@ public sealed class ProfileDeletionTests(RunningService service)
         await service.Admin.IssueAsync(name).MustAsync(201);
         var refused = await DeleteAsync(name).MustAsync(409, "still-in-use");
         Assert.Contains("are alive until", refused["detail"], StringComparison.Ordinal);
+        var key = (await service.Admin.GetJsonAsync($"/v1/keys/{name}/versions").MustAsync(200)).Version(1);
+        // The exp of its token, with the skew and the convergence: never a date that is past.
+        Assert.Contains($"{KeyTests.Time(key, "tokensExpireAt").AddSeconds(360):u}", refused["detail"], StringComparison.Ordinal);
 
         // Another one stands for the same key and issuer: its tokens stay as good as they were.
         await service.Admin.CallAsync(HttpMethod.Put, $"/v1/profiles/{name}-too", $$"""{"key":"{{name}}","audiences":["a"]}""").MustAsync(200);

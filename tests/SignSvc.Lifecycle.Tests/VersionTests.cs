@@ -36,8 +36,11 @@ public sealed class VersionTests(RunningService service)
         Assert.Equal(name, timeline["key"]);
         Assert.Equal("1", timeline.Version(1).GetProperty("uses").ToString());
         Assert.Equal(KeyTests.Time(rotated.Version(2), "signsFrom"), KeyTests.Time(timeline.Version(2), "signsFrom"));
-        // From its last token's exp and the hard stop on, with the skew and the convergence.
-        Assert.Equal(TimeSpan.FromSeconds(360), KeyTests.Time(timeline.Version(1), "removableAt") - KeyTests.Time(timeline.Version(1), "signsUntil"));
+        // From the exp of the last token that it may sign on, with the skew and the convergence.
+        Assert.Equal(TimeSpan.FromSeconds(3600 + 360), KeyTests.Time(timeline.Version(1), "removableAt") - KeyTests.Time(timeline.Version(1), "signsUntil"));
+        Assert.Equal(KeyTests.Time(timeline.Version(1), "removableAt"), KeyTests.Time(timeline.Version(1), "safeToDeleteAt"));
+        // The successor was asked for: it does not wait for the period's end.
+        Assert.Equal(KeyTests.Time(timeline.Version(2), "signsFrom"), KeyTests.Time(timeline.Version(1), "retiresAt"));
         Assert.DoesNotContain("alarm", timeline["due"], StringComparison.Ordinal);
     }
 

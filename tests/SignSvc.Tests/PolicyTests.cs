@@ -57,6 +57,24 @@ public sealed class PolicyTests(RunningService service)
     }
 
     [Fact]
+    public async Task Who_may_not_put_an_alias_makes_no_key_under_it_either()
+    {
+        var (name, caller) = await NewCallerAsync("operator");
+        var policy = RunningService.NewName("policy");
+        await _admin.MustPutAsync(200, $"/v1/policies/{policy}", $$"""
+            {"statements":[{"effect":"deny","principals":["credential:{{name}}"],"actions":["aliases:Put"],"resources":["alias/guarded/*"]}]}
+            """);
+
+        var (refused, made) = (RunningService.NewName("aliased"), RunningService.NewName("aliased"));
+        await caller.PostJsonAsync("/v1/keys", Named(refused, "free", "guarded")).MustBeForbiddenAsync();
+        await caller.MustPostAsync(201, "/v1/keys", Named(made, "free"));
+        Assert.Equal(404, (await _admin.GetJsonAsync($"/v1/keys/{refused}")).Code);
+
+        static string Named(string key, params string[] places) =>
+            $$"""{"name":"{{key}}","purpose":"artifacts","spec":"ECC_NIST_P256","aliases":[{{string.Join(',', places.Select(p => $"\"{p}/{key}\""))}}]}""";
+    }
+
+    [Fact]
     public async Task Tokens_are_issued_as_the_policy_has_it()
     {
         var (name, caller) = await NewCallerAsync("auditor");

@@ -9,7 +9,7 @@ namespace SignSvc.Cli.Declared;
 /// somebody else changes it meanwhile, another apply among them, the rest of the plan is not carried out. The record of
 /// what was applied comes last, so that what was left half done shows as a change and not as drift.
 /// </summary>
-internal sealed class Applier(ServiceClient service, string set, IReadOnlyList<KeyPlan> work)
+internal sealed class Applier(ServiceClient service, Planner planner, string set, IReadOnlyList<KeyPlan> work)
 {
     /// <summary>What keys are called that were changed here, by id; the others as they were planned for.</summary>
     private readonly Dictionary<string, string?> _tags = new(StringComparer.Ordinal);
@@ -42,18 +42,44 @@ internal sealed class Applier(ServiceClient service, string set, IReadOnlyList<K
         }
     }
 
+    /// <summary>In one step, so that it never stands otherwise than declared: disabled from the beginning, say.</summary>
     private async Task CreateAsync(KeyPlan plan, Action<string> taken, CancellationToken cancellationToken)
     {
         var key = plan.Declared!;
-        var isWhole = key.Aliases is null or [] && key.Enabled is not false;
+        // What another key has is taken from it when this one is there.
+        var isWhole = plan.AliasesToMove is [];
         var body = new NewKeyBody(
             key.Name, key.Purpose, key.Spec, key.Tier, key.Backend, key.Algorithms, key.Description, key.Owner,
             ManagedTags.For(key, live: null, set, isWhole), key.Rotation?.ForNewKey(), key.DeletionProtection,
-            MultiRegion: key.MultiRegion);
-        var made = (await service.PostAsync("/v1/keys", body, CliJson.Default.NewKeyBody, cancellationToken)).Read(CliJson.Default.KeyAnswer);
+            MultiRegion: key.MultiRegion, Enabled: key.Enabled, Aliases: key.Aliases?.Except(plan.AliasesToMove, StringComparer.Ordinal).ToArray());
+        Answer made;
+        try
+        {
+            made = await service.PostAsync("/v1/keys", body, CliJson.Default.NewKeyBody, cancellationToken);
+        }
+        catch (CommandException e) when (e.Status == 409)
+        {
+            await RequireMadeAsync(key, e, cancellationToken);
+            taken("as declared already: somebody else made it meanwhile");
+            return;
+        }
+
         taken("made");
         if (!isWhole)
-            await ChangeAsync(plan, made, taken, cancellationToken);
+            await ChangeAsync(plan, made.Read(CliJson.Default.KeyAnswer), taken, cancellationToken);
+    }
+
+    /// <summary>Two may apply the same manifests at once: what the other made is held against what is declared here.</summary>
+    private async Task RequireMadeAsync(DeclaredKey key, CommandException refusal, CancellationToken cancellationToken)
+    {
+        var now = await planner.PlanAgainAsync(key, cancellationToken);
+        if (now.Action == PlanAction.None)
+            return;
+        if (now.Live is null)
+            throw refusal;
+        throw new CommandException(
+            ExitCode.Refused, $"Somebody else made {key.Name} meanwhile, and it is not, or not yet, as it is declared here.",
+            "Run 'signsvc plan' to see the difference, and apply again.", refusal);
     }
 
     private async Task ChangeAsync(KeyPlan plan, KeyAnswer live, Action<string> taken, CancellationToken cancellationToken)

@@ -35,7 +35,7 @@ internal static class ApplyCommand
             var work = plan.Keys.Where(k => k.IsWork).ToArray();
             if (work.Length > 0)
                 Confirm(work, parsed.GetValue(yes));
-            await ApplyAsync(parsed, new Applier(service, plan.Set, work), work, cancellationToken);
+            await ApplyAsync(parsed, new Applier(service, planner, plan.Set, work), work, cancellationToken);
             return ExitCode.Ok;
         });
         return command;

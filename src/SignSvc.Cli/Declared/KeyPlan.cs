@@ -42,6 +42,10 @@ internal sealed record KeyPlan(string Key, PlanAction Action, Difference[] Diffe
     [JsonIgnore]
     public KeyAnswer? Live { get; init; }
 
+    /// <summary>Aliases that come here from another key.</summary>
+    [JsonIgnore]
+    public string[] AliasesToMove { get; init; } = [];
+
     /// <summary>Aliases that leave this key and go to no other declared one.</summary>
     [JsonIgnore]
     public string[] AliasesToDelete { get; init; } = [];

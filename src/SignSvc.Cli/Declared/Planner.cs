@@ -50,6 +50,14 @@ internal sealed class Planner(ServiceClient service, string set, bool prune)
         return new PlanReport(set, plans);
     }
 
+    /// <summary>Of one key alone, as things stand now.</summary>
+    public async Task<KeyPlan> PlanAgainAsync(DeclaredKey key, CancellationToken cancellationToken)
+    {
+        var aliases = (key.Aliases ?? []).ToHashSet(StringComparer.Ordinal);
+        var holders = aliases.Count == 0 ? [] : await ReadHoldersAsync(cancellationToken);
+        return PlanOne(key, await FindAsync(service, key.Name, cancellationToken), aliases, holders);
+    }
+
     /// <summary>The key with this name or alias; null: there is none.</summary>
     public static async Task<KeyAnswer?> FindAsync(ServiceClient service, string name, CancellationToken cancellationToken)
     {
@@ -65,14 +73,12 @@ internal sealed class Planner(ServiceClient service, string set, bool prune)
 
     private KeyPlan PlanOne(DeclaredKey key, KeyAnswer? live, HashSet<string> wantedAliases, Dictionary<string, string> holders)
     {
-        var moves = (key.Aliases ?? [])
-            .Where(a => holders.TryGetValue(a, out var holder) && !string.Equals(holder, key.Name, StringComparison.Ordinal))
-            .Select(a => $"The alias {a} moves here from {holders[a]}.");
-        string[] warnings = [.. key.Warnings, .. moves];
+        string[] moves = [.. (key.Aliases ?? []).Where(a => holders.TryGetValue(a, out var holder) && !string.Equals(holder, key.Name, StringComparison.Ordinal))];
+        string[] warnings = [.. key.Warnings, .. moves.Select(a => $"The alias {a} moves here from {holders[a]}.")];
         if (live is null)
         {
             var whole = KeyComparison.Wishes(key).Select(w => new Difference(w.Member, "", w.Shown, IsDrift: false));
-            return new KeyPlan(key.Name, PlanAction.Create, [new("spec", "", $"{key.Spec}, {key.Purpose}", IsDrift: false), .. whole], warnings) { Declared = key };
+            return new KeyPlan(key.Name, PlanAction.Create, [new("spec", "", $"{key.Spec}, {key.Purpose}", IsDrift: false), .. whole], warnings) { Declared = key, AliasesToMove = moves };
         }
 
         Difference[] replacements = [.. KeyComparison.Replacements(key, live)];

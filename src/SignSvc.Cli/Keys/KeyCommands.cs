@@ -36,9 +36,15 @@ internal static class KeyCommands
         var protection = new Option<bool>("--deletion-protection") { Description = "Refuses to be deleted until that is taken back." };
         var adopt = Parameters.Text("--adopt", "name", "Takes a key into use that exists in the backend, by its name there: a PKCS#11 label or id:<hex>, an ARN or KMS alias.");
         var origin = Parameters.OneOf("--origin", "imported: it has no version, and signs nothing, until its material is imported. Default: generated.", "generated", "imported");
+        var aliases = Parameters.Many("--alias", "alias", "A further name, not taken yet: names joined by slashes.");
+        var disabled = new Option<bool>("--disabled") { Description = "It signs nothing until it is enabled." };
+        var multiRegion = new Option<bool?>("--multi-region") { HelpName = "true|false", Description = "AWS KMS: a multi-Region key. Default: where the backend has replica Regions." };
         var rotation = new RotationOptions();
 
-        var command = new Command("create", "Makes a key.") { name, purpose, spec, tier, backend, algorithms, description, owner, tags, protection, adopt, origin };
+        var command = new Command("create", "Makes a key.")
+        {
+            name, purpose, spec, tier, backend, algorithms, description, owner, tags, protection, adopt, origin, aliases, disabled, multiRegion,
+        };
         rotation.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -46,7 +52,8 @@ internal static class KeyCommands
                 parsed.GetRequiredValue(name), parsed.GetRequiredValue(purpose), parsed.GetRequiredValue(spec), parsed.GetValue(tier),
                 parsed.GetValue(backend), parsed.GetValue(algorithms) is { Length: > 0 } names ? names : null,
                 parsed.GetValue(description), parsed.GetValue(owner), ParseTags(parsed.GetValue(tags)),
-                rotation.Read(parsed)?.ForNewKey(), parsed.GetValue(protection) ? true : null, parsed.GetValue(adopt), parsed.GetValue(origin));
+                rotation.Read(parsed)?.ForNewKey(), parsed.GetValue(protection) ? true : null, parsed.GetValue(adopt), parsed.GetValue(origin),
+                parsed.GetValue(multiRegion), parsed.GetValue(disabled) ? false : null, parsed.GetValue(aliases) is { Length: > 0 } further ? further : null);
             using var service = ServiceClient.Connect(parsed);
             var answer = await service.PostAsync("/v1/keys", body, CliJson.Default.NewKeyBody, cancellationToken);
             await answer.ShowAsync(parsed, CliJson.Default.KeyAnswer, WriteOne, cancellationToken);
@@ -137,24 +144,31 @@ internal static class KeyCommands
             ("tier", Cell.Of(key.Tier)),
             ("backend", Cell.Of(key.Backend)),
             ("protection", Cell.OfProtection(key.Protection)),
+            ("origin", Cell.Of(key.Origin)),
             ("owner", Cell.Of(key.Owner)),
             ("description", Cell.Of(key.Description)),
             ("tags", Cell.Of(string.Join(", ", (key.Tags ?? []).Select(t => $"{t.Key}={t.Value}")))),
             ("aliases", Cell.Of(string.Join(", ", key.Aliases ?? []))),
             ("rotation", Cell.Of(key.Rotation?.ToString())),
+            ("floors", FloorsOf(key)),
             ("deletion", DeletionOf(key)),
             ("created", Cell.Of(key.CreatedAt)));
         Console.Out.WriteLine();
         Tables.Write(
-            ["VERSION", "STATE", "PROTECTION", "CREATED", "SIGNS FROM", "SIGNS UNTIL", "KID"],
+            ["VERSION", "STATE", "PROTECTION", "ORIGIN", "CREATED", "SIGNS FROM", "SIGNS UNTIL", "KID"],
             key.Versions.Select(v => (Cell[])
             [
-                Cell.Of(v.Version.ToString(CultureInfo.InvariantCulture)), Cell.Of(v.State), Cell.OfProtection(v.Protection),
+                Cell.Of(v.Version.ToString(CultureInfo.InvariantCulture)), Cell.Of(v.State), Cell.OfProtection(v.Protection), Cell.Of(v.Origin),
                 Cell.Of(v.CreatedAt), Cell.Of(v.SignsFrom), Cell.Of(v.SignsUntil), Cell.Of(v.Kid),
             ]));
         foreach (var warning in key.Warnings ?? [])
             Remarks.Warn(warning);
     }
+
+    /// <summary>Only where there are any.</summary>
+    private static Cell FloorsOf(KeyAnswer key) => key is { MinSigningVersion: <= 1, MinVerificationVersion: <= 1 }
+        ? Cell.Of((string?)null)
+        : Cell.Of(string.Create(CultureInfo.InvariantCulture, $"signs from version {key.MinSigningVersion}, verifies from version {key.MinVerificationVersion}"));
 
     private static Cell DeletionOf(KeyAnswer key) => key switch
     {

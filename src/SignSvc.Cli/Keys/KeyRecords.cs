@@ -3,7 +3,7 @@ namespace SignSvc.Cli.Keys;
 internal sealed record NewKeyBody(
     string Name, string Purpose, string Spec, string? Tier = null, string? Backend = null, string[]? Algorithms = null, string? Description = null,
     string? Owner = null, Dictionary<string, string>? Tags = null, RotationPolicy? Rotation = null, bool? DeletionProtection = null, string? Adopt = null,
-    string? Origin = null, bool? MultiRegion = null);
+    string? Origin = null, bool? MultiRegion = null, bool? Enabled = null, string[]? Aliases = null);
 
 /// <summary>What is null stays as it is; tags and rotation are replaced whole.</summary>
 internal sealed record KeyUpdateBody(
@@ -27,13 +27,14 @@ internal sealed record RevokeBody(string Reason);
 
 internal sealed record VersionAnswer(
     int Version, string Kid, string State, string Protection, DateTimeOffset CreatedAt, DateTimeOffset? SignsFrom = null,
-    DateTimeOffset? SignsUntil = null);
+    DateTimeOffset? SignsUntil = null, string? Origin = null);
 
 internal sealed record KeyAnswer(
     string Id, string Name, string? Description, string? Owner, string Purpose, string Tier, string Backend,
     string Protection, string Spec, string[] Algorithms, string State, string[]? Aliases, Dictionary<string, string>? Tags,
     RotationPolicy? Rotation, bool DeletionProtection, DateTimeOffset CreatedAt, DateTimeOffset? DeletesAt,
-    VersionAnswer[] Versions, string[]? Warnings, string? Etag = null, bool? MultiRegion = null)
+    VersionAnswer[] Versions, string[]? Warnings, string? Etag = null, bool? MultiRegion = null,
+    string? Origin = null, int MinSigningVersion = 1, int MinVerificationVersion = 1)
 {
     /// <summary>The newest version that signs, else the newest.</summary>
     public VersionAnswer? Current => Active ?? Versions.LastOrDefault();
@@ -49,7 +50,7 @@ internal sealed record KeyList(KeyAnswer[] Keys, string? Next);
 internal sealed record VersionUse(
     int Version, string Kid, string State, DateTimeOffset CreatedAt, DateTimeOffset? SignsFrom, DateTimeOffset? RetiresAt,
     DateTimeOffset? SignsUntil, DateTimeOffset? RetiredAt, DateTimeOffset? RevokedAt, string? RevocationReason, long Uses,
-    DateTimeOffset? LastUsedAt, DateTimeOffset? TokensExpireAt, DateTimeOffset? RemovableAt);
+    DateTimeOffset? LastUsedAt, DateTimeOffset? TokensExpireAt, DateTimeOffset? RemovableAt, DateTimeOffset? SafeToDeleteAt = null);
 
 internal sealed record VersionUseList(VersionUse[] Versions);
 

@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Globalization;
 using SignSvc.Cli.Http;
 using SignSvc.Cli.Output;
-using SignSvc.Signing.Keys;
 
 namespace SignSvc.Cli.Keys;
 
@@ -51,17 +50,14 @@ internal static class KeyTimelineCommands
             ["VERSION", "STATE", "ANNOUNCED", "ACTIVE", "RETIRE", "STOPS", "REMOVED", "SAFE TO DELETE"],
             timeline.Versions.Select(v => (Cell[])
             [
-                NumberOf(v), StateOf(v), Cell.Of(v.CreatedAt), Cell.Of(v.SignsFrom), Cell.Of(v.RevokedAt ?? v.RetiredAt ?? v.RetiresAt),
-                Cell.Of(v.SignsUntil), Cell.Of(v.RemovableAt), SafeToDelete(v),
+                NumberOf(v), StateOf(v), Cell.Of(v.CreatedAt), Cell.Of(v.SignsFrom), Cell.Of(v.RetiresAt), Cell.Of(v.SignsUntil),
+                Cell.Of(v.RemovableAt), Cell.Of(v.SafeToDeleteAt),
             ]));
         if (timeline.DeletesAt is not null)
             Remarks.Write($"{timeline.Key} is pending deletion, at {Cell.Of(timeline.DeletesAt).Text}.");
         foreach (var due in timeline.Due ?? [])
             Remarks.Write($"due: {due}");
     }
-
-    /// <summary>The service refuses to delete a key before, as far as it has signed until now.</summary>
-    private static Cell SafeToDelete(VersionUse v) => Cell.Of(v.TokensExpireAt + KeySchedule.Skew);
 
     private static Cell NumberOf(VersionUse v) => Cell.Of(v.Version.ToString(CultureInfo.InvariantCulture));
 

@@ -89,6 +89,17 @@ public sealed class Decisions(AuditLog audit, LiveSnapshot live, TimeProvider ti
     public bool Allows(Caller caller, string action, string? resource) =>
         live.Current.Access.Allows(Ask(caller, action, resource, default));
 
+    /// <summary>A further permission that a request needs as a whole. Approvals are asked for one act each, so it must need none.</summary>
+    /// <exception cref="SigningException"><see cref="SigningFault.Forbidden"/>; <see cref="SigningFault.RateLimited"/>; <see cref="SigningFault.InvalidRequest"/>: rules ask for its approval.</exception>
+    public void RequireAlso(Caller caller, string action, string resource)
+    {
+        var snapshot = live.Current;
+        var request = Ask(caller, action, resource, default);
+        Authorise(snapshot, request);
+        if (!ReferenceEquals(caller, Caller.Service) && snapshot.ApprovalRulesFor(request).Count > 0)
+            throw new SigningException(SigningFault.InvalidRequest, $"Others have to approve {resource}: ask for it by itself.");
+    }
+
     /// <summary>The question to the policies, as of now.</summary>
     /// <param name="resource">Null: the key of <paramref name="facts"/>, or all of the action's kind where there is none.</param>
     public AccessRequest Ask(Caller caller, string action, string? resource, in AccessFacts facts) => new()

@@ -51,6 +51,14 @@ public sealed class BackendSet : IDisposable
     public IKeyBackend? Find(KeyTier tier, string name) =>
         tier == KeyTier.Assured ? _assured.GetValueOrDefault(name) : _volume.GetValueOrDefault(name);
 
+    /// <summary>A tag that is not at the backend as it is here would mislead those who look there.</summary>
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>: the backend has no room for so many.</exception>
+    public void RefuseTags(KeyTier tier, string name, int count)
+    {
+        if (Find(tier, name) is IMirrorsKeys { MostTags: var most } && count > most)
+            throw new SigningException(SigningFault.InvalidRequest, $"A key in {name} has at most {most} tags of its own: the service needs the others that AWS allows.");
+    }
+
     /// <summary>
     /// Unwraps every volume key that signs or is about to, so that no signature waits for a wrapping key, and lets go of
     /// those that are through.

@@ -5,6 +5,9 @@ namespace SignSvc.Signing.Backends;
 /// <summary>Ability: shows a key's state where its private keys live, to those who look there and not here.</summary>
 public interface IMirrorsKeys
 {
+    /// <summary>How many tags of a key fit beside those that the service itself keeps there.</summary>
+    int MostTags { get; }
+
     /// <summary>
     /// Brings state (enabled, disabled, waiting for deletion), tags and alias of all the key's versions in line with
     /// <paramref name="key"/>. Called after an edit is durable, and again until it succeeds: doing it twice is no fault.

@@ -60,6 +60,9 @@ public sealed record Key
     /// <summary>A token profile that is deleted now signed payloads with it: it stays out of the issuers' key sets, and signs no tokens.</summary>
     public bool SignedPayloads { get; init; }
 
+    /// <summary>How many rotations on demand made or hastened a successor. It makes the <see cref="KeyTag"/> tell whether one came before.</summary>
+    public int RotationsOnDemand { get; init; }
+
     /// <summary>When a key that is pending deletion goes for good.</summary>
     public DateTimeOffset? DeletesAt { get; init; }
 

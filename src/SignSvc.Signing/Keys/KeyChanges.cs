@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.Json;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Access.Approvals;
+using SignSvc.Signing.Backends;
 using SignSvc.Signing.Storage;
 
 namespace SignSvc.Signing.Keys;
@@ -19,7 +20,7 @@ public sealed record KeyUpdate(
 
 /// <summary>Changes of a key as a whole, with AWS KMS's rules: what is pending deletion can only be cancelled, and comes back disabled.</summary>
 /// <remarks><c>onlyIf</c> is the <see cref="KeyTag"/> that the key must have, else <see cref="SigningFault.PreconditionFailed"/>; null: any.</remarks>
-public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, TimeProvider time)
+public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, BackendSet backends, TimeProvider time)
 {
     public const int MinDeletionDays = 7;
     public const int MaxDeletionDays = 30;
@@ -80,7 +81,7 @@ public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, 
 
     /// <summary>The key comes back disabled.</summary>
     /// <exception cref="SigningException"><see cref="SigningFault.KeyNotUsable"/>: not pending deletion, or its time has come: its private keys may be gone.</exception>
-    public Task<Key> CancelDeletionAsync(Caller caller, string reference, CancellationToken cancellationToken) =>
+    public Task<Key> CancelDeletionAsync(Caller caller, string reference, CancellationToken cancellationToken, string? onlyIf = null) =>
         edits.ApplyAsync(
             caller,
             Actions.KeysCancelDeletion,
@@ -92,7 +93,8 @@ public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, 
                     SigningFault.KeyNotUsable,
                     key.State == KeyState.PendingDeletion ? $"{key.Name} is being deleted." : $"{key.Name} is not pending deletion."),
             cancellationToken,
-            key => ApprovalSubject.OfKey(Actions.KeysCancelDeletion, key));
+            key => ApprovalSubject.OfKey(Actions.KeysCancelDeletion, key),
+            onlyIf);
 
     private ValueTask<Key> Set(Key key, KeyState state) =>
         key.State == KeyState.PendingDeletion
@@ -111,6 +113,8 @@ public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, 
             throw new SigningException(SigningFault.InvalidRequest, $"A floor is from 1 to the version that signs, {highest}.");
         }
 
+        if (update.Tags is { } tags)
+            backends.RefuseTags(key.Tier, key.Backend, tags.Count);
         var timed = update.Rotation is { } rotation ? SigningPeriod.Under(rotation, key, time.GetUtcNow()) : key;
         return timed with
         {
@@ -134,10 +138,10 @@ public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, 
         var usage = await store.ReadUsageAsync(cancellationToken);
         var alive = usage
             .Where(u => key.Versions.Any(v => string.Equals(v.Kid, u.Kid, StringComparison.Ordinal)))
-            .Where(u => u.LatestExpiry + KeySchedule.Skew > time.GetUtcNow())
+            .Where(u => u.LatestExpiry is { } expiry && VersionTimeline.TokensEndedAt(expiry) > time.GetUtcNow())
             .MaxBy(u => u.LatestExpiry);
-        if (alive is not null)
-            throw StillInUse(key, $"tokens of {alive.Kid} are alive until {alive.LatestExpiry:u}");
+        if (alive?.LatestExpiry is { } last)
+            throw StillInUse(key, $"tokens of {alive.Kid} are alive until {VersionTimeline.TokensEndedAt(last):u}, for verifiers whose clocks are late too");
     }
 
     /// <summary>Somebody else's wish about the key is not decided; that it be deleted is what is asked here.</summary>

@@ -18,7 +18,7 @@ public sealed class KeyLifecycle(
 
     /// <summary>Makes a key and its first version, which signs at once: nobody can have cached a key set without it. A key whose material is to be imported has no version yet.</summary>
     /// <exception cref="SigningException">
-    /// <see cref="SigningFault.NameTaken"/>; <see cref="SigningFault.HardwareRequired"/>; <see cref="SigningFault.InvalidRequest"/>: no such backend.
+    /// <see cref="SigningFault.NameTaken"/>: the name or an alias; <see cref="SigningFault.Forbidden"/>: also where the caller may not put an alias; <see cref="SigningFault.HardwareRequired"/>; <see cref="SigningFault.InvalidRequest"/>: no such backend.
     /// </exception>
     public Task<Key> CreateAsync(Caller caller, NewKey request, CancellationToken cancellationToken)
     {
@@ -27,9 +27,13 @@ public sealed class KeyLifecycle(
         return decisions.ChangeAsync(caller, draft, async permit =>
         {
             var backend = FindBackend(request);
+            foreach (var alias in request.Aliases)
+                decisions.RequireAlso(caller, Actions.AliasesPut, $"alias/{alias}");
             // Asked before a pair is made, to spare the backend; decided when the change is committed.
             if (live.Current.Keys.TryGet(request.Name, out _))
                 throw new SigningException(SigningFault.NameTaken, $"There is a key {request.Name} already.");
+            if (request.Aliases.FirstOrDefault(a => live.Current.Keys.TryGet(a, out _)) is { } taken)
+                throw new SigningException(SigningFault.NameTaken, $"There is an alias or a key {taken} already: make the key without it, and move it then.");
 
             var now = time.GetUtcNow();
             var keyId = Guid.CreateVersion7(now).ToString();
@@ -49,7 +53,7 @@ public sealed class KeyLifecycle(
                 Version = version?.Number,
                 Kid = version?.Kid,
                 Protection = version?.Protection,
-                Detail = $"{request.Tier} {request.Spec} for {request.Purpose}{(version is null ? ", to be imported" : "")}",
+                Detail = Describe(request),
             };
             try
             {
@@ -89,6 +93,14 @@ public sealed class KeyLifecycle(
             caller, draft, _ => key is not null ? ValueTask.FromResult(key) : throw decisions.UnknownKey(caller), cancellationToken);
     }
 
+    private static string Describe(NewKey request)
+    {
+        var state = request.Enabled ? "" : ", disabled";
+        var origin = request.Origin == KeyOrigin.Imported ? ", to be imported" : "";
+        var aliases = request.Aliases.IsEmpty ? "" : $", aliases {string.Join(' ', request.Aliases)}";
+        return $"{request.Tier} {request.Spec} for {request.Purpose}{origin}{state}{aliases}";
+    }
+
     private bool MayRead(Caller caller, Key key) =>
         live.Current.Access.Allows(decisions.Ask(caller, Actions.KeysRead, resource: null, new AccessFacts { Key = key }));
 
@@ -112,6 +124,7 @@ public sealed class KeyLifecycle(
             throw new SigningException(SigningFault.Unsupported, $"The backend {request.Backend} takes no keys from outside.");
         if (request.MultiRegion == true && backend is not (IHasPlaces or BudgetedBackend { Inner: IHasPlaces }))
             throw new SigningException(SigningFault.Unsupported, $"The backend {request.Backend} has no Regions.");
+        backends.RefuseTags(request.Tier, request.Backend, request.Tags.Count);
         return backend;
     }
 
@@ -155,10 +168,11 @@ public sealed class KeyLifecycle(
         Backend = request.Backend,
         Spec = request.Spec,
         Algorithms = request.Algorithms,
-        State = KeyState.Enabled,
+        State = request.Enabled ? KeyState.Enabled : KeyState.Disabled,
         CreatedAt = now,
         Origin = request.Origin,
         MultiRegion = request.MultiRegion,
+        Aliases = request.Aliases,
         Tags = request.Tags,
         Rotation = request.Rotation,
         DeletionProtection = request.DeletionProtection,

@@ -10,12 +10,14 @@ namespace SignSvc.Signing.Keys;
 public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet backends, TimeProvider time)
 {
     /// <summary>
-    /// Announces a successor that takes over as soon as its lead is over. However many ask at once, there is one
-    /// successor: the others get the one that was made, even if it signs already.
+    /// Announces a successor that takes over as soon as its lead is over. While it waits, whoever asks gets the same one;
+    /// without a lead it signs at once, and who asks after that gets another. Of those who name the same
+    /// <see cref="KeyTag"/> exactly one makes a successor.
     /// </summary>
-    /// <exception cref="SigningException"><see cref="SigningFault.KeyNotUsable"/>: the key is not enabled.</exception>
-    public Task<Key> RotateAsync(Caller caller, string reference, CancellationToken cancellationToken) =>
-        AnnounceAsync(caller, reference, "rotated on demand", takesOverEarly: true, cancellationToken);
+    /// <param name="onlyIf">The <see cref="KeyTag"/> that the key must have; null: any.</param>
+    /// <exception cref="SigningException"><see cref="SigningFault.KeyNotUsable"/>: the key is not enabled; <see cref="SigningFault.PreconditionFailed"/>.</exception>
+    public Task<Key> RotateAsync(Caller caller, string reference, CancellationToken cancellationToken, string? onlyIf = null) =>
+        AnnounceAsync(caller, reference, "rotated on demand", takesOverEarly: true, cancellationToken, onlyIf);
 
     /// <summary>Announces the successor that the schedule asks for, also while the key is disabled: enabled again, it must be able to sign.</summary>
     public Task<Key> AnnounceAsync(Key key, CancellationToken cancellationToken) =>
@@ -104,7 +106,7 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
     /// </summary>
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>: no such version.</exception>
     public Task<Key> RevokeAsync(
-        Caller caller, string reference, int number, RevocationReason reason, CancellationToken cancellationToken) =>
+        Caller caller, string reference, int number, RevocationReason reason, CancellationToken cancellationToken, string? onlyIf = null) =>
         ApplyAsync(
             caller, Actions.KeysRevoke, reference, $"version {number} revoked: {reason}",
             async (current, pair) =>
@@ -128,11 +130,12 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
                     : await SucceedAsync(revoked, pair, SigningPeriod.LeadOf(revoked), cancellationToken);
             },
             cancellationToken,
-            key => ApprovalSubject.OfKey(Actions.KeysRevoke, key, ("version", number.ToString(CultureInfo.InvariantCulture)), ("reason", reason.ToString())));
+            key => ApprovalSubject.OfKey(Actions.KeysRevoke, key, ("version", number.ToString(CultureInfo.InvariantCulture)), ("reason", reason.ToString())),
+            onlyIf);
 
     /// <summary>Wraps the private keys of all versions anew, under the newest material of the wrapping key. What signs does not change.</summary>
     /// <exception cref="SigningException"><see cref="SigningFault.Unsupported"/>: the private keys are not kept wrapped, but in the backend.</exception>
-    public Task<Key> RewrapAsync(Caller caller, string reference, CancellationToken cancellationToken) =>
+    public Task<Key> RewrapAsync(Caller caller, string reference, CancellationToken cancellationToken, string? onlyIf = null) =>
         edits.ApplyAsync(
             caller, Actions.KeysRewrap, reference, "private keys wrapped anew",
             async current =>
@@ -143,7 +146,8 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
                     current = current.With(version with { Handle = await backend.RewrapAsync(version, cancellationToken) });
                 return current;
             },
-            cancellationToken);
+            cancellationToken,
+            onlyIf: onlyIf);
 
     private async Task<Key> SucceedAsync(Key key, SuccessorPair pair, TimeSpan lead, CancellationToken cancellationToken)
     {
@@ -170,7 +174,7 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
     }
 
     private Task<Key> AnnounceAsync(
-        Caller caller, string reference, string detail, bool takesOverEarly, CancellationToken cancellationToken)
+        Caller caller, string reference, string detail, bool takesOverEarly, CancellationToken cancellationToken, string? onlyIf = null)
     {
         var newestWhenAsked = live.Current.Keys.TryGet(reference, out var asked) ? asked.Versions.Length : 0;
         return ApplyAsync(
@@ -180,7 +184,7 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
                 if (current.State == KeyState.PendingDeletion || (takesOverEarly && current.State != KeyState.Enabled))
                     throw new SigningException(SigningFault.KeyNotUsable, $"{current.Name} is not enabled.");
                 if (current.Versions.FirstOrDefault(v => v.State == VersionState.Announced) is { } waiting)
-                    return waiting.TakesOverEarly || !takesOverEarly ? current : current.With(waiting with { TakesOverEarly = true });
+                    return waiting.TakesOverEarly || !takesOverEarly ? current : Counted(current.With(waiting with { TakesOverEarly = true }));
                 // Made for somebody who asked at the same time, and without a lead it signs already.
                 if (!current.Versions.IsEmpty && current.Versions[^1] is { State: VersionState.Active } newest && newest.Number > newestWhenAsked)
                     return current;
@@ -188,22 +192,26 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
                     throw new SigningException(SigningFault.KeyNotUsable, $"The material of {current.Name} is imported: import its next version.");
                 var next = await pair.MakeAsync(current, cancellationToken) with { TakesOverEarly = takesOverEarly };
                 next = SigningPeriod.From(time.GetUtcNow() + SigningPeriod.LeadOf(current), current, next);
-                return current with { Versions = current.Versions.Add(next) };
+                var rotated = current with { Versions = current.Versions.Add(next) };
+                return takesOverEarly ? Counted(rotated) : rotated;
             },
             cancellationToken,
-            key => ApprovalSubject.OfKey(Actions.KeysRotate, key));
+            key => ApprovalSubject.OfKey(Actions.KeysRotate, key),
+            onlyIf);
     }
+
+    private static Key Counted(Key key) => key with { RotationsOnDemand = key.RotationsOnDemand + 1 };
 
     /// <summary>An edit that may need a new key pair; a pair that came to nothing is ended.</summary>
     private async Task<Key> ApplyAsync(
         Caller caller, string action, string reference, string detail, Func<Key, SuccessorPair, ValueTask<Key>> edit,
-        CancellationToken cancellationToken, Func<Key, ApprovalSubject>? subject = null)
+        CancellationToken cancellationToken, Func<Key, ApprovalSubject>? subject = null, string? onlyIf = null)
     {
         var pair = new SuccessorPair(backends, time);
         Key key;
         try
         {
-            key = await edits.ApplyAsync(caller, action, reference, detail, current => edit(current, pair), cancellationToken, subject);
+            key = await edits.ApplyAsync(caller, action, reference, detail, current => edit(current, pair), cancellationToken, subject, onlyIf);
         }
         // Where the audit does not answer, the change may be durable and the pair in use.
         catch (SigningException e) when (e.Fault is not SigningFault.AuditUnavailable)

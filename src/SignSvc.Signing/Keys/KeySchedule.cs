@@ -123,7 +123,7 @@ public static class KeySchedule
         {
             // Artifacts are verified for years: their versions stay published until an operator says otherwise.
             case VersionState.Retired when key.Purpose == KeyPurpose.Tokens
-                && now >= Later(latestExpiry(version.Kid) ?? DateTimeOffset.MinValue, version.RetiredAt) + Skew + Convergence
+                && now >= VersionTimeline.TokensEndedAt(Later(latestExpiry(version.Kid) ?? DateTimeOffset.MinValue, version.RetiredAt))
                 && key.Versions.Any(v => v.IsPublished && v.Number != version.Number):
                 due.Add(new DueStep.Remove(version.Number));
                 break;

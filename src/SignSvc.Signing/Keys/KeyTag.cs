@@ -4,8 +4,8 @@ using System.Text.Json;
 namespace SignSvc.Signing.Keys;
 
 /// <summary>
-/// Names a key as it stands, for changes on condition that nobody else's came first. Its versions do not count: a
-/// rotation between a plan and its steps is no reason to plan again.
+/// Names a key as it stands, for changes on condition that nobody else's came first. Its versions do not count: what the
+/// schedule does between a plan and its steps is no reason to plan again. A rotation on demand counts.
 /// </summary>
 public static class KeyTag
 {

@@ -8,7 +8,6 @@ public sealed record NewKey
     /// <summary>AWS KMS's limit.</summary>
     public const int MaxDescriptionLength = 8192;
     public const int MaxTextLength = 256;
-    public const int MaxTags = 50;
 
     private NewKey()
     {
@@ -43,11 +42,17 @@ public sealed record NewKey
     /// <summary>See <see cref="Key.MultiRegion"/>.</summary>
     public bool? MultiRegion { get; private init; }
 
+    /// <summary>False: it is made disabled, and signs nothing until it is enabled.</summary>
+    public bool Enabled { get; private init; }
+
+    /// <summary>Free ones: making a key takes none from another.</summary>
+    public ImmutableSortedSet<string> Aliases { get; private init; } = ImmutableSortedSet<string>.Empty;
+
     public ImmutableSortedDictionary<string, string> Tags { get; private init; } = ImmutableSortedDictionary<string, string>.Empty;
 
     /// <param name="tier">Null: assured for artifacts, volume for tokens.</param>
     /// <param name="algorithms">Null or empty: the spec's first.</param>
-    /// <param name="tags">At most 50; keys of 1 to 128 and values of 0 to 256 characters, as AWS KMS has it.</param>
+    /// <param name="tags">See <see cref="TagRules"/>.</param>
     /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>, <see cref="SigningFault.UnknownAlgorithm"/>, <see cref="SigningFault.AlgorithmMismatch"/>.</exception>
     public static NewKey Parse(
         string? name,
@@ -63,7 +68,9 @@ public sealed record NewKey
         bool deletionProtection = false,
         string? adopt = null,
         KeyOrigin origin = KeyOrigin.Generated,
-        bool? multiRegion = null)
+        bool? multiRegion = null,
+        bool enabled = true,
+        IReadOnlyList<string>? aliases = null)
     {
         var keySpec = KeySpec.Parse(spec);
         var effectiveTier = tier ?? (purpose == KeyPurpose.Tokens ? KeyTier.Volume : KeyTier.Assured);
@@ -73,9 +80,10 @@ public sealed record NewKey
             throw Invalid("origin is generated or imported.");
         if (multiRegion is not null && (effectiveTier != KeyTier.Assured || origin != KeyOrigin.Generated || adopt is not null))
             throw Invalid("multiRegion is for assured keys that are made in their backend.");
+        var keyName = KeyName.Parse(name);
         return new NewKey
         {
-            Name = KeyName.Parse(name),
+            Name = keyName,
             Description = CheckText("description", description, MaxDescriptionLength),
             Owner = CheckText("owner", owner),
             Purpose = purpose,
@@ -83,7 +91,9 @@ public sealed record NewKey
             Backend = backend ?? "software",
             Spec = keySpec,
             Algorithms = ParseAlgorithms(keySpec, purpose, algorithms),
-            Tags = ParseTags(tags),
+            Enabled = enabled,
+            Aliases = ParseAliases(keyName, aliases),
+            Tags = TagRules.Parse(tags),
             Rotation = ParseRotation(effectiveTier, purpose, rotation),
             DeletionProtection = deletionProtection,
             Adopt = CheckAdopt(effectiveTier, origin, adopt),
@@ -118,15 +128,12 @@ public sealed record NewKey
         return algorithms;
     }
 
-    public static ImmutableSortedDictionary<string, string> ParseTags(IReadOnlyDictionary<string, string>? tags)
+    private static ImmutableSortedSet<string> ParseAliases(string name, IReadOnlyList<string>? aliases)
     {
-        if (tags is null)
-            return ImmutableSortedDictionary<string, string>.Empty;
-        var isWithinLimits = tags.Count <= MaxTags && tags.All(t =>
-            t.Key.Length is > 0 and <= 128 && t.Value is { Length: <= 256 } && !t.Key.Any(char.IsControl) && !t.Value.Any(char.IsControl));
-        if (!isWithinLimits)
-            throw Invalid($"A key has at most {MaxTags} tags, with keys of 1 to 128 and values of 0 to 256 characters.");
-        return tags.ToImmutableSortedDictionary(StringComparer.Ordinal);
+        var parsed = (aliases ?? []).Select(AliasName.Parse).ToImmutableSortedSet(StringComparer.Ordinal);
+        if (parsed.Contains(name))
+            throw Invalid("A key's own name is no alias.");
+        return parsed.Count <= KeyAliases.MaxPerKey ? parsed : throw Invalid($"A key has at most {KeyAliases.MaxPerKey} aliases.");
     }
 
     private static string? CheckAdopt(KeyTier tier, KeyOrigin origin, string? adopt) =>

@@ -85,12 +85,13 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions, IStore
         {
             var kids = basis.Keys.TryGet(keyId, out var key) ? key.Versions.Select(v => v.Kid).ToArray() : [];
             var alive = usage
-                .Where(u => u.LatestExpiry + KeySchedule.Skew > time.GetUtcNow() && kids.Contains(u.Kid, StringComparer.Ordinal))
+                .Where(u => u.LatestExpiry is { } expiry && VersionTimeline.TokensEndedAt(expiry) > time.GetUtcNow() && kids.Contains(u.Kid, StringComparer.Ordinal))
                 .MaxBy(u => u.LatestExpiry);
-            if (alive?.LatestExpiry is { } expiry && !IsLeft(basis, profile, keyId, issuer, expiry + KeySchedule.Skew))
+            if (alive?.LatestExpiry is { } last && VersionTimeline.TokensEndedAt(last) is var until && !IsLeft(basis, profile, keyId, issuer, until))
             {
                 throw new SigningException(
-                    SigningFault.StillInUse, $"{profile.Name} cannot be deleted: tokens of {alive.Kid} are alive until {expiry:u}.");
+                    SigningFault.StillInUse,
+                    $"{profile.Name} cannot be deleted: tokens of {alive.Kid} are alive until {until:u}, for verifiers whose clocks are late too.");
             }
         }
     }

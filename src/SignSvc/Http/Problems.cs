@@ -82,7 +82,7 @@ public static class Problems
         SigningFault.RateLimited => (429, "The caller sends more than its share."),
         SigningFault.NameTaken => (409, "The name is taken."),
         SigningFault.Conflict => (409, "It was changed meanwhile."),
-        SigningFault.KeyNotUsable => (409, "The key does not sign now."),
+        SigningFault.KeyNotUsable => (409, "The key does not allow this now."),
         SigningFault.StillInUse => (409, "It is still in use."),
         SigningFault.LocksOut => (409, "Nobody could take it back."),
         // Alone a request is answered 202; this is for an item of a batch.

@@ -35,7 +35,9 @@ internal sealed class GrpcKeys(KeyLifecycle keys, KeyChanges changes, TimeProvid
             request.DeletionProtection,
             Wishes.Text(request.Adopt),
             KeyMessages.Parse(request.Origin) ?? KeyOrigin.Generated,
-            request.HasMultiRegion ? request.MultiRegion : null);
+            request.HasMultiRegion ? request.MultiRegion : null,
+            enabled: !request.Disabled,
+            request.Aliases);
         return new V1.CreateKeyResponse { Key = KeyMessages.Of(await keys.CreateAsync(call.HttpContext.Caller(), wish, call.CancellationToken)) };
     }
 
@@ -119,7 +121,7 @@ internal sealed class GrpcKeys(KeyLifecycle keys, KeyChanges changes, TimeProvid
         return new KeyUpdate(
             request.HasDescription ? request.Description : null,
             request.HasOwner ? request.Owner : null,
-            request.ReplaceTags ? NewKey.ParseTags(request.Tags.ToDictionary(StringComparer.Ordinal)) : null,
+            request.ReplaceTags ? TagRules.Parse(request.Tags.ToDictionary(StringComparer.Ordinal)) : null,
             wish == new RotationWish() ? null : RotationOf(key, wish),
             request.HasDeletionProtection ? request.DeletionProtection : null,
             request.HasMinSigningVersion ? Floor(request.MinSigningVersion) : null,
@@ -135,12 +137,13 @@ internal sealed class GrpcKeys(KeyLifecycle keys, KeyChanges changes, TimeProvid
 
 /// <summary><c>signsvc.v1.Keys</c>, as far as it is about the versions of a key and its further names.</summary>
 internal sealed class GrpcKeyVersions(
-    KeyLifecycle keys, KeyRotation rotation, KeyScheduler scheduler, KeyAliases aliases, CertificateChains chains, IStore store, TimeProvider time)
+    KeyLifecycle keys, KeyRotation rotation, KeyScheduler scheduler, KeyAliases aliases, CertificateChains chains, LiveSnapshot live, IStore store,
+    TimeProvider time)
 {
     /// <summary>With a lead of 0 the successor signs already in the answer; else it is announced there, with its time.</summary>
     public async ValueTask<V1.RotateKeyResponse> RotateAsync(V1.RotateKeyRequest request, GrpcCall call)
     {
-        var rotated = await rotation.RotateAsync(call.HttpContext.Caller(), request.Key, call.CancellationToken);
+        var rotated = await rotation.RotateAsync(call.HttpContext.Caller(), request.Key, call.CancellationToken, Wishes.Text(request.Etag));
         var key = await scheduler.AdvanceAsync(rotated, call.CancellationToken);
         return new V1.RotateKeyResponse { Version = KeyMessages.Of(key.Versions[^1]), Key = KeyMessages.Of(key) };
     }
@@ -156,14 +159,14 @@ internal sealed class GrpcKeyVersions(
     public async ValueTask<V1.ListKeyVersionsResponse> ListAsync(V1.ListKeyVersionsRequest request, GrpcCall call)
     {
         var key = await keys.ReadAsync(call.HttpContext.Caller(), request.Key, call.CancellationToken);
-        var uses = await VersionEndpoints.UsesAsync(key, store, call.CancellationToken);
+        var uses = await VersionEndpoints.UsesAsync(key, live, store, call.CancellationToken);
         return new V1.ListKeyVersionsResponse { Versions = { key.Versions.Zip(uses, KeyMessages.Of) } };
     }
 
     public async ValueTask<V1.GetKeyTimelineResponse> GetTimelineAsync(V1.GetKeyTimelineRequest request, GrpcCall call)
     {
         var key = await keys.ReadAsync(call.HttpContext.Caller(), request.Key, call.CancellationToken);
-        var timeline = await VersionEndpoints.TimelineAsync(key, store, time, call.CancellationToken);
+        var timeline = await VersionEndpoints.TimelineAsync(key, live, store, time, call.CancellationToken);
         return new V1.GetKeyTimelineResponse
         {
             KeyId = key.Id,

@@ -13,7 +13,7 @@ public sealed record KeyUpdateBody(
     bool? DeletionProtection = null, int? MinSigningVersion = null, int? MinVerificationVersion = null)
 {
     public KeyUpdate For(Key key) => new(
-        Description, Owner, Tags is null ? null : NewKey.ParseTags(Tags),
+        Description, Owner, Tags is null ? null : TagRules.Parse(Tags),
         Rotation is null ? null : NewKey.ParseRotation(key.Tier, key.Purpose, Rotation),
         DeletionProtection, MinSigningVersion, MinVerificationVersion);
 }
@@ -55,18 +55,18 @@ public static class KeyChangeEndpoints
     private static async Task<Ok<KeyAnswer>> RotateAsync(
         HttpContext http, string key, KeyRotation rotation, KeyScheduler scheduler, CancellationToken cancellationToken)
     {
-        var rotated = await rotation.RotateAsync(http.Caller(), key, cancellationToken);
+        var rotated = await rotation.RotateAsync(http.Caller(), key, cancellationToken, http.OnlyIf());
         return Answer(http, await scheduler.AdvanceAsync(rotated, cancellationToken));
     }
 
     /// <summary>For keys that are stored wrapped: under the newest material of their wrapping key, which an AWS KMS key gets by rotation.</summary>
     private static async Task<Ok<KeyAnswer>> RewrapAsync(
         HttpContext http, string key, KeyRotation rotation, CancellationToken cancellationToken) =>
-        Answer(http, await rotation.RewrapAsync(http.Caller(), key, cancellationToken));
+        Answer(http, await rotation.RewrapAsync(http.Caller(), key, cancellationToken, http.OnlyIf()));
 
     private static async Task<Ok<KeyAnswer>> CancelDeletionAsync(
         HttpContext http, string key, KeyChanges changes, CancellationToken cancellationToken) =>
-        Answer(http, await changes.CancelDeletionAsync(http.Caller(), key, cancellationToken));
+        Answer(http, await changes.CancelDeletionAsync(http.Caller(), key, cancellationToken, http.OnlyIf()));
 
     private static Ok<KeyAnswer> Answer(HttpContext http, Key key) => TypedResults.Ok(http.AnswerOf(key));
 }

@@ -17,12 +17,15 @@ namespace SignSvc.Keys;
 /// <param name="Algorithms">JWA names; default: the spec's first.</param>
 /// <param name="Adopt">The backend's name of a key that exists there: a PKCS#11 label or <c>id:</c> with hex CKA_ID, an ARN or KMS alias.</param>
 /// <param name="Origin"><c>generated</c>, or <c>imported</c>: the key has no version, and signs nothing, until its material is imported.</param>
+/// <param name="Enabled">False: it is made disabled, and signs nothing until it is enabled.</param>
+/// <param name="Aliases">Further names, none of them taken.</param>
 /// <param name="MultiRegion">AWS KMS: a multi-Region key, whether or not it has replicas yet; default: where the backend has replica Regions.</param>
 public sealed record NewKeyBody(
     string Name, KeyPurpose Purpose, string Spec, KeyTier? Tier = null, string? Backend = null,
     ImmutableArray<string>? Algorithms = null, string? Description = null, string? Owner = null,
     Dictionary<string, string>? Tags = null, RotationWish? Rotation = null, bool DeletionProtection = false,
-    string? Adopt = null, KeyOrigin Origin = KeyOrigin.Generated, bool? MultiRegion = null);
+    string? Adopt = null, KeyOrigin Origin = KeyOrigin.Generated, bool? MultiRegion = null, bool Enabled = true,
+    ImmutableArray<string>? Aliases = null);
 
 /// <summary>Null: on demand. See <see cref="RotationPolicy"/>.</summary>
 public sealed record RotationAnswer(long? PeriodSeconds, long LeadSeconds, long GraceSeconds, long JitterSeconds)
@@ -43,7 +46,7 @@ public sealed record VersionAnswer(
         v.RetiredAt, v.RevokedAt, v.RevocationReason);
 }
 
-/// <param name="Etag">For <c>If-Match</c>: another one after every change, but for those of its versions.</param>
+/// <param name="Etag">For <c>If-Match</c>: another one after every change and every rotation on demand; what the schedule does to its versions does not count.</param>
 public sealed record KeyAnswer(
     string Id, string Name, string? Description, string? Owner, KeyPurpose Purpose, KeyTier Tier, string Backend,
     Protection Protection, string Spec, ImmutableArray<string> Algorithms, KeyState State,
@@ -82,7 +85,7 @@ public static class KeyEndpoints
     {
         var request = NewKey.Parse(
             body.Name, body.Purpose, body.Tier, body.Backend, body.Spec, body.Algorithms, body.Description, body.Owner, body.Tags,
-            body.Rotation, body.DeletionProtection, body.Adopt, body.Origin, body.MultiRegion);
+            body.Rotation, body.DeletionProtection, body.Adopt, body.Origin, body.MultiRegion, body.Enabled, body.Aliases);
         var key = await keys.CreateAsync(http.Caller(), request, cancellationToken);
         return TypedResults.Created($"/v1/keys/{key.Name}", http.AnswerOf(key));
     }

@@ -77,6 +77,7 @@ internal static class KeyMessages
         LastUsedAt = Of(use.LastUsedAt),
         TokensExpireAt = Of(use.TokensExpireAt),
         RemovableAt = Of(use.RemovableAt),
+        SafeToDeleteAt = Of(use.SafeToDeleteAt),
     };
 
     public static V1.Alias Of(string alias, Key key) => new() { Alias_ = alias, KeyId = key.Id, KeyName = key.Name };

@@ -9,11 +9,16 @@ namespace SignSvc.Keys;
 
 /// <param name="Uses">Signatures it made; exact, and durable with them.</param>
 /// <param name="TokensExpireAt">When the last token it signed expires.</param>
-/// <param name="RemovableAt">From when on nobody needs its public key any more; null while it signs, and for artifacts.</param>
+/// <param name="SignsFrom">Null: it was revoked before it ever signed.</param>
+/// <param name="RetiresAt">When its successor takes over, or took over; null: when it is rotated.</param>
+/// <param name="SignsUntil">When it stopped; before that its hard stop, successor or not. Null: when it is rotated.</param>
+/// <param name="RemovableAt">From when on nobody needs its public key any more; of a version that signs on, when its last token will have expired as the token profiles stand now. Null for artifacts, and where it is not known.</param>
+/// <param name="SafeToDeleteAt">From when on its tokens no longer keep the key from being deleted; null as <paramref name="RemovableAt"/>.</param>
 public sealed record VersionUse(
-    int Version, string Kid, VersionState State, DateTimeOffset CreatedAt, DateTimeOffset? ServedAt, DateTimeOffset SignsFrom,
+    int Version, string Kid, VersionState State, DateTimeOffset CreatedAt, DateTimeOffset? ServedAt, DateTimeOffset? SignsFrom,
     DateTimeOffset? RetiresAt, DateTimeOffset? SignsUntil, DateTimeOffset? RetiredAt, DateTimeOffset? RevokedAt,
-    RevocationReason? RevocationReason, long Uses, DateTimeOffset? LastUsedAt, DateTimeOffset? TokensExpireAt, DateTimeOffset? RemovableAt);
+    RevocationReason? RevocationReason, long Uses, DateTimeOffset? LastUsedAt, DateTimeOffset? TokensExpireAt, DateTimeOffset? RemovableAt,
+    DateTimeOffset? SafeToDeleteAt);
 
 public sealed record VersionList(ImmutableArray<VersionUse> Versions);
 
@@ -35,47 +40,52 @@ public static class VersionEndpoints
     }
 
     private static async Task<Ok<VersionList>> ListAsync(
-        HttpContext http, string key, KeyLifecycle keys, IStore store, CancellationToken cancellationToken)
+        HttpContext http, string key, KeyLifecycle keys, LiveSnapshot live, IStore store, CancellationToken cancellationToken)
     {
         var found = await keys.ReadAsync(http.Caller(), key, cancellationToken);
-        return TypedResults.Ok(new VersionList(await UsesAsync(found, store, cancellationToken)));
+        return TypedResults.Ok(new VersionList(await UsesAsync(found, live, store, cancellationToken)));
     }
 
     private static async Task<Ok<KeyAnswer>> RevokeAsync(
         HttpContext http, string key, int version, RevokeBody body, KeyRotation rotation, CancellationToken cancellationToken) =>
-        TypedResults.Ok(KeyAnswer.Of(await rotation.RevokeAsync(http.Caller(), key, version, body.Reason, cancellationToken)));
+        TypedResults.Ok(http.AnswerOf(await rotation.RevokeAsync(http.Caller(), key, version, body.Reason, cancellationToken, http.OnlyIf())));
 
     private static async Task<Ok<TimelineAnswer>> ReadTimelineAsync(
-        HttpContext http, string key, KeyLifecycle keys, IStore store, TimeProvider time, CancellationToken cancellationToken)
+        HttpContext http, string key, KeyLifecycle keys, LiveSnapshot live, IStore store, TimeProvider time, CancellationToken cancellationToken)
     {
         var found = await keys.ReadAsync(http.Caller(), key, cancellationToken);
-        return TypedResults.Ok(await TimelineAsync(found, store, time, cancellationToken));
+        return TypedResults.Ok(await TimelineAsync(found, live, store, time, cancellationToken));
     }
 
-    internal static async Task<TimelineAnswer> TimelineAsync(Key key, IStore store, TimeProvider time, CancellationToken cancellationToken)
+    internal static async Task<TimelineAnswer> TimelineAsync(
+        Key key, LiveSnapshot live, IStore store, TimeProvider time, CancellationToken cancellationToken)
     {
-        var uses = await UsesAsync(key, store, cancellationToken);
+        var uses = await UsesAsync(key, live, store, cancellationToken);
         var due = KeySchedule.Due(
             key, kid => uses.FirstOrDefault(u => string.Equals(u.Kid, kid, StringComparison.Ordinal))?.TokensExpireAt, time.GetUtcNow());
         return new TimelineAnswer(key.Name, key.State, key.DeletesAt, uses, [.. due.Select(Describe)]);
     }
 
     /// <summary>In the order of the key's versions.</summary>
-    internal static async Task<ImmutableArray<VersionUse>> UsesAsync(Key key, IStore store, CancellationToken cancellationToken)
+    internal static async Task<ImmutableArray<VersionUse>> UsesAsync(
+        Key key, LiveSnapshot live, IStore store, CancellationToken cancellationToken)
     {
         var usage = (await store.ReadUsageAsync(cancellationToken)).ToDictionary(u => u.Kid, StringComparer.Ordinal);
-        return [.. key.Versions.Select(v => Of(key, v, usage.GetValueOrDefault(v.Kid)))];
+        var longestLife = live.Current.Profiles.Values
+            .Where(p => string.Equals(p.KeyId, key.Id, StringComparison.Ordinal))
+            .Select(p => TimeSpan.FromSeconds(p.MaxLifetimeSeconds))
+            .DefaultIfEmpty()
+            .Max();
+        return [.. key.Versions.Select(v => Of(key, v, usage.GetValueOrDefault(v.Kid), longestLife))];
     }
 
-    private static VersionUse Of(Key key, KeyVersion v, VersionUsage? usage)
+    private static VersionUse Of(Key key, KeyVersion v, VersionUsage? usage, TimeSpan longestLife)
     {
-        var end = v.RetiredAt ?? v.SignsUntil;
-        var removable = key.Purpose != KeyPurpose.Tokens || end is null
-            ? null
-            : (DateTimeOffset?)((usage?.LatestExpiry > end ? usage.LatestExpiry.Value : end.Value) + KeySchedule.Skew + KeySchedule.Convergence);
+        var timeline = VersionTimeline.Of(key, v, usage?.LatestExpiry, longestLife);
         return new VersionUse(
-            v.Number, v.Kid, v.State, v.CreatedAt, v.ServedAt, v.SignsFrom, v.RetiresAt, v.SignsUntil, v.RetiredAt, v.RevokedAt,
-            v.RevocationReason, usage?.Uses ?? 0, usage?.LastUsedAt, usage?.LatestExpiry, removable);
+            v.Number, v.Kid, v.State, v.CreatedAt, v.ServedAt, timeline.SignsFrom, timeline.RetiresAt, timeline.StopsAt, v.RetiredAt,
+            v.RevokedAt, v.RevocationReason, usage?.Uses ?? 0, usage?.LastUsedAt, usage?.LatestExpiry, timeline.RemovableAt,
+            timeline.SafeToDeleteAt);
     }
 
     private static string Describe(DueStep step) => step switch

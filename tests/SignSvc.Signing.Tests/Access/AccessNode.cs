@@ -27,7 +27,7 @@ internal sealed class AccessNode : IAsyncDisposable
         Keys = new KeyLifecycle(live, decisions, backends, rules, time);
         var edits = new KeyEdits(live, decisions, audit);
         Aliases = new KeyAliases(live, decisions, edits, audit);
-        Changes = new KeyChanges(edits, live, store, time);
+        Changes = new KeyChanges(edits, live, store, backends, time);
         Rotation = new KeyRotation(edits, live, backends, time);
         Policies = new PolicyAdministration(live, decisions, time);
         Questions = new PolicyQuestions(live, decisions, time);

@@ -12,10 +12,14 @@ internal sealed class LifecycleInvariants(SimulatedNode node, string name)
     private readonly HashSet<string> _active = new(StringComparer.Ordinal);
     private readonly HashSet<string> _revoked = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (DateTimeOffset Wall, TimeSpan True)> _tokensEnd = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, DateTimeOffset> _removable = new(StringComparer.Ordinal);
     private IReadOnlySet<string> _published = new HashSet<string>(StringComparer.Ordinal);
 
     /// <summary>A version that an emergency put in place, before its lead was over.</summary>
     public string? Promoted { get; set; }
+
+    /// <summary>By a clock that was set, what happened later may have happened earlier.</summary>
+    public bool ClockWasSet { get; set; }
 
     public int Signed { get; private set; }
 
@@ -36,6 +40,8 @@ internal sealed class LifecycleInvariants(SimulatedNode node, string name)
         var published = node.PublishedKids();
         CheckShape(key);
         CheckPublication(key, published);
+        foreach (var version in key.Versions)
+            CheckTimeline(key, version);
         foreach (var active in key.Versions.Where(v => v.State == VersionState.Active && _active.Add(v.Kid)))
             CheckLead(key, active);
         if (key.Signing(node.Now) is { } signing)
@@ -102,6 +108,31 @@ internal sealed class LifecycleInvariants(SimulatedNode node, string name)
             Hold(node.Now >= end.Wall + KeySchedule.Skew, $"{gone} left before its last token's exp and the skew");
             Hold(node.Elapsed >= end.True + KeySchedule.Skew, $"{gone} left while its last token truly lived");
         }
+    }
+
+    /// <summary>What the timeline says of a version: in order, after its last token, and not taken back once it has stopped.</summary>
+    private void CheckTimeline(Key key, KeyVersion version)
+    {
+        var tokens = _tokensEnd.TryGetValue(version.Kid, out var end) ? end.Wall : (DateTimeOffset?)null;
+        var timeline = VersionTimeline.Of(key, version, tokens, TimeSpan.FromDays(1));
+        var what = $"version {version.Number} ({version.State}): {timeline}";
+        Hold(timeline.SafeToDeleteAt is null == timeline.RemovableAt is null, $"the key set and the deletion disagree on {what}");
+        if (tokens is not null && timeline.SafeToDeleteAt is { } safe)
+            Hold(safe >= tokens + KeySchedule.Skew, $"a token outlives {what}");
+        if (tokens is not null && version.State != VersionState.Revoked && timeline.RemovableAt is { } removable)
+            Hold(removable >= tokens + KeySchedule.Skew, $"a token outlives {what}");
+        if (version.State is VersionState.Retired && timeline.RemovableAt is { } fixedAt)
+            Hold(_removable.TryAdd(version.Kid, fixedAt) || _removable[version.Kid] == fixedAt, $"another date was given for {what}");
+        if (ClockWasSet)
+            return;
+        DateTimeOffset?[] moments =
+            [timeline.AnnouncedAt, timeline.SignsFrom, timeline.RetiresAt, timeline.StopsAt, timeline.RemovableAt, timeline.SafeToDeleteAt];
+        var known = moments.OfType<DateTimeOffset>().ToArray();
+        Hold(known.SequenceEqual(known.Order()), $"not in order: {what}");
+        Hold(
+            version.State is not (VersionState.Removed or VersionState.Destroyed or VersionState.Revoked) || timeline.RemovableAt <= node.Now,
+            $"it is gone before {what}");
+        Hold(version.State != VersionState.Active || timeline.StopsAt is null || timeline.RemovableAt > timeline.StopsAt, $"removed while it signs: {what}");
     }
 
     /// <summary>At the moment at which a version becomes active, under the policy of that moment.</summary>

@@ -138,6 +138,7 @@ internal sealed class RoughHistory
         await TickAsync();
         var by = TimeSpan.FromMinutes(_random.Next(10, 400 * 24 * 60) * (_random.Next(2) == 0 ? -1 : 1));
         Log($"clock set by {by}");
+        _rules.ClockWasSet = true;
         _node.Clock.JumpTo(_node.Now + by);
         _jumpSeenAt = _node.Elapsed;
         _rules.Check();

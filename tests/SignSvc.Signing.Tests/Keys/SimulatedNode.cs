@@ -61,7 +61,7 @@ internal sealed class SimulatedNode : IAsyncDisposable
         var rules = new KeyRules(RequireHardware: false);
         var edits = new KeyEdits(node.Live, decisions, node._audit);
         node.Keys = new KeyLifecycle(node.Live, decisions, node._backends, rules, node.Clock);
-        node.Changes = new KeyChanges(edits, node.Live, node.Store, node.Clock);
+        node.Changes = new KeyChanges(edits, node.Live, node.Store, node._backends, node.Clock);
         node.Rotation = new KeyRotation(edits, node.Live, node._backends, node.Clock);
         node.Aliases = new KeyAliases(node.Live, decisions, edits, node._audit);
         node.Profiles = new TokenProfiles(node.Live, decisions, node.Store, node.Clock);

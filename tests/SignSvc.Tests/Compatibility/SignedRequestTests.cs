@@ -9,6 +9,17 @@ public sealed class SignedRequestTests(RunningService service)
     private const string Incomplete = "IncompleteSignatureException";
     private const string Describe = """{"KeyId":"alias/release"}""";
 
+    [Theory]
+    [InlineData("CreateAlias")]
+    [InlineData("UpdateAlias")]
+    public async Task Aliases_of_AWS_itself_are_nobodys_to_put(string operation)
+    {
+        var aws = await AwsClient.OfAsync(service, "operator");
+        var key = await aws.MustAsync("DescribeKey", Describe);
+        var id = key.GetProperty("KeyMetadata").GetProperty("KeyId").GetString();
+        await aws.MustRefuseAsync("NotAuthorizedException", operation, $$"""{"AliasName":"alias/aws/s3","TargetKeyId":"{{id}}"}""");
+    }
+
     [Fact]
     public async Task A_signed_request_is_its_credentials_request()
     {

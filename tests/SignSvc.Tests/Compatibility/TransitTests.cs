@@ -144,6 +144,18 @@ public sealed class TransitTests(RunningService service)
         var read = (await service.Admin.MustGetAsync($"/v1/transit/keys/{name}")).Json.GetProperty("data");
         Assert.Equal(2, read.GetProperty("min_decryption_version").GetInt32());
         Assert.Equal(2_592_000, read.GetProperty("auto_rotate_period").GetInt64());
+
+        // 0 is no floor, and no rotation, as a number or as Vault's own client writes it.
+        foreach (var zero in (string[])["0", "\"0\""])
+        {
+            await service.Admin.MustPostAsync(200, $"/v1/transit/keys/{name}/config", """{"min_decryption_version":2,"min_encryption_version":2,"auto_rotate_period":"720h"}""");
+            var none = await service.Admin.MustPostAsync(
+                200, $"/v1/transit/keys/{name}/config", $$"""{"min_decryption_version":{{zero}},"min_encryption_version":{{zero}},"auto_rotate_period":{{zero}}}""");
+            Assert.Equal(0, none.Json.GetProperty("data").GetProperty("auto_rotate_period").GetInt64());
+            Assert.Equal(1, none.Json.GetProperty("data").GetProperty("min_encryption_version").GetInt32());
+            Assert.True(await VerifiesAsync(name, first));
+        }
+
         Assert.Contains("BEGIN PUBLIC KEY", (await service.Admin.MustGetAsync($"/v1/transit/export/public-key/{name}/2")).Text, StringComparison.Ordinal);
         MustBeErrors(await service.Admin.GetJsonAsync($"/v1/transit/export/signing-key/{name}"), 400, "do not leave");
         MustBeErrors(await service.Admin.PostJsonAsync($"/v1/transit/keys/{name}/trim", """{"min_available_version":1}"""), 400, "min_decryption_version");

@@ -123,7 +123,7 @@ public sealed class ApprovalDecisions(LiveSnapshot live, Decisions decisions, Ti
                     var basis = live.Current;
                     var standing = Standing(id);
                     if (standing.State is not (ApprovalState.Pending or ApprovalState.Approved))
-                        throw new SigningException(SigningFault.KeyNotUsable, $"The approval is {standing.State.ToString().ToLowerInvariant()}: there is nothing to decide.");
+                        throw new SigningException(SigningFault.Conflict, $"The approval is {standing.State.ToString().ToLowerInvariant()}: there is nothing to decide.");
                     var vote = new ApprovalVote(caller.Principal, caller.Person, time.GetUtcNow(), reason);
                     var decided = decide(standing, vote);
                     var record = draft with { Detail = $"approval {id} of {standing.Approval.Subject.Action} for {standing.Approval.Requester} {what}{(decided is null ? ", counted already" : "")}{(reason is null ? "" : $": {reason}")}" };

@@ -35,6 +35,8 @@ public sealed class BudgetedBackend : IKeyBackend, IImportsKeys, IAdoptsKeys, ID
 
     public Protection Protection => _inner.Protection;
 
+    public int MostTags => _inner is IMirrorsKeys mirrors ? mirrors.MostTags : TagRules.Most;
+
     /// <summary>The backend without budgets, for what is its own.</summary>
     public IKeyBackend Inner => _inner;
 

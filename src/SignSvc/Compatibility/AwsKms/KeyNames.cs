@@ -9,6 +9,9 @@ internal static class KeyNames
 
     private const string AliasPrefix = "alias/";
 
+    /// <summary>For AWS's own keys, of which there are none here: its clients are refused as there.</summary>
+    private const string ReservedPrefix = "alias/aws/";
+
     /// <summary>AWS's limit.</summary>
     private const int MaxLength = 2048;
 
@@ -35,6 +38,8 @@ internal static class KeyNames
     {
         if (!text.StartsWith(AliasPrefix, StringComparison.Ordinal))
             throw KmsException.Validation("Alias must start with the prefix \"alias/\". Please see https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html");
+        if (text.StartsWith(ReservedPrefix, StringComparison.Ordinal))
+            throw new KmsException("NotAuthorizedException", "The alias prefix alias/aws/ is reserved.");
         return AliasName.IsValid(text[AliasPrefix.Length..])
             ? text[AliasPrefix.Length..]
             : throw KmsException.Validation("After alias/ come one or more names ([a-z0-9][a-z0-9._-]{0,62}, no UUID) joined by slashes.");

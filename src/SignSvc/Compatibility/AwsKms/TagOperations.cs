@@ -13,7 +13,7 @@ internal sealed class TagOperations(KeyLifecycle keys, KeyChanges changes)
     {
         var tags = TagsOf(call) ?? throw KmsException.Missing("Tags");
         await changes.UpdateAsync(
-            call.Caller, call.KeyNoAlias(), key => new KeyUpdate(Tags: NewKey.ParseTags(key.Tags.SetItems(tags))), call.CancellationToken);
+            call.Caller, call.KeyNoAlias(), key => new KeyUpdate(Tags: TagRules.Parse(key.Tags.SetItems(tags))), call.CancellationToken);
         return null;
     }
 
@@ -59,14 +59,14 @@ internal sealed class TagOperations(KeyLifecycle keys, KeyChanges changes)
         var tags = ImmutableDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
         foreach (var (index, wish) in wishes.Index())
         {
-            var (name, value) = (TextOf(wish, index, "TagKey", 1, 128), TextOf(wish, index, "TagValue", 0, 256));
+            var (name, value) = (TextOf(wish, index, "TagKey", 1, TagRules.MaxNameLength), TextOf(wish, index, "TagValue", 0, TagRules.MaxValueLength));
             if (name.StartsWith("aws:", StringComparison.OrdinalIgnoreCase))
                 throw Refused("Tags beginning with aws: are reserved");
             if (!tags.TryAdd(name, value))
                 throw Refused("Duplicate tag keys");
         }
 
-        return tags.Count <= NewKey.MaxTags ? tags.ToImmutable() : throw Refused("Too many tags");
+        return tags.Count <= TagRules.Most ? tags.ToImmutable() : throw Refused("Too many tags");
     }
 
     private static string TextOf(ClientJson tag, int index, string member, int min, int max)

@@ -62,7 +62,7 @@ internal sealed class TransitKeys(KeyLifecycle keys, KeyChanges changes, KeyRota
         return Answer(await scheduler.AdvanceAsync(rotated, call.CancellationToken));
     }
 
-    /// <summary><c>min_decryption_version</c> is the floor of verifying, <c>min_encryption_version</c> that of signing.</summary>
+    /// <summary><c>min_decryption_version</c> is the floor of verifying, <c>min_encryption_version</c> that of signing. As in Vault, 0 is none, and no rotation.</summary>
     public async Task<TransitAnswer> ConfigureAsync(TransitCall call)
     {
         var body = call.Body;
@@ -75,8 +75,8 @@ internal sealed class TransitKeys(KeyLifecycle keys, KeyChanges changes, KeyRota
             key => new KeyUpdate(
                 Rotation: period is { } seconds ? NewKey.ParseRotation(key.Tier, key.Purpose, new RotationWish(seconds == 0 ? null : seconds)) : null,
                 DeletionProtection: !mayDelete,
-                MinSigningVersion: signing is 0 ? null : signing,
-                MinVerificationVersion: verifying),
+                MinSigningVersion: signing is 0 ? 1 : signing,
+                MinVerificationVersion: verifying is 0 ? 1 : verifying),
             call.CancellationToken);
         return Answer(key);
     }
@@ -163,7 +163,7 @@ internal sealed class TransitKeys(KeyLifecycle keys, KeyChanges changes, KeyRota
         return [.. key.Versions.Where(v => v.IsPublished && v.Number <= highest)];
     }
 
-    /// <summary>Seconds, or Go's notation in one unit (<c>720h</c>).</summary>
+    /// <summary>Seconds, also as text, or Go's notation in one unit (<c>720h</c>); 0 is never.</summary>
     private static int? RotationOf(ClientJson body)
     {
         if (!body.Has("auto_rotate_period"))

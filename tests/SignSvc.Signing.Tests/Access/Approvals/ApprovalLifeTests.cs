@@ -15,7 +15,7 @@ public sealed class ApprovalLifeTests : ApprovalScene
         Clock.Advance(TimeSpan.FromHours(1) - TimeSpan.FromSeconds(1));
         Assert.Equal(ApprovalState.Approved, (await One.Approvals.ApproveAsync(Alice, pending, reason: null, Cancel)).State);
         Clock.Advance(TimeSpan.FromSeconds(1));
-        Assert.Equal(SigningFault.KeyNotUsable, await FaultOfAsync(() => One.Approvals.ApproveAsync(Bob, pending, reason: null, Cancel)));
+        Assert.Equal(SigningFault.Conflict, await FaultOfAsync(() => One.Approvals.ApproveAsync(Bob, pending, reason: null, Cancel)));
         Assert.NotEqual(pending, await PendingAsync(Sign()), StringComparer.Ordinal);
         Assert.False(One.Live.Current.Approvals.ContainsKey(pending));
     }
@@ -41,7 +41,7 @@ public sealed class ApprovalLifeTests : ApprovalScene
         var refusal = await Assert.ThrowsAsync<SigningException>(() => One.Signer.SignAsync(Asker, Sign(), Cancel));
         Assert.Equal(SigningFault.Forbidden, refusal.Fault);
         Assert.Contains("not this build", refusal.Message, StringComparison.Ordinal);
-        Assert.Equal(SigningFault.KeyNotUsable, await FaultOfAsync(() => One.Approvals.BreakGlassAsync(Alice, pending, "now", Cancel)));
+        Assert.Equal(SigningFault.Conflict, await FaultOfAsync(() => One.Approvals.BreakGlassAsync(Alice, pending, "now", Cancel)));
     }
 
     [Fact]
