@@ -133,8 +133,11 @@ public sealed partial class Signer(
                 Digest = Convert.ToBase64String(digest.Span),
             };
 
+            // What is late costs neither an approval nor a grant's use.
+            CallTerms.Current.ThrowIfLate(time);
             if (!live.Current.ApprovalRules.IsEmpty)
-                permit = await decisions.SpendApprovalAsync(permit, SubjectOf(key, request, algorithm, record), cancellationToken);
+                permit = await decisions.SpendApprovalAsync(permit, SubjectOf(key, record), cancellationToken);
+            permit = await _grantUses.SpendAsync(permit, cancellationToken);
             var signature = await SignAsync(permit, key, version, algorithm, digest, cancellationToken);
             return new Decided<SignedDigest>(
                 record with { BackendRequestId = signature.RequestId, Detail = permit.Remark },
@@ -195,12 +198,13 @@ public sealed partial class Signer(
         }
     }
 
-    private static ApprovalSubject SubjectOf(Key key, SignRequest request, SigningAlgorithm algorithm, AuditRecord record) => new()
+    private static ApprovalSubject SubjectOf(Key key, AuditRecord record) => new()
     {
         Action = Actions.KeysSign,
         Resource = $"key/{key.Id}",
-        Version = request.Version,
-        Algorithm = algorithm.Name,
+        Version = record.Version,
+        Kid = record.Kid,
+        Algorithm = record.Algorithm!.Name,
         Digest = record.Digest,
         Context = record.Context,
     };
@@ -211,11 +215,7 @@ public sealed partial class Signer(
         bool alwaysVerify = false)
     {
         ArgumentNullException.ThrowIfNull(permit);
-        if (rules.RequireHardware && key.Tier == KeyTier.Assured && version.Protection == Protection.Software)
-            throw new SigningException(SigningFault.HardwareRequired, $"{key.Name} lives in software, and this service demands hardware.");
-
         CallTerms.Current.ThrowIfLate(time);
-        await _grantUses.SpendAsync(permit, cancellationToken);
         var signature = key.Tier == KeyTier.Assured
             ? await AskAsync(key, version, algorithm, digest, cancellationToken)
             : await backends.SigningFor(key).SignAsync(version, algorithm, digest, cancellationToken);
@@ -291,12 +291,14 @@ public sealed partial class Signer(
         var now = time.GetUtcNow();
         if (key.State != KeyState.Enabled)
             throw new SigningException(SigningFault.KeyNotUsable, $"{key.Name} is {key.State switch { KeyState.Disabled => "disabled", KeyState.PendingDeletion => "pending deletion", _ => "deleted" }}.");
-        if (number is null)
-            return key.Signing(now) ?? throw new SigningException(SigningFault.KeyNotUsable, $"No version of {key.Name} signs now.");
-        var version = key.Version(number.Value) ?? throw UnknownVersion();
-        return version.MaySignAt(now) && version.Number >= key.MinSigningVersion
-            ? version
-            : throw new SigningException(SigningFault.KeyNotUsable, $"Version {number} of {key.Name} does not sign now.");
+        var version = number is null
+            ? key.Signing(now) ?? throw new SigningException(SigningFault.KeyNotUsable, $"No version of {key.Name} signs now.")
+            : key.Version(number.Value) ?? throw UnknownVersion();
+        if (number is not null && !(version.MaySignAt(now) && version.Number >= key.MinSigningVersion))
+            throw new SigningException(SigningFault.KeyNotUsable, $"Version {number} of {key.Name} does not sign now.");
+        return rules.RequireHardware && key.Tier == KeyTier.Assured && version.Protection == Protection.Software
+            ? throw new SigningException(SigningFault.HardwareRequired, $"{key.Name} lives in software, and this service demands hardware.")
+            : version;
     }
 
     /// <summary>Invariant 5: one of the key's own.</summary>

@@ -15,6 +15,7 @@ using SignSvc.Tokens;
 using SignSvc.Tour;
 
 // A table of contents: what the process is made of, in the order in which it comes to life.
+var isServing = false;
 try
 {
     var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions
@@ -32,6 +33,7 @@ try
     if (RestoreCommand.Parse(args, settings) is { } restore)
         return await restore.RunAsync(CancellationToken.None);
     var fileToSign = TourGuide.FileToSign(args);
+    ServedAddresses.RequireFree(builder.Configuration, settings);
     builder.AddHttp(settings);
     builder.AddTelemetry(settings.Telemetry);
     builder.AddShutdown(settings.Shutdown);
@@ -95,15 +97,15 @@ try
     app.MapAwsKms();
     app.MapTransit();
 
-    await app.StartServingAsync();
+    await app.StartServingAsync(settings);
+    isServing = true;
     app.Announce(node);
     if (fileToSign is not null)
         await TourGuide.ShowAsync(app, node, fileToSign);
     await app.WaitForShutdownAsync();
     return 0;
 }
-catch (StartException fault)
+catch (Exception fault) when (!isServing)
 {
-    await Console.Error.WriteLineAsync($"SignSvc did not start.\n{fault.Message}");
-    return 1;
+    return await StartFault.ReportAsync(fault);
 }

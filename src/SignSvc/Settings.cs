@@ -6,6 +6,7 @@ using SignSvc.Backends.Pkcs11;
 using SignSvc.Http;
 using SignSvc.Operations;
 using SignSvc.Signing.Keys;
+using SignSvc.Storage.Postgres;
 using SignSvc.Telemetry;
 
 namespace SignSvc;
@@ -176,6 +177,8 @@ public sealed record Settings
             "PublicUrl must be an absolute http or https URL without a slash at its end.");
         Require(Node is null || KeyName.IsValid(Node), "Node must match [a-z0-9][a-z0-9._-]{0,62}.");
         Require(Store.StaleAfterSeconds is >= 5 and <= 3600, "Store:StaleAfterSeconds is from 5 to 3600.");
+        if (Store.Postgres is { } postgres && PostgresOptions.FaultOf(postgres) is { } postgresFault)
+            faults.Add($"Store:Postgres cannot be read: {postgresFault}");
         Require(Store.PostgresPasswordFile is null || Store.Postgres is not null, "Store:PostgresPasswordFile goes with Store:Postgres.");
         Require(Audit.CommitTimeoutMilliseconds is >= 50 and <= 10_000, "Audit:CommitTimeoutMilliseconds is from 50 to 10000.");
         Require(Audit.QueuedEntries is >= 16 and <= 1_000_000, "Audit:QueuedEntries is from 16 to 1000000.");
@@ -190,7 +193,7 @@ public sealed record Settings
             faults.AddRange(aws.Validate().Select(f => $"Backends:AwsKms:{instance}: {f}"));
         }
 
-        Require(Grpc.Url.Length == 0 || Listeners.CanParse(Grpc.Url), "Grpc:Url is an http or https address, http://unix:/path, or empty.");
+        Require(Grpc.Url.Length == 0 || ServedAddress.CanParse(Grpc.Url), "Grpc:Url is an http or https address, http://unix:/path, or empty.");
         Require(Grpc.MessageBytes is >= 64 * 1024 and <= 64 * 1024 * 1024, "Grpc:MessageBytes is from 65536 to 67108864.");
         Require(Grpc.StreamParallelism is >= 1 and <= 1024, "Grpc:StreamParallelism is from 1 to 1024.");
         if (Kubernetes.Socket.Length > 0)

@@ -26,7 +26,12 @@ public sealed class ForgeryTests(CallersService callers)
         ["a kid that is no text"] = i => i.Token().WithHeader(("kid", 1)).ToString(),
         ["expired"] = i => i.Token(("exp", Now(-120))).ToString(),
         ["without exp"] = i => i.Token(("exp", null)).ToString(),
-        ["exp as text"] = i => i.Token(("exp", "9999999999")).ToString(),
+        ["exp as text"] = i => i.Token(("exp", Text(Now(60)))).ToString(),
+        ["nbf as text"] = i => i.Token(("nbf", Text(Now(-60)))).ToString(),
+        ["iat as text"] = i => i.Token(("iat", Text(Now(-60)))).ToString(),
+        ["exp as a list"] = i => i.Token(("exp", new[] { Now(60) })).ToString(),
+        ["nbf that is null"] = i => Raw(i, i.Token().Header, i.Token(("nbf", null)).Payload.Replace("{", """{"nbf":null,""", StringComparison.Ordinal)),
+        ["iat beyond all time"] = i => Raw(i, i.Token().Header, i.Token(("iat", null)).Payload.Replace("{", """{"iat":1e400,""", StringComparison.Ordinal)),
         ["not yet valid"] = i => i.Token(("nbf", Now(600)), ("exp", Now(900))).ToString(),
         ["issued in the future"] = i => i.Token(("iat", Now(600)), ("exp", Now(900))).ToString(),
         ["lives for ten years"] = i => i.Token(("exp", Now(315_360_000))).ToString(),
@@ -111,6 +116,8 @@ public sealed class ForgeryTests(CallersService callers)
     }
 
     private static long Now(int seconds) => TimeProvider.System.GetUtcNow().AddSeconds(seconds).ToUnixTimeSeconds();
+
+    private static string Text(long number) => number.ToString(System.Globalization.CultureInfo.InvariantCulture);
 
     private static string Raw(LocalIssuer issuer, string header, string payload) => TestToken.Join(header, payload, issuer.Keys[0].Sign);
 

@@ -19,7 +19,8 @@ public sealed partial class ApprovalTests(RunningService service) : IDisposable
         var refused = (await _signsvc.RunAsync("keys", "disable", "guarded-1")).Ended(3);
         Assert.Contains("needs the approval of 1", refused.Errors, StringComparison.Ordinal);
         var id = IdIn(refused.Errors);
-        Assert.Contains(id, (await _signsvc.RunAsync("approvals", "list")).Ended(0).Text, StringComparison.Ordinal);
+        Assert.Contains(id, (await _signsvc.RunAsync("approvals", "list", "--state", "pending")).Ended(0).Text, StringComparison.Ordinal);
+        Assert.DoesNotContain(id, (await _signsvc.RunAsync("approvals", "list", "--state", "used")).Ended(0).Text, StringComparison.Ordinal);
 
         (await _signsvc.RunAsync("approvals", "approve", id)).Ended(3);
         (await other.RunAsync("approvals", "approve", id, "--reason", "agreed")).Ended(0);
@@ -34,6 +35,12 @@ public sealed partial class ApprovalTests(RunningService service) : IDisposable
         (await other.RunAsync("approvals", "reject", second)).Ended(2);
         Assert.Contains("rejected", (await other.RunAsync("approvals", "reject", second, "--reason", "no")).Ended(0).Text, StringComparison.Ordinal);
         (await _signsvc.RunAsync("keys", "disable", "guarded-1")).Ended(3);
+
+        // The newest first, in pages.
+        var first = (await _signsvc.RunAsync("approvals", "list", "--limit", "1")).Ended(0);
+        Assert.DoesNotContain(id, first.Text, StringComparison.Ordinal);
+        Assert.Contains("There are more: --after ", first.Errors, StringComparison.Ordinal);
+        Assert.Contains(id, (await _signsvc.RunAsync("approvals", "list", "--after", IdIn(first.Errors))).Ended(0).Text, StringComparison.Ordinal);
     }
 
     [Fact]

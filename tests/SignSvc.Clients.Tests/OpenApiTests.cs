@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text;
 using System.Text.Json;
 using Microsoft.OpenApi;
@@ -52,6 +53,37 @@ public sealed class OpenApiTests(RunningService service)
 
         Assert.True(paths.TryGetProperty(path, out var described), $"{path} is not described; described are {string.Join(' ', paths.EnumerateObject().Select(p => p.Name))}");
         Assert.All(methods, method => Assert.True(described.TryGetProperty(method, out _), $"{method} {path} is not described"));
+    }
+
+    [Fact]
+    public async Task Its_members_are_described_in_the_words_of_the_code()
+    {
+        var members = JsonElement.Parse(await ReadAsync()).GetProperty("components").GetProperty("schemas").EnumerateObject()
+            .Where(schema => schema.Value.TryGetProperty("properties", out _))
+            .SelectMany(schema => schema.Value.GetProperty("properties").EnumerateObject());
+        Assert.True(members.Count(m => m.Value.TryGetProperty("description", out _)) > 100);
+    }
+
+    [Fact]
+    public async Task Who_has_it_is_not_sent_it_again()
+    {
+        using var anonymous = new HttpClient();
+        using var first = await anonymous.GetAsync(new Uri($"{service.Url}/openapi/v1.json"), TestContext.Current.CancellationToken);
+        anonymous.DefaultRequestHeaders.IfNoneMatch.Add(first.Headers.ETag!);
+        using var second = await anonymous.GetAsync(new Uri($"{service.Url}/openapi/v1.json"), TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.NotModified, second.StatusCode);
+    }
+
+    [Theory]
+    [InlineData("/v1/keys/{key}/sign")]
+    [InlineData("/oauth2/token")]
+    [InlineData("/issuers/{issuer}/oauth2/token")]
+    public async Task Who_is_refused_for_now_is_told_when_to_ask_again(string path)
+    {
+        var responses = JsonElement.Parse(await ReadAsync()).GetProperty("paths").GetProperty(path).GetProperty("post").GetProperty("responses");
+        foreach (var status in (string[])["429", "503"])
+            Assert.True(responses.GetProperty(status).GetProperty("headers").TryGetProperty("Retry-After", out _), responses.GetRawText());
+        Assert.True(responses.GetProperty("429").GetProperty("content").EnumerateObject().Any(), responses.GetRawText());
     }
 
     private async Task<string> ReadAsync()

@@ -210,7 +210,7 @@ public sealed class KeyTests(RunningService service)
         var tokens = await Admin.NewTokensKeyAsync();
         Assert.Contains($"profile {tokens}", (await Admin.DeleteKeyAsync(tokens).MustAsync(409, "still-in-use"))["detail"], StringComparison.Ordinal);
         var token = await Admin.IssueAsync(tokens).MustAsync(201);
-        await Admin.CallAsync(HttpMethod.Put, $"/v1/profiles/{tokens}", """{"key":"tokens","audiences":["a"]}""").MustAsync(200);
+        await Admin.CallAsync(HttpMethod.Put, $"/v1/profiles/{tokens}?force=true", """{"key":"tokens","audiences":["a"]}""").MustAsync(200);
         Assert.Contains(token["kid"], (await Admin.DeleteKeyAsync(tokens).MustAsync(409, "still-in-use"))["detail"], StringComparison.Ordinal);
     }
 

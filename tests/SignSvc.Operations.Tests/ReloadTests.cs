@@ -113,6 +113,11 @@ public sealed class ReloadTests
         await UntilAsync(() => Task.FromResult(service.Output.Contains("the last good one stays", StringComparison.Ordinal)));
         Assert.Equal(first, await ServedAsync(port));
 
+        // The moment between the two files of a renewal.
+        WriteCertificate(path, Path.Combine(settings.Folder, "later.key"), days: 60);
+        await UntilAsync(() => Task.FromResult(service.Output.Contains("does not belong to it", StringComparison.Ordinal)));
+        Assert.Equal(first, await ServedAsync(port));
+
         var second = WriteCertificate(path, key, days: 90);
         await UntilAsync(async () => string.Equals(second, await ServedAsync(port), StringComparison.Ordinal));
         Assert.InRange((await Scrape.OfAsync(service.Client)).Sum("signsvc_certificate_remaining_seconds"), 89 * 86_400, 91 * 86_400);

@@ -58,6 +58,7 @@ public sealed partial class RunbookTests
         ["VERSION"] = "1",
         ["CREDENTIAL"] = "ci",
         ["SINCE"] = "1h",
+        ["APPROVAL"] = "01900000-0000-7000-8000-000000000000",
         ["MODULE"] = "/nowhere/module.so",
         ["TOKEN"] = "signsvc",
         ["PIN_FILE"] = "/nowhere/pin",

@@ -230,6 +230,7 @@ public sealed class StartTests : IAsyncLifetime
         taken.Start();
         url = url.Replace("TAKEN", $"http://{taken.LocalEndpoint}", StringComparison.Ordinal);
         await MustRefuseAsync(Data, url[(url.LastIndexOf('/') + 1)..], ("ASPNETCORE_URLS", url));
+        Assert.False(Directory.Exists(Data), "A start that cannot serve makes no keys.");
     }
 
     /// <summary>kill -9 at moments all through a first start; the next start has to be whole.</summary>
@@ -285,6 +286,7 @@ public sealed class StartTests : IAsyncLifetime
         Assert.Equal(1, ended.ExitCode);
         Assert.StartsWith("SignSvc did not start.", ended.Error, StringComparison.Ordinal);
         Assert.Contains(words, ended.Error, StringComparison.Ordinal);
+        Assert.Empty(ended.Output.Trim());
         Assert.DoesNotContain("   at ", ended.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("Exception", ended.Error, StringComparison.Ordinal);
         return ended;

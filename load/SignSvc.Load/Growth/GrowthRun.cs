@@ -27,6 +27,7 @@ internal sealed class GrowthRun(GrowthOptions options, TextWriter output)
     private const int BatchSize = 1000;
     private const int Together = 16;
     private const int RareUses = 20;
+    private const int FillAttempts = 30;
 
     private readonly List<GrowthPoint> _points = [];
 
@@ -77,7 +78,7 @@ internal sealed class GrowthRun(GrowthOptions options, TextWriter output)
         foreach (var size in Sizes(options.AuditRows).Where(s => s > recorded))
         {
             var batches = (int)Math.Max(1, (size - recorded) / BatchSize);
-            await AtOnceAsync(batches, _ => MustAsync(http, batch, cancellationToken), cancellationToken, together: 2);
+            await AtOnceAsync(batches, _ => FillAsync(http, batch, cancellationToken), cancellationToken, together: 2);
             recorded += (long)batches * BatchSize;
             var old = Uri.EscapeDataString(begun.ToString("O", CultureInfo.InvariantCulture));
             await AskAsync("audit rows", size, "newest 100", http, service.Admin.SearchAudit("limit=100"), cancellationToken);
@@ -147,11 +148,28 @@ internal sealed class GrowthRun(GrowthOptions options, TextWriter output)
     private static async Task AtOnceAsync(int count, Func<int, Task> act, CancellationToken cancellationToken, int together = Together) =>
         await Parallel.ForAsync(0, count, new ParallelOptions { MaxDegreeOfParallelism = together, CancellationToken = cancellationToken }, async (i, _) => await act(i));
 
-    private static async Task<Answer> MustAsync(ITransport http, Call call, CancellationToken cancellationToken)
+    /// <summary>Filling is not measured: a batch for which the store has no room now is sent again, as its 503 asks.</summary>
+    private static async Task FillAsync(ITransport http, Call call, CancellationToken cancellationToken)
     {
-        var answer = await http.SendAsync(call, cancellationToken);
-        return answer.Status is >= 200 and < 300
-            ? answer
-            : throw new InvalidOperationException($"{call.Method} {call.Path} answered {answer.Status}: {Encoding.UTF8.GetString(answer.Body.Span)}");
+        for (var attempt = 1; attempt < FillAttempts; attempt++)
+        {
+            var answer = await http.SendAsync(call, cancellationToken);
+            if (answer.Status != 503)
+            {
+                Accept(call, answer);
+                return;
+            }
+
+            await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, cancellationToken);
+        }
+
+        await MustAsync(http, call, cancellationToken);
     }
+
+    private static async Task<Answer> MustAsync(ITransport http, Call call, CancellationToken cancellationToken) =>
+        Accept(call, await http.SendAsync(call, cancellationToken));
+
+    private static Answer Accept(Call call, Answer answer) => answer.Status is >= 200 and < 300
+        ? answer
+        : throw new InvalidOperationException($"{call.Method} {call.Path} answered {answer.Status}: {Encoding.UTF8.GetString(answer.Body.Span)}");
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using SignSvc.Cli.Http;
@@ -13,7 +14,7 @@ internal sealed record ApprovalAnswer(
 
 internal sealed record ApprovalVote(string Principal, DateTimeOffset At, string? Reason = null);
 
-internal sealed record ApprovalList(ApprovalAnswer[] Approvals);
+internal sealed record ApprovalList(ApprovalAnswer[] Approvals, string? Next = null);
 
 /// <summary><c>signsvc approvals</c>: what waits for the approval of others.</summary>
 internal static class ApprovalCommands
@@ -32,12 +33,18 @@ internal static class ApprovalCommands
 
     private static Command CreateList()
     {
-        var command = new Command("list", "Lists what waits, or waited, the newest first.");
+        var state = Parameters.OneOf("--state", "Only these.", "pending", "approved", "rejected", "used", "expired");
+        var limit = Parameters.Number("--limit", "At most so many. Default: 100.");
+        var after = Parameters.Text("--after", "id", "Goes on after this one.");
+        var command = new Command("list", "Lists what waits, or waited, the newest first.") { state, limit, after };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var service = ServiceClient.Connect(parsed);
-            var answer = await service.GetAsync("/v1/approvals", cancellationToken);
-            await answer.ShowAsync(parsed, CliJson.Default.ApprovalList, list => Write(list.Approvals), cancellationToken);
+            var path = ApiPath.WithQuery(
+                "/v1/approvals",
+                ("state", parsed.GetValue(state)), ("limit", parsed.GetValue(limit)?.ToString(CultureInfo.InvariantCulture)), ("after", parsed.GetValue(after)));
+            var answer = await service.GetAsync(path, cancellationToken);
+            await answer.ShowAsync(parsed, CliJson.Default.ApprovalList, WriteList, cancellationToken);
             return ExitCode.Ok;
         });
         return command;
@@ -50,7 +57,7 @@ internal static class ApprovalCommands
         command.SetAction(async (parsed, cancellationToken) =>
         {
             using var service = ServiceClient.Connect(parsed);
-            var path = ApiPath.WithQuery(ApiPath.Approval(parsed.GetRequiredValue(Id)), ("wait", parsed.GetValue(wait)?.ToString(System.Globalization.CultureInfo.InvariantCulture)));
+            var path = ApiPath.WithQuery(ApiPath.Approval(parsed.GetRequiredValue(Id)), ("wait", parsed.GetValue(wait)?.ToString(CultureInfo.InvariantCulture)));
             var answer = await service.GetAsync(path, cancellationToken);
             await answer.ShowAsync(parsed, CliJson.Default.ApprovalAnswer, Show, cancellationToken);
             return ExitCode.Ok;
@@ -89,6 +96,13 @@ internal static class ApprovalCommands
     }
 
     private static string Words(ApprovalVote vote) => vote.Reason is null ? vote.Principal : $"{vote.Principal}: {vote.Reason}";
+
+    private static void WriteList(ApprovalList list)
+    {
+        Write(list.Approvals);
+        if (list.Next is not null)
+            Remarks.Write($"There are more: --after {list.Next}");
+    }
 
     private static void Write(ApprovalAnswer[] approvals) => Tables.Write(
         ["ID", "STATE", "GIVEN", "ACTION", "RESOURCE", "REQUESTER", "EXPIRES"],

@@ -68,9 +68,11 @@ internal static class ProfileCommands
         var binding = new Option<bool>("--require-binding") { Description = "The token endpoint gives only tokens that are bound to a key or certificate." };
         var payloads = new Option<bool>("--payloads") { Description = "It signs what callers give, and issues no tokens. Its key signs nothing else." };
 
+        var force = new Option<bool>("--force") { Description = "Also where verifiers of the issuer may not know the key yet." };
+
         var command = new Command("put", "Makes a token profile, or replaces it whole. Rules for claims are put over HTTP.")
         {
-            profile, key, audiences, usual, longest, issuer, type, subject, claims, required, scopes, exchange, introspection, binding, payloads,
+            profile, key, audiences, usual, longest, issuer, type, subject, claims, required, scopes, exchange, introspection, binding, payloads, force,
         };
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -82,7 +84,7 @@ internal static class ProfileCommands
                 Given(parsed.GetValue(scopes)), IfSo(parsed.GetValue(introspection)), IfSo(parsed.GetValue(binding)), IfSo(parsed.GetValue(payloads)));
             using var service = ServiceClient.Connect(parsed);
             var answer = await service.PutAsync(
-                ApiPath.Profile(parsed.GetRequiredValue(profile)), body, CliJson.Default.ProfileBody, cancellationToken);
+                ApiPath.WithQuery(ApiPath.Profile(parsed.GetRequiredValue(profile)), ("force", parsed.GetValue(force) ? "true" : null)), body, CliJson.Default.ProfileBody, cancellationToken);
             await answer.ShowAsync(parsed, CliJson.Default.ProfileAnswer, WriteOne, cancellationToken);
             return ExitCode.Ok;
         });

@@ -71,7 +71,7 @@ internal static class TokenVerifyCommand
     {
         var handler = new JwtSecurityTokenHandler { MapInboundClaims = false };
         if (CompactJws.TryParseJwt(token) is not { } jwt)
-            return new TokenVerification(Valid: false, "it is not a JWT.");
+            return new TokenVerification(Valid: false, "it is not a JWT, or one of its times is no number.");
         var result = await handler.ValidateTokenAsync(token, new TokenValidationParameters
         {
             ValidIssuer = issuer,

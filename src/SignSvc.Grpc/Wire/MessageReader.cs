@@ -144,6 +144,7 @@ internal sealed class MessageReader(PipeReader pipe, int maxBytes, CancellationT
         }
         catch (InvalidProtocolBufferException e)
         {
+            // "Error parsing request proto" in doc/statuscodes.md, which keeps INVALID_ARGUMENT for applications.
             throw new GrpcException(StatusCode.Internal, "A message is not what the method takes.", e);
         }
     }

@@ -18,7 +18,6 @@ public sealed class Permit
         Caller = caller;
         Action = action;
         By = ruling.By;
-        Grant = ruling.Grant;
     }
 
     public Caller Caller { get; }
@@ -45,13 +44,13 @@ public sealed class Permit
         _ => $"approval {Approval.Id} by {string.Join(", ", Approval.Votes.Select(v => v.Principal))}",
     };
 
-    /// <summary>The grant without which it would not be allowed; null: there was no need of one.</summary>
-    internal Grant? Grant { get; }
+    /// <summary>Of the grant without which it would not be allowed; null: there was no need of one.</summary>
+    internal CountedUse? Use { get; init; }
 
     /// <summary>The approval that the change under this permit uses up; null: there was no need of one.</summary>
     internal Approval? Approval { get; private init; }
 
-    internal Permit With(Approval approval) => new(Caller, Action, new Ruling(IsAllowed: true, By, Grant)) { Approval = approval };
+    internal Permit With(Approval approval) => new(Caller, Action, Ruling.Allowed(By)) { Use = Use, Approval = approval };
 }
 
 /// <summary>
@@ -91,7 +90,9 @@ public sealed partial class AccessPolicy
         using var span = SigningSpans.Start(SigningSpans.Policy);
         span?.SetTag(Tags.Action, request.Action);
         var ruling = Decide(request);
-        return ruling.IsAllowed ? new Permit(request.Caller, request.Action, ruling) : throw Refusal(request);
+        return ruling.IsAllowed
+            ? new Permit(request.Caller, request.Action, ruling) { Use = ruling.Grant is null ? null : new CountedUse(ruling.Grant, request) }
+            : throw Refusal(request);
     }
 
     public bool Allows(in AccessRequest request) => Decide(request).IsAllowed;

@@ -27,13 +27,14 @@ public sealed record Caller(string Principal, ImmutableArray<Role> Roles, string
 
     /// <summary>
     /// Who that is, however they came: of approvals one person gives one. As the settings say, or the verified
-    /// <c>email</c> claim, or the principal itself.
+    /// <c>email</c> claim, or the principal itself. Two writings of one address are one person: see <see cref="PersonName"/>.
     /// </summary>
     public string Person =>
-        KnownAs?.ToLowerInvariant()
-        ?? (Claims.TryGetValue("email", out var email) && email is [{ Length: > 0 } address] && !(Claims.TryGetValue("email_verified", out var verified) && verified is ["false"])
-            ? address.ToLowerInvariant()
-            : Principal);
+        PersonName.Of(KnownAs)
+        ?? (Claims.TryGetValue("email", out var email) && email is [{ } address] && !(Claims.TryGetValue("email_verified", out var verified) && verified is ["false"])
+            ? PersonName.Of(address)
+            : null)
+        ?? Principal;
 
     /// <summary>The name behind the principal's kind: <c>ci</c> of <c>credential:ci</c>.</summary>
     public string Name => Principal[(Principal.IndexOf(':', StringComparison.Ordinal) + 1)..];

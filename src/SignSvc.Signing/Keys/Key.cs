@@ -66,6 +66,9 @@ public sealed record Key
     /// <summary>When a key that is pending deletion goes for good.</summary>
     public DateTimeOffset? DeletesAt { get; init; }
 
+    /// <summary>Others approved that it be deleted; false also where no rule asked them, or somebody went on without them.</summary>
+    public bool DeletionApproved { get; init; }
+
     /// <summary>In order of their numbers, from 1.</summary>
     public required ImmutableArray<KeyVersion> Versions { get; init; }
 

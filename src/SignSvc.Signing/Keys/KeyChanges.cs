@@ -54,19 +54,25 @@ public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, 
     /// <exception cref="SigningException"><see cref="SigningFault.StillInUse"/>, with the evidence: protection, live tokens, token profiles.</exception>
     public Task<Key> ScheduleDeletionAsync(Caller caller, string reference, int days, CancellationToken cancellationToken, string? onlyIf = null)
     {
-        return edits.ApplyAsync(
+        return edits.ApplyPermittedAsync(
             caller,
             Actions.KeysScheduleDeletion,
             reference,
             $"deletion in {days} days",
-            async key =>
+            async (key, permit) =>
             {
                 if (days is < MinDeletionDays or > MaxDeletionDays)
                     throw new SigningException(SigningFault.InvalidRequest, $"A key is deleted after {MinDeletionDays} to {MaxDeletionDays} days.");
                 if (key.State == KeyState.PendingDeletion)
                     throw new SigningException(SigningFault.KeyNotUsable, $"{key.Name} is pending deletion already, at {key.DeletesAt:u}.");
                 await RefuseWhileInUseAsync(key, cancellationToken);
-                return key with { State = KeyState.PendingDeletion, DeletesAt = time.GetUtcNow().AddDays(days), StateChangedAt = time.GetUtcNow() };
+                return key with
+                {
+                    State = KeyState.PendingDeletion,
+                    DeletesAt = time.GetUtcNow().AddDays(days),
+                    DeletionApproved = permit.Approval is { BrokenGlass: null },
+                    StateChangedAt = time.GetUtcNow(),
+                };
             },
             cancellationToken,
             key => ApprovalSubject.OfKey(Actions.KeysScheduleDeletion, key, ("days", days.ToString(CultureInfo.InvariantCulture))),
@@ -82,7 +88,7 @@ public sealed class KeyChanges(KeyEdits edits, LiveSnapshot live, IStore store, 
             reference,
             "deletion cancelled",
             key => key.State == KeyState.PendingDeletion && time.GetUtcNow() < key.DeletesAt
-                ? ValueTask.FromResult(key with { State = KeyState.Disabled, DeletesAt = null, StateChangedAt = time.GetUtcNow() })
+                ? ValueTask.FromResult(key with { State = KeyState.Disabled, DeletesAt = null, DeletionApproved = false, StateChangedAt = time.GetUtcNow() })
                 : throw new SigningException(
                     SigningFault.KeyNotUsable,
                     key.State == KeyState.PendingDeletion ? $"{key.Name} is being deleted." : $"{key.Name} is not pending deletion."),

@@ -24,10 +24,22 @@ public sealed class KeyEdits(LiveSnapshot live, Decisions decisions, AuditLog au
         ApplyWithAsync(caller, action, reference, detail, edit, along: null, cancellationToken, subject, onlyIf);
 
     /// <inheritdoc cref="ApplyAsync"/>
+    /// <param name="edit">Sees what it is permitted by.</param>
+    public Task<Key> ApplyPermittedAsync(
+        Caller caller, string action, string reference, string detail, Func<Key, Permit, ValueTask<Key>> edit, CancellationToken cancellationToken,
+        Func<Key, ApprovalSubject>? subject = null, string? onlyIf = null) =>
+        EditAsync(caller, action, reference, detail, edit, along: null, subject, onlyIf, cancellationToken);
+
+    /// <inheritdoc cref="ApplyAsync"/>
     /// <param name="along">What else is committed with the edited key; null: nothing.</param>
     public Task<Key> ApplyWithAsync(
         Caller caller, string action, string reference, string detail, Func<Key, ValueTask<Key>> edit, AlongWith? along,
-        CancellationToken cancellationToken, Func<Key, ApprovalSubject>? subject = null, string? onlyIf = null)
+        CancellationToken cancellationToken, Func<Key, ApprovalSubject>? subject = null, string? onlyIf = null) =>
+        EditAsync(caller, action, reference, detail, (key, _) => edit(key), along, subject, onlyIf, cancellationToken);
+
+    private Task<Key> EditAsync(
+        Caller caller, string action, string reference, string detail, Func<Key, Permit, ValueTask<Key>> edit, AlongWith? along,
+        Func<Key, ApprovalSubject>? subject, string? onlyIf, CancellationToken cancellationToken)
     {
         var known = live.Current.Keys.TryGet(reference, out var named);
         var draft = decisions.Draft(caller, action, known ? null : $"key/{reference}") with
@@ -43,7 +55,7 @@ public sealed class KeyEdits(LiveSnapshot live, Decisions decisions, AuditLog au
                 if (named is null || !basis.Keys.TryGet(named.Id, out var key) || key.State == KeyState.Deleted)
                     throw decisions.UnknownKey(caller);
                 KeyTag.Require(key, onlyIf);
-                var edited = await edit(key);
+                var edited = await edit(key, permit);
                 if (ReferenceEquals(edited, key))
                     await audit.AppendAsync(draft with { Detail = $"{detail}: it was so already" }, cancellationToken);
                 else if (along is null)

@@ -42,6 +42,12 @@ public static class SigningMeters
     private static readonly Counter<long> CommittedRecords = Meter.CreateCounter<long>(
         "signsvc.audit.records", "{record}", "Audit records that became durable.");
 
+    /// <summary>Read from the start, so that Prometheus sees the first one as an increase.</summary>
+    private static readonly ObservableCounter<long> GlassBroken = Meter.CreateObservableCounter(
+        "signsvc.approvals.glass.broken", () => Volatile.Read(ref _glassBroken), "{approval}", "Requests that somebody let go on without the approvals that rules ask for.");
+
+    private static long _glassBroken;
+
     public static bool MeasuresSignatures => SignatureDuration.Enabled;
 
     /// <summary>A record became durable.</summary>
@@ -63,6 +69,11 @@ public static class SigningMeters
     {
         if (LimitRefusals.Enabled)
             LimitRefusals.Add(1, new TagList { { Tags.Action, action }, { Tags.Limit, limit } });
+    }
+
+    internal static void BrokeGlass()
+    {
+        Interlocked.Increment(ref _glassBroken);
     }
 
     public static void Delivered(Key key, string action, TimeSpan elapsed)

@@ -28,6 +28,8 @@ public sealed class CompactJws
 
     private static readonly string[] NotUnderstood = ["crit", "b64", "zip", "enc"];
 
+    private static readonly string[] Times = ["exp", "nbf", "iat"];
+
     private CompactJws(string compact, int signedLength, JsonElement header, string algorithm, string? kid, string? type, byte[] payload, byte[] signature)
     {
         Compact = compact;
@@ -70,9 +72,9 @@ public sealed class CompactJws
     /// <summary>Whether a text may be one at all; the rest is for <see cref="TryParse"/>.</summary>
     public static bool LooksLikeOne(ReadOnlySpan<char> text) => text.StartsWith("ey", StringComparison.Ordinal) && text.Count('.') == 2;
 
-    /// <returns>Null where it is no signed JWT: a JWS whose payload is an object of claims.</returns>
+    /// <returns>Null where it is no signed JWT: a JWS whose payload is an object of claims, its times numbers.</returns>
     public static CompactJws? TryParseJwt(string? text) =>
-        TryParse(text) is { Claims.ValueKind: JsonValueKind.Object } jwt ? jwt : null;
+        TryParse(text) is { Claims.ValueKind: JsonValueKind.Object, HasNumericDates: true } jwt ? jwt : null;
 
     /// <returns>Null where it is no JWS, or none that is taken here. The payload may be anything.</returns>
     public static CompactJws? TryParse(string? text)
@@ -104,6 +106,12 @@ public sealed class CompactJws
 
     /// <returns>Null where it is missing or no text.</returns>
     public string? Text(string claim) => Claims.TryGetProperty(claim, out var value) ? TryString(value) : null;
+
+    /// <summary>
+    /// RFC 7519 section 2: a NumericDate is a JSON number. Libraries that take a text for one disagree with those that see no
+    /// claim there, so that a token with one is refused and not read in either way.
+    /// </summary>
+    public bool HasNumericDates => Times.All(claim => !Claims.TryGetProperty(claim, out _) || Time(claim) is not null);
 
     /// <summary>A NumericDate; null where it is missing, no number, or beyond all time.</summary>
     public DateTimeOffset? Time(string claim) =>

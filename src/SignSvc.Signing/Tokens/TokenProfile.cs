@@ -85,6 +85,9 @@ public sealed record TokenProfile
     /// </summary>
     public bool Payloads { get; init; }
 
+    /// <summary>Since when its issuer's key set shows its key; null: since before this was kept. See <see cref="KeyAnnouncement"/>.</summary>
+    public DateTimeOffset? KeySince { get; init; }
+
     /// <summary>Where tokens of this profile still may be alive that another key signed, or that name another issuer.</summary>
     public ImmutableArray<FormerSigning> Former { get; init => field = value.IsDefault ? [] : value; } = [];
 

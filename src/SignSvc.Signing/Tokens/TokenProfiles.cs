@@ -13,11 +13,13 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions, IStore
     /// <summary>Makes a profile or changes it.</summary>
     /// <param name="key">Id or name of a tokens key.</param>
     /// <param name="draft">The profile, with any key id: it is settled here.</param>
+    /// <param name="force">Also where verifiers may not know the key yet.</param>
     /// <exception cref="SigningException">
     /// <see cref="SigningFault.InvalidRequest"/>: no tokens key, or one that may not sign for this profile.
-    /// <see cref="SigningFault.KeyNotUsable"/>: a key that is pending deletion. <see cref="SigningFault.Conflict"/>.
+    /// <see cref="SigningFault.KeyNotUsable"/>: a key that is pending deletion, or that the issuer's key set does not show
+    /// for long enough; see <see cref="KeyAnnouncement"/>. <see cref="SigningFault.Conflict"/>.
     /// </exception>
-    public Task<TokenProfile> PutAsync(Caller caller, string key, TokenProfile draft, CancellationToken cancellationToken)
+    public Task<TokenProfile> PutAsync(Caller caller, string key, TokenProfile draft, CancellationToken cancellationToken, bool force = false)
     {
         var record = decisions.Draft(caller, Actions.ProfilesPut, Decisions.Resource("profile", draft.Name));
         var target = live.Current.Keys.TryGet(key, out var named) ? named.Id : key;
@@ -28,19 +30,27 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions, IStore
                 throw new SigningException(SigningFault.InvalidRequest, "key names no key with the purpose tokens.");
             if (signing.State == KeyState.PendingDeletion)
                 throw new SigningException(SigningFault.KeyNotUsable, $"{signing.Name} is pending deletion: cancel that first.");
-            var profile = draft with { KeyId = signing.Id, Former = FormerOf(basis.Profiles.GetValueOrDefault(draft.Name), signing.Id, draft.Issuer, time.GetUtcNow()) };
+            var now = time.GetUtcNow();
+            var before = basis.Profiles.GetValueOrDefault(draft.Name);
+            var profile = draft with { KeyId = signing.Id, Former = FormerOf(before, signing.Id, draft.Issuer, now) };
             profile.Check();
             RefuseMixedKeys(basis, profile, signing);
+            if (!force)
+                KeyAnnouncement.RefuseUnannounced(basis, before, profile, signing, now);
+            profile = profile with
+            {
+                KeySince = before is not null && KeyAnnouncement.IsSame(before, profile) ? before.KeySince : KeyAnnouncement.Since(basis, signing, profile.HostedIssuer) ?? now,
+            };
             await live.ChangeAsync(
-                permit, record with { KeyId = signing.Id, KeyName = signing.Name }, cancellationToken, Change.Of(profile, basis));
+                permit, record with { KeyId = signing.Id, KeyName = signing.Name, Detail = force ? "forced" : null }, cancellationToken, Change.Of(profile, basis));
             return profile;
-        }, subject: () => SubjectOf(draft, target));
+        }, subject: () => SubjectOf(draft, target, force));
     }
 
-    private static ApprovalSubject SubjectOf(TokenProfile draft, string keyId)
+    private static ApprovalSubject SubjectOf(TokenProfile draft, string keyId, bool force)
     {
         var text = JsonSerializer.Serialize(draft with { KeyId = keyId, Former = [] }, SigningJson.Default.TokenProfile);
-        return ApprovalSubject.Of(Actions.ProfilesPut, Decisions.Resource("profile", draft.Name), ("profile", text));
+        return ApprovalSubject.Of(Actions.ProfilesPut, Decisions.Resource("profile", draft.Name), ("profile", text), ("force", force ? "true" : "false"));
     }
 
     /// <summary>

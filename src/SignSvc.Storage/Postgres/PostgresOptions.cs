@@ -1,3 +1,5 @@
+using Npgsql;
+
 namespace SignSvc.Storage.Postgres;
 
 /// <summary>How to reach the database. A class, not a record: nothing prints what may hold a password.</summary>
@@ -27,6 +29,26 @@ public sealed class PostgresOptions
 
     /// <summary>Connections of this node for audit searches, beside the others, so that searches cannot keep a commit waiting.</summary>
     public int MaxSearchConnections { get; init; } = 4;
+
+    /// <returns>What is wrong with a connection string, without a word of it; null where it can be read.</returns>
+    public static string? FaultOf(string connectionString)
+    {
+        try
+        {
+            return new NpgsqlConnectionStringBuilder(connectionString).Host is { Length: > 0 } ? null : "it names no Host.";
+        }
+        catch (Exception e) when (e is ArgumentException or FormatException or OverflowException)
+        {
+            return "it is not in Npgsql's notation, Host=db;Database=signsvc;Username=signsvc: a keyword is not known, or a value is not what it has to be.";
+        }
+    }
+
+    /// <summary>Where the database is, for the operator's eyes: without user and password.</summary>
+    public static string PlaceOf(string connectionString)
+    {
+        var settings = new NpgsqlConnectionStringBuilder(connectionString);
+        return $"{settings.Database ?? settings.Username} at {settings.Host}, port {settings.Port}";
+    }
 
     /// <exception cref="ArgumentException">A setting cannot be; the message names it and never holds the connection string.</exception>
     internal void Validate()

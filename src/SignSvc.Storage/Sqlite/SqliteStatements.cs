@@ -8,60 +8,58 @@ namespace SignSvc.Storage.Sqlite;
 /// <summary>The writing connection's statements, prepared once: a commit of one record is four of them and a flush.</summary>
 internal sealed class SqliteStatements : IDisposable
 {
+    /// <summary>So long a commit waits where another process holds the file.</summary>
+    private const int BusyMilliseconds = 1000;
+
     private readonly SqliteConnection _connection;
-    private readonly SqliteCommand _begin;
-    private readonly SqliteCommand _commit;
-    private readonly SqliteCommand _rollback;
-    private readonly SqliteCommand _segment;
-    private readonly SqliteCommand _term;
-    private readonly SqliteCommand _head;
-    private readonly SqliteCommand _firstHead;
-    private readonly SqliteCommand _usage;
-    private readonly SqliteCommand _revision;
-    private readonly SqliteCommand _use;
-    private readonly SqliteCommand _forget;
+    private readonly SqliteStatement _begin;
+    private readonly SqliteStatement _commit;
+    private readonly SqliteStatement _rollback;
+    private readonly SqliteStatement _segment;
+    private readonly SqliteStatement _term;
+    private readonly SqliteStatement _head;
+    private readonly SqliteStatement _firstHead;
+    private readonly SqliteStatement _usage;
+    private readonly SqliteStatement _revision;
+    private readonly SqliteStatement _use;
+    private readonly SqliteStatement _forget;
 
     public SqliteStatements(SqliteConnection connection)
     {
         _connection = connection;
+        _ = SQLitePCL.raw.sqlite3_busy_timeout(connection.Handle!, BusyMilliseconds);
         _begin = Prepare("BEGIN IMMEDIATE");
         _commit = Prepare("COMMIT");
         _rollback = Prepare("ROLLBACK");
         _segment = Prepare(
             """
             INSERT INTO audit_segments (node, first_sequence, count, first_at, last_at, body, previous, seal)
-            VALUES ($node, $first_sequence, $count, $first_at, $last_at, $body, $previous, $seal) RETURNING id
-            """,
-            "$node", "$first_sequence", "$count", "$first_at", "$last_at", "$body", "$previous", "$seal");
-        _term = Prepare("INSERT INTO audit_terms (term, first_at, segment) VALUES ($term, $first_at, $segment)", "$term", "$first_at", "$segment");
+            VALUES ($node, $first_sequence, $count, $first_at, $last_at, $body, $previous, $seal)
+            """);
+        _term = Prepare("INSERT INTO audit_terms (term, first_at, segment) VALUES ($term, $first_at, $segment)");
         _head = Prepare(
-            "UPDATE audit_heads SET last_sequence = $last_sequence, seal = $seal WHERE node = $node AND seal = $previous AND last_sequence = $before",
-            "$last_sequence", "$seal", "$node", "$previous", "$before");
-        _firstHead = Prepare(
-            "INSERT OR IGNORE INTO audit_heads (node, last_sequence, seal) VALUES ($node, $last_sequence, $seal)",
-            "$node", "$last_sequence", "$seal");
+            "UPDATE audit_heads SET last_sequence = $last_sequence, seal = $seal WHERE node = $node AND seal = $previous AND last_sequence = $before");
+        _firstHead = Prepare("INSERT OR IGNORE INTO audit_heads (node, last_sequence, seal) VALUES ($node, $last_sequence, $seal)");
         _usage = Prepare(
             """
             INSERT INTO version_usage (kid, uses, last_used_at, latest_expiry) VALUES ($kid, $uses, $last_used_at, $latest_expiry)
             ON CONFLICT (kid) DO UPDATE SET uses = uses + excluded.uses,
                 last_used_at = max(last_used_at, excluded.last_used_at),
                 latest_expiry = max(coalesce(latest_expiry, excluded.latest_expiry), coalesce(excluded.latest_expiry, latest_expiry))
-            """,
-            "$kid", "$uses", "$last_used_at", "$latest_expiry");
+            """);
         _revision = Prepare("SELECT coalesce(max(revision), 0) FROM documents");
-        _use = Prepare("INSERT OR IGNORE INTO used_once (scope, id, until) VALUES ($scope, $id, $until)", "$scope", "$id", "$until");
+        _use = Prepare("INSERT OR IGNORE INTO used_once (scope, id, until) VALUES ($scope, $id, $until)");
         _forget = Prepare(
-            "DELETE FROM used_once WHERE (scope, id) IN (SELECT scope, id FROM used_once WHERE until < $before ORDER BY until LIMIT $limit)",
-            "$before", "$limit");
+            "DELETE FROM used_once WHERE (scope, id) IN (SELECT scope, id FROM used_once WHERE until < $before ORDER BY until LIMIT $limit)");
     }
 
     public T InTransaction<T>(Func<T> work)
     {
-        _begin.ExecuteNonQuery();
+        _begin.Run();
         try
         {
             var result = work();
-            _commit.ExecuteNonQuery();
+            _commit.Run();
             return result;
         }
         catch
@@ -75,25 +73,25 @@ internal sealed class SqliteStatements : IDisposable
     {
         // The head first: it is the fence, and where it does not match, the segment may be there already.
         var advanced = segment.FirstSequence == 1
-            ? Run(_firstHead, segment.Node, segment.LastSequence, Bytes(segment.Seal)).ExecuteNonQuery()
-            : Run(_head, segment.LastSequence, Bytes(segment.Seal), segment.Node, Bytes(segment.Previous), segment.FirstSequence - 1).ExecuteNonQuery();
+            ? _firstHead.With(segment.Node).With(segment.LastSequence).With(segment.Seal).Run()
+            : _head.With(segment.LastSequence).With(segment.Seal).With(segment.Node).With(segment.Previous).With(segment.FirstSequence - 1).Run();
         if (advanced != 1)
             throw new SigningException(SigningFault.StoreFailed, "The audit chain of this node was written by somebody else.");
 
-        var id = (long)Run(
-            _segment, segment.Node, segment.FirstSequence, segment.Count, segment.FirstAt.UtcTicks, segment.LastAt.UtcTicks,
-            Bytes(segment.Body), Bytes(segment.Previous), Bytes(segment.Seal)).ExecuteScalar()!;
+        _segment.With(segment.Node).With(segment.FirstSequence).With(segment.Count).With(segment.FirstAt.UtcTicks).With(segment.LastAt.UtcTicks)
+            .With(segment.Body).With(segment.Previous).With(segment.Seal).Run();
+        var id = _segment.InsertedId;
         foreach (var term in segment.Terms)
-            Run(_term, term, segment.FirstAt.UtcTicks, id).ExecuteNonQuery();
+            _term.With(term).With(segment.FirstAt.UtcTicks).With(id).Run();
         foreach (var use in segment.Usage)
-            Run(_usage, use.Kid, use.Uses, use.LastUsedAt.UtcTicks, (object?)use.LatestExpiry?.UtcTicks ?? DBNull.Value).ExecuteNonQuery();
+            _usage.With(use.Kid).With(use.Uses).With(use.LastUsedAt.UtcTicks).With(use.LatestExpiry?.UtcTicks).Run();
     }
 
-    public bool Use(string scope, string id, DateTimeOffset until) => Run(_use, scope, id, until.UtcTicks).ExecuteNonQuery() == 1;
+    public bool Use(string scope, string id, DateTimeOffset until) => _use.With(scope).With(id).With(until.UtcTicks).Run() == 1;
 
-    public int Forget(DateTimeOffset before, int limit) => Run(_forget, before.UtcTicks, limit).ExecuteNonQuery();
+    public int Forget(DateTimeOffset before, int limit) => _forget.With(before.UtcTicks).With(limit).Run();
 
-    public long ReadRevision() => (long)_revision.ExecuteScalar()!;
+    public long ReadRevision() => _revision.ReadNumber();
 
     public void Put(DocumentChange change, long revision)
     {
@@ -118,8 +116,8 @@ internal sealed class SqliteStatements : IDisposable
 
     public void Dispose()
     {
-        foreach (var command in (ReadOnlySpan<SqliteCommand>)[_begin, _commit, _rollback, _segment, _term, _head, _firstHead, _usage, _revision, _use, _forget])
-            command.Dispose();
+        foreach (var statement in (ReadOnlySpan<SqliteStatement>)[_begin, _commit, _rollback, _segment, _term, _head, _firstHead, _usage, _revision, _use, _forget])
+            statement.Dispose();
     }
 
     private void PutNames(DocumentChange change)
@@ -146,7 +144,7 @@ internal sealed class SqliteStatements : IDisposable
     {
         try
         {
-            _rollback.ExecuteNonQuery();
+            _rollback.Run();
         }
         catch (SqliteException e) when (e.SqliteErrorCode == 1)
         {
@@ -154,21 +152,7 @@ internal sealed class SqliteStatements : IDisposable
         }
     }
 
-    private static SqliteCommand Run(SqliteCommand command, params ReadOnlySpan<object> values)
-    {
-        for (var i = 0; i < values.Length; i++)
-            command.Parameters[i].Value = values[i];
-        return command;
-    }
-
-    private SqliteCommand Prepare(string sql, params ReadOnlySpan<string> parameters)
-    {
-        var command = _connection.CreateCommand();
-        command.CommandText = sql;
-        foreach (var name in parameters)
-            command.Parameters.Add(new SqliteParameter { ParameterName = name });
-        return command;
-    }
+    private SqliteStatement Prepare(string sql) => new(_connection, sql);
 
     /// <summary>The driver takes arrays only.</summary>
     private static byte[] Bytes(ReadOnlyMemory<byte> memory) =>

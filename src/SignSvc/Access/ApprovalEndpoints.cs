@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Microsoft.AspNetCore.Http.HttpResults;
 using SignSvc.Http;
 using SignSvc.Signing;
@@ -8,6 +9,7 @@ namespace SignSvc.Access;
 /// <summary><c>/v1/approvals</c> and <c>/v1/approval-rules</c>: what waits for others, and what has to.</summary>
 public static partial class ApprovalEndpoints
 {
+    private const int DefaultPage = 100;
     private const int MostSeconds = 60;
 
     public static void MapApprovals(this IEndpointRouteBuilder routes)
@@ -26,8 +28,16 @@ public static partial class ApprovalEndpoints
         rules.MapDelete("/{rule}", DeleteRuleAsync).WithName("DeleteApprovalRule");
     }
 
-    private static async Task<Ok<ApprovalList>> ListAsync(HttpContext http, ApprovalDecisions approvals, CancellationToken cancellationToken) =>
-        TypedResults.Ok(new ApprovalList([.. (await approvals.ListAsync(http.Caller(), cancellationToken)).Select(a => ApprovalAnswer.Of(a))]));
+    /// <param name="state"><c>pending</c>, <c>approved</c>, <c>rejected</c>, <c>used</c> or <c>expired</c>; default: all.</param>
+    private static async Task<Ok<ApprovalList>> ListAsync(
+        HttpContext http, ApprovalDecisions approvals, CancellationToken cancellationToken, string? state = null, int limit = DefaultPage, string? after = null)
+    {
+        var size = Query.Limit(limit, ApprovalDecisions.MaxKept);
+        // One more than is shown tells whether there is a next page.
+        var page = await approvals.ListAsync(http.Caller(), Query.Enum<ApprovalState>("state", state), size + 1, after, cancellationToken);
+        var shown = page.Take(size).Select(a => ApprovalAnswer.Of(a)).ToImmutableArray();
+        return TypedResults.Ok(new ApprovalList(shown, page.Length > size ? shown[^1].Id : null));
+    }
 
     /// <param name="wait">Seconds, at most 60: answers as soon as it is pending no more.</param>
     private static async Task<Ok<ApprovalAnswer>> ReadAsync(

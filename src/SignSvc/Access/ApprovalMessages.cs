@@ -25,18 +25,20 @@ public sealed record ApprovalRuleList(ImmutableArray<ApprovalRuleAnswer> Rules);
 /// <param name="RequestSha256">Of the request in its canonical form.</param>
 /// <param name="Required">People; of several rules the greatest number.</param>
 /// <param name="Given">People whose approval counts.</param>
+/// <param name="Detail">In words, to whoever asked for what needs approval: what is needed, and why an approval that was given does not count.</param>
 public sealed record ApprovalAnswer(
     string Id, ApprovalState State, ApprovalSubject Request, string RequestSha256, string Requester, int Required, int Given,
     ImmutableArray<string> Rules, ImmutableArray<ApprovalVote> Approvals, ApprovalVote? Rejection, ApprovalVote? BreakGlass,
-    DateTimeOffset CreatedAt, DateTimeOffset ExpiresAt, DateTimeOffset? UsedAt, string? AuditId = null)
+    DateTimeOffset CreatedAt, DateTimeOffset ExpiresAt, DateTimeOffset? UsedAt, string? AuditId = null, string? Detail = null)
 {
-    public static ApprovalAnswer Of(ApprovalStanding s, string? auditId = null) => new(
+    public static ApprovalAnswer Of(ApprovalStanding s, string? auditId = null, string? detail = null) => new(
         s.Approval.Id, s.State, s.Approval.Subject, s.Approval.Hash, s.Approval.Requester, s.Required, s.Given,
         [.. s.Rules.Select(r => r.Name)], s.Approval.Votes, s.Approval.Rejection, s.Approval.BrokenGlass,
-        s.Approval.CreatedAt, s.Approval.ExpiresAt, s.Approval.UsedAt, auditId);
+        s.Approval.CreatedAt, s.Approval.ExpiresAt, s.Approval.UsedAt, auditId, detail);
 }
 
-public sealed record ApprovalList(ImmutableArray<ApprovalAnswer> Approvals);
+/// <param name="Next">Give it as <c>after</c> for the next page; null: this was the last.</param>
+public sealed record ApprovalList(ImmutableArray<ApprovalAnswer> Approvals, string? Next);
 
 public sealed record ApproveBody(string? Reason = null);
 

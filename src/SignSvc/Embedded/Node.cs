@@ -11,6 +11,7 @@ using SignSvc.Signing.Backends.Software;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
 using SignSvc.Signing.Tokens;
+using SignSvc.Storage.Postgres;
 
 namespace SignSvc.Embedded;
 
@@ -108,7 +109,8 @@ public sealed class Node : IAsyncDisposable
         {
             folder.Dispose();
             var cause = e.InnerException is SigningException inner ? $" {inner.Message}" : "";
-            throw new StartException($"{e.Message}{cause}\nThe data folder is {settings.Data}.", e);
+            var store = settings.Store.Postgres is { } postgres ? $"The database is {PostgresOptions.PlaceOf(postgres)} (SignSvc__Store__Postgres). " : "";
+            throw new StartException($"{e.Message}{cause}\n{store}The data folder is {settings.Data}.", e);
         }
         catch (StartException)
         {

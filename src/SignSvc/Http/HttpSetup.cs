@@ -30,7 +30,9 @@ public static class HttpSetup
         builder.Services.AddHostedService(provider => provider.GetRequiredService<ServedCertificate>());
         builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         builder.Services.ConfigureHttpJsonOptions(json => Configure(json.SerializerOptions));
-        builder.Services.AddOpenApi("v1");
+        // By a literal: the generator that takes descriptions from the XML comments passes over a constant.
+        builder.Services.AddOpenApi("v1", options => options.AddOperationTransformer(ProblemMetadata.DescribeRetryAfter));
+        builder.Services.AddSingleton<ApiDescription>();
         builder.Services.AddSingleton<ProblemWriter>();
     }
 

@@ -18,26 +18,7 @@ public sealed class Listeners
     private readonly List<ListenOptions> _kubernetes = [];
     private string? _grpcIsOff;
 
-    /// <summary>The addresses that HTTP was asked to serve, as they were written.</summary>
-    public string Asked { get; private set; } = DefaultUrl;
-
     public bool IsServing { get; internal set; }
-
-    /// <summary>Whether an address has the form that Kestrel takes.</summary>
-    public static bool CanParse(string url)
-    {
-        try
-        {
-            var address = BindingAddress.Parse(url);
-            // Kestrel takes 127.0.0.1:8o80 for the name of a host, and for a host that it does not know it serves every interface.
-            var isMisspelt = !address.IsUnixPipe && !address.Host.StartsWith('[') && address.Host.Contains(':', StringComparison.Ordinal);
-            return !isMisspelt && address is { Scheme: "http" or "https", PathBase.Length: 0, IsNamedPipe: false };
-        }
-        catch (FormatException)
-        {
-            return false;
-        }
-    }
 
     /// <summary>Those of the bound addresses that are HTTP's own, in the order in which they were named.</summary>
     public ICollection<string> HttpOf(ICollection<string> bound)
@@ -54,22 +35,19 @@ public sealed class Listeners
         .. _kubernetes.Select(l => $"Kubernetes' external signer on {l}"),
     ];
 
-    internal void Listen(KestrelServerOptions kestrel, IConfiguration configuration, string? urls, Settings settings)
+    internal void Listen(KestrelServerOptions kestrel, IConfiguration configuration, Settings settings)
     {
-        Asked = string.IsNullOrEmpty(urls) ? DefaultUrl : urls;
-        // Endpoints in Kestrel's own section are its own affair; they take the place of the addresses, as ever.
-        if (!configuration.GetSection("Kestrel:Endpoints").GetChildren().Any() || !string.IsNullOrEmpty(urls))
+        // Endpoints in Kestrel's own section are its own affair.
+        var http = ServedAddresses.HttpUrls(configuration).Select(url => ServedAddress.Parse(ServedAddresses.HttpVariable, url)).ToArray();
+        foreach (var address in http)
         {
-            foreach (var url in Asked.Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
-            {
-                var address = Parse(url);
-                // On one TLS port ALPN tells HTTP/1.1 from HTTP/2, and so gRPC is served there, too.
-                var protocols = IsTls(address) ? HttpProtocols.Http1AndHttp2 : HttpProtocols.Http1;
-                Listen(kestrel, address, listen => listen.Protocols = protocols);
-            }
+            // On one TLS port ALPN tells HTTP/1.1 from HTTP/2, and so gRPC is served there, too.
+            var protocols = address.IsTls ? HttpProtocols.Http1AndHttp2 : HttpProtocols.Http1;
+            Listen(kestrel, address, listen => listen.Protocols = protocols);
         }
 
-        ListenForGrpc(kestrel, configuration, settings.Grpc.Url);
+        if (settings.Grpc.Url.Length > 0)
+            ListenForGrpc(kestrel, configuration, ServedAddress.Parse(ServedAddresses.GrpcVariable, settings.Grpc.Url), http);
         if (settings.Kubernetes.Socket.Length > 0)
         {
             KubernetesSocket.Listen(kestrel, settings.Kubernetes, listen =>
@@ -80,20 +58,17 @@ public sealed class Listeners
         }
     }
 
-    private void ListenForGrpc(KestrelServerOptions kestrel, IConfiguration configuration, string url)
+    private void ListenForGrpc(KestrelServerOptions kestrel, IConfiguration configuration, ServedAddress address, ServedAddress[] http)
     {
-        if (url.Length == 0)
-            return;
-        var address = Parse(url);
         // Nobody asked for the default by name: a second service on this machine goes without rather than not at all.
-        if (configuration["SignSvc:Grpc:Url"] is null && IsTaken(address))
+        if (ServedAddresses.IsGrpcDefault(configuration) && (http.Any(address.Overlaps) || address.Obstacle() is not null))
         {
-            _grpcIsOff = $"gRPC is off: {url} is in use. Name another address in SignSvc__Grpc__Url, or turn it off there by an empty one.";
+            _grpcIsOff = $"gRPC is off: {address.Url} is in use. Name another address in {ServedAddresses.GrpcVariable}, or turn it off there by an empty one.";
             return;
         }
 
         // Without TLS a client cannot say which HTTP it means: HTTP/2 alone is served, and HTTP/1.1 has its own addresses.
-        var protocols = IsTls(address) ? HttpProtocols.Http1AndHttp2 : HttpProtocols.Http2;
+        var protocols = address.IsTls ? HttpProtocols.Http1AndHttp2 : HttpProtocols.Http2;
         Listen(kestrel, address, listen =>
         {
             listen.Protocols = protocols;
@@ -101,42 +76,23 @@ public sealed class Listeners
         });
     }
 
-    private static void Listen(KestrelServerOptions kestrel, BindingAddress address, Action<ListenOptions> configure)
+    private static void Listen(KestrelServerOptions kestrel, ServedAddress address, Action<ListenOptions> configure)
     {
         Action<ListenOptions> settle = listen =>
         {
             configure(listen);
-            if (IsTls(address))
+            if (address.IsTls)
                 listen.UseHttps();
         };
-        if (address.IsUnixPipe)
-            kestrel.Listen(UnixSocket.Prepare(address.UnixPipePath), settle);
-        else if (IPAddress.TryParse(address.Host.Trim('[', ']'), out var ip))
-            kestrel.Listen(ip, address.Port, settle);
-        else if (string.Equals(address.Host, "localhost", StringComparison.OrdinalIgnoreCase))
-            kestrel.ListenLocalhost(address.Port, settle);
+        var binding = address.Binding;
+        if (binding.IsUnixPipe)
+            kestrel.Listen(UnixSocket.Prepare(binding.UnixPipePath), settle);
+        else if (IPAddress.TryParse(binding.Host.Trim('[', ']'), out var ip))
+            kestrel.Listen(ip, binding.Port, settle);
+        else if (string.Equals(binding.Host, "localhost", StringComparison.OrdinalIgnoreCase))
+            kestrel.ListenLocalhost(binding.Port, settle);
         else
-            kestrel.ListenAnyIP(address.Port, settle);
-    }
-
-    private static BindingAddress Parse(string url) => CanParse(url)
-        ? BindingAddress.Parse(url)
-        : throw new StartException($"'{url}' is not an address that can be served: write http://127.0.0.1:8080, https://*:8443 or http://unix:/path.");
-
-    private static bool IsTls(BindingAddress address) => string.Equals(address.Scheme, "https", StringComparison.OrdinalIgnoreCase);
-
-    private static bool IsTaken(BindingAddress address)
-    {
-        using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        try
-        {
-            probe.Bind(new IPEndPoint(IPAddress.Parse(address.Host), address.Port));
-            return false;
-        }
-        catch (SocketException)
-        {
-            return true;
-        }
+            kestrel.ListenAnyIP(binding.Port, settle);
     }
 }
 
@@ -147,25 +103,31 @@ public static class ListenerSetup
         var listeners = new Listeners();
         builder.Services.AddSingleton(listeners);
         builder.WebHost.UseKestrelHttpsConfiguration();
-        var urls = builder.Configuration[WebHostDefaults.ServerUrlsKey];
-        builder.WebHost.ConfigureKestrel(kestrel => listeners.Listen(kestrel, builder.Configuration, urls, settings));
+        builder.WebHost.ConfigureKestrel(kestrel => listeners.Listen(kestrel, builder.Configuration, settings));
         // Kestrel warns that endpoints in code win over these; they are the same, and the host's own copy of them cannot be taken away.
         builder.Logging.AddFilter("Microsoft.AspNetCore.Server.Kestrel", level => level > LogLevel.Warning || (level == LogLevel.Warning && listeners.IsServing));
+        // What keeps the host from starting is said once, by the process, and without its stack. A part that fails by itself is critical.
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", level => level == LogLevel.Critical || (level >= LogLevel.Information && listeners.IsServing));
     }
 
     /// <summary>Starts to serve.</summary>
     /// <exception cref="StartException">An address is in use or may not be used; the message names it.</exception>
-    public static async Task StartServingAsync(this WebApplication app)
+    public static async Task StartServingAsync(this WebApplication app, Settings settings)
     {
         try
         {
             await app.StartAsync();
             app.Services.GetRequiredService<Listeners>().IsServing = true;
         }
-        catch (Exception e) when (e is IOException or SocketException or AddressInUseException)
+        catch (Exception e)
         {
-            var asked = app.Services.GetRequiredService<Listeners>().Asked;
-            throw new StartException($"{asked} cannot be served: {e.Message}\nAddresses are set by ASPNETCORE_URLS, SignSvc__Grpc__Url and SignSvc__Kubernetes__Socket.", e);
+            // What was started is ended in order, and has nothing to complain of.
+            await app.StopAsync();
+            if (e is not (IOException or SocketException or AddressInUseException))
+                throw;
+            // All were free a moment ago: somebody was faster, or Kestrel knows of more.
+            ServedAddresses.RequireFree(app.Configuration, settings);
+            throw new StartException($"{e.Message}\nAddresses are set by {ServedAddresses.HttpVariable}, {ServedAddresses.GrpcVariable} and {ServedAddresses.KubernetesVariable}.", e);
         }
     }
 }

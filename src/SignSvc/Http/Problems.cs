@@ -42,7 +42,7 @@ public static class Problems
             }
             catch (SigningException e) when (e.Approval is { } approval)
             {
-                await writer.WritePendingAsync(http, e, ApprovalAnswer.Of(approval, e.AuditId));
+                await writer.WritePendingAsync(http, e, ApprovalAnswer.Of(approval, e.AuditId, e.Message));
             }
             catch (SigningException e)
             {

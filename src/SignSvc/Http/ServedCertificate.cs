@@ -11,6 +11,8 @@ namespace SignSvc.Http;
 /// </summary>
 internal sealed partial class ServedCertificate : BackgroundService
 {
+    private const string Section = "Kestrel:Certificates:Default";
+
     private static readonly TimeSpan BetweenReads = TimeSpan.FromSeconds(1);
 
     private readonly IConfigurationSection _section;
@@ -21,15 +23,15 @@ internal sealed partial class ServedCertificate : BackgroundService
 
     public ServedCertificate(IConfiguration configuration, TimeProvider time, ILogger<ServedCertificate> log)
     {
-        _section = configuration.GetSection("Kestrel:Certificates:Default");
+        _section = configuration.GetSection(Section);
         _time = time;
         _log = log;
         TryRead();
     }
 
-    private string? CertificatePath => _section["Path"] is { Length: > 0 } path ? path : null;
+    private string? CertificatePath => PathIn(_section, "Path");
 
-    private string? KeyPath => _section["KeyPath"] is { Length: > 0 } path ? path : null;
+    private string? KeyPath => PathIn(_section, "KeyPath");
 
     /// <summary>Until it expires, in seconds, below 0 where it has; null where there is none.</summary>
     public double? Remaining =>
@@ -67,7 +69,7 @@ internal sealed partial class ServedCertificate : BackgroundService
             if (files.AsSpan().SequenceEqual(_files))
                 return;
             _files = files;
-            Volatile.Write(ref _context, Read(path));
+            Volatile.Write(ref _context, Read(_section, path));
             if (!isFirst)
                 LogRenewed(_context!.TargetCertificate.NotAfter);
         }
@@ -78,27 +80,62 @@ internal sealed partial class ServedCertificate : BackgroundService
         }
     }
 
-    private SslStreamCertificateContext Read(string path)
+    /// <returns>Why the certificate of the settings cannot be served, though its files can be read; null where it can, or there is none.</returns>
+    public static string? FaultOf(IConfiguration configuration)
+    {
+        var section = configuration.GetSection(Section);
+        try
+        {
+            if (PathIn(section, "Path") is { } path)
+                Read(section, path);
+            return null;
+        }
+        catch (CryptographicException e)
+        {
+            return $"Kestrel__Certificates__Default: {section["Path"]} cannot be served: {e.Message.TrimEnd('.')}. "
+                + "It is PEM with the private key that belongs to it in KeyPath, or PKCS#12 with its Password.";
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Named by itself.
+            return null;
+        }
+    }
+
+    private static string? PathIn(IConfigurationSection section, string name) => section[name] is { Length: > 0 } path ? path : null;
+
+    private static SslStreamCertificateContext Read(IConfigurationSection section, string path)
     {
         var all = new X509Certificate2Collection();
         X509Certificate2 leaf;
-        if (KeyPath is { } key)
+        if (PathIn(section, "KeyPath") is { } key)
         {
-            using var pem = _section["Password"] is { Length: > 0 } password
-                ? X509Certificate2.CreateFromEncryptedPemFile(path, password, key)
-                : X509Certificate2.CreateFromPemFile(path, key);
+            using var pem = ReadPem(path, key, section["Password"]);
             leaf = X509CertificateLoader.LoadPkcs12(pem.Export(X509ContentType.Pkcs12), password: null);
             all.ImportFromPemFile(path);
         }
         else
         {
-            all = X509CertificateLoader.LoadPkcs12CollectionFromFile(path, _section["Password"]);
+            all = X509CertificateLoader.LoadPkcs12CollectionFromFile(path, section["Password"]);
             leaf = all.FirstOrDefault(c => c.HasPrivateKey) ?? throw new CryptographicException("It holds no private key.");
         }
 
         // Those that came with it help clients to build the chain; nothing is downloaded.
         var others = new X509Certificate2Collection(all.Where(c => !string.Equals(c.Thumbprint, leaf.Thumbprint, StringComparison.Ordinal)).ToArray());
         return SslStreamCertificateContext.Create(leaf, others, offline: true);
+    }
+
+    private static X509Certificate2 ReadPem(string path, string keyPath, string? password)
+    {
+        try
+        {
+            return password is { Length: > 0 } ? X509Certificate2.CreateFromEncryptedPemFile(path, password, keyPath) : X509Certificate2.CreateFromPemFile(path, keyPath);
+        }
+        catch (ArgumentException e)
+        {
+            // Also for the moment in which one of two files has been renewed.
+            throw new CryptographicException($"The key in {keyPath} does not belong to it.", e);
+        }
     }
 
     [LoggerMessage(1161, LogLevel.Information, "The service's certificate was renewed; it is good until {NotAfter}")]

@@ -14,29 +14,33 @@ internal static class UnixSocket
     {
         if (name.StartsWith('@'))
             return new UnixDomainSocketEndPoint($"\0{name[1..]}");
-        var endpoint = new UnixDomainSocketEndPoint(name);
-        if (File.Exists(name))
-            RemoveIfAbandoned(name, endpoint);
-        return endpoint;
+        if (Obstacle(name) is { } obstacle)
+            throw new StartException(obstacle);
+        File.Delete(name);
+        return new UnixDomainSocketEndPoint(name);
     }
 
-    private static void RemoveIfAbandoned(string path, UnixDomainSocketEndPoint endpoint)
+    /// <returns>Why a path cannot be served, and what to do; null where it can. Nothing is changed.</returns>
+    public static string? Obstacle(string path)
     {
+        if (!Directory.Exists(Path.GetDirectoryName(path)))
+            return $"{path} cannot be served: its folder is not there. Make it first.";
+        if (!Path.Exists(path))
+            return null;
         using var probe = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
-            probe.Connect(endpoint);
+            probe.Connect(new UnixDomainSocketEndPoint(path));
+            return $"Another process serves {path}. Stop that one ('ss -lxp src {path}' shows it), or name another path.";
         }
-        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused && new FileInfo(path) is { Length: 0 })
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused && new FileInfo(path) is { Exists: true, Length: 0 })
         {
-            File.Delete(path);
-            return;
+            // What a process left that was killed.
+            return null;
         }
         catch (SocketException e)
         {
-            throw new StartException($"{path} is there already and is no socket of ours: {e.Message}.", e);
+            return $"{path} is there already and is no socket of ours: {e.Message}. Name another path, or take that file away.";
         }
-
-        throw new StartException($"Another process serves {path}.");
     }
 }

@@ -59,7 +59,8 @@ public static class ImportEndpoints
         return TypedResults.Ok(http.AnswerOf(await scheduler.AdvanceAsync(imported, cancellationToken)));
     }
 
-    private static KnownBadKeys ReadKnownBadKeys(string? file)
+    /// <exception cref="StartException">It cannot be read, or is no such list.</exception>
+    public static KnownBadKeys ReadKnownBadKeys(string? file)
     {
         try
         {

@@ -98,13 +98,16 @@ public static class OAuthEndpoints
         services.AddSingleton<ClientKeys>();
     }
 
+    private static object[] Refusals =>
+        [.. ((int[])[400, 401, 413, 429, 500, 503]).Select(status => new ProducesResponseTypeMetadata(status, typeof(OAuthError), ["application/json"]))];
+
     public static void MapOAuth(this IEndpointRouteBuilder routes)
     {
         // The client is authenticated inside, by OAuth's own methods; nothing is done before.
         foreach (var prefix in (ReadOnlySpan<string>)["", "/issuers/{issuer}"])
         {
             var of = prefix.Length == 0 ? "" : "OfIssuer";
-            var group = routes.MapGroup($"{prefix}/oauth2").WithTags("OAuth 2").AllowAnonymous();
+            var group = routes.MapGroup($"{prefix}/oauth2").WithTags("OAuth 2").AllowAnonymous().WithMetadata(Refusals);
             Map<TokenGrants>(group, "/token", Actions.TokensIssue, async (grants, request, cancellationToken) =>
                 TypedResults.Ok(await grants.GrantAsync(request, cancellationToken))).Produces<GrantedToken>().WithName("GrantToken" + of);
             Map<TokenStatus>(group, "/introspect", Actions.TokensIntrospect, async (status, request, cancellationToken) =>

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using SignSvc.Http;
 
 namespace SignSvc.Operations;
 
@@ -26,7 +27,11 @@ internal static class MaintenanceCommands
         switch (args)
         {
             case ["--check"]:
-                Console.WriteLine($"The settings are good; the data folder is {settings.Require(configuration).Data}.");
+                var good = settings.Require(configuration);
+                Console.WriteLine($"The settings are good; the data folder is {good.Data}.");
+                // No fault of the settings: it may well be the service of these settings that runs.
+                foreach (var obstacle in ServedAddresses.Obstacles(configuration, good))
+                    await Console.Error.WriteLineAsync($"Warning: {obstacle}");
                 return 0;
             case ["--healthcheck"]:
                 return await ProbeAsync(configuration, cancellationToken);
@@ -50,7 +55,7 @@ internal static class MaintenanceCommands
     /// <summary>Asks the first address by itself, over TLS without looking at the certificate: it is this machine's own.</summary>
     private static async Task<int> ProbeAsync(IConfiguration configuration, CancellationToken cancellationToken)
     {
-        var address = BindingAddress.Parse(SettingsSurroundings.AddressesOf(configuration)[0]);
+        var address = BindingAddress.Parse(ServedAddresses.ToAsk(configuration));
         using var handler = new SocketsHttpHandler { UseProxy = false, ConnectTimeout = Patience };
         // It may name any host, and only whether the service answers is asked: any certificate will do, none will not.
         handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate is not null;

@@ -83,7 +83,7 @@ internal sealed partial class SettingsReload : BackgroundService
         }
         catch (Exception e) when (e is StartException or InvalidDataException or FormatException or IOException or UnauthorizedAccessException or CryptographicException)
         {
-            LogRefused(e.InnerException is FormatException inner ? $"{e.Message} {inner.Message}" : e.Message);
+            LogRefused(StartFault.InWords(e));
             return false;
         }
     }
@@ -141,7 +141,8 @@ public static class ReloadSetup
     /// A settings file outside of the program's folder. Variables go before it. Files are not watched by the framework,
     /// which would take over whatever they hold: <see cref="SettingsReload"/> looks first.
     /// </summary>
-    /// <exception cref="StartException">It is not there, or a file is no JSON.</exception>
+    /// <exception cref="StartException">It is not there.</exception>
+    /// <exception cref="InvalidDataException">A file is no JSON; <see cref="StartFault"/> knows where.</exception>
     public static void AddSettingsFile(this WebApplicationBuilder builder)
     {
         var sources = ((IConfigurationBuilder)builder.Configuration).Sources;
@@ -157,14 +158,7 @@ public static class ReloadSetup
         }
 
         var last = sources.OfType<JsonConfigurationSource>().LastOrDefault();
-        try
-        {
-            sources.Insert(last is null ? 0 : sources.IndexOf(last) + 1, own);
-        }
-        catch (Exception e) when (e is InvalidDataException or FormatException)
-        {
-            throw new StartException($"{e.Message} {e.InnerException?.Message}", e);
-        }
+        sources.Insert(last is null ? 0 : sources.IndexOf(last) + 1, own);
     }
 
     public static void AddReload(this WebApplicationBuilder builder, Settings settings)

@@ -1,3 +1,7 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using SignSvc.Access.Certificates;
+using SignSvc.Http;
+using SignSvc.Keys;
 using SignSvc.Telemetry;
 
 namespace SignSvc.Operations;
@@ -7,8 +11,9 @@ internal static class SettingsSurroundings
 {
     public static IEnumerable<string> Faults(IConfiguration configuration, Settings settings) =>
     [
-        .. AddressesOf(configuration).Where(a => !Http.Listeners.CanParse(a)).Select(a => $"ASPNETCORE_URLS: '{a}' is not an address that can be served."),
+        .. ServedAddresses.Faults(configuration, settings),
         .. FaultsOfFiles(configuration, settings),
+        .. FaultsOfContents(settings),
         .. LogLevels.Faults(configuration),
         .. FaultOfFolder(settings.Data) is { } fault ? new[] { fault } : [],
     ];
@@ -28,11 +33,39 @@ internal static class SettingsSurroundings
             if (file is { Length: > 0 } && Unreadable(file) is { } fault)
                 yield return $"{name}: {file}: {fault}";
         }
+
+        if (ServedCertificate.FaultOf(configuration) is { } unusable)
+            yield return unusable;
     }
 
-    public static string[] AddressesOf(IConfiguration configuration) =>
-        (configuration[WebHostDefaults.ServerUrlsKey] is { Length: > 0 } urls ? urls : Http.Listeners.DefaultUrl)
-            .Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+    /// <summary>Files that are read at the start, and that a start must not trip over after it has made keys.</summary>
+    private static IEnumerable<string> FaultsOfContents(Settings settings)
+    {
+        var certificates = settings.Access.ClientCertificates;
+        Action[] reads =
+        [
+            () => ImportEndpoints.ReadKnownBadKeys(File.Exists(settings.KnownBadKeysFile) ? settings.KnownBadKeysFile : null),
+            () =>
+            {
+                if (File.Exists(certificates.CaFile) && (certificates.CrlFile is null || File.Exists(certificates.CrlFile)))
+                    new ClientCertificates(certificates, TimeProvider.System, NullLogger<ClientCertificates>.Instance).Dispose();
+            },
+        ];
+        return reads.Select(FaultOf).OfType<string>();
+    }
+
+    private static string? FaultOf(Action read)
+    {
+        try
+        {
+            read();
+            return null;
+        }
+        catch (StartException fault)
+        {
+            return fault.Message;
+        }
+    }
 
     private static string? Unreadable(string file)
     {

@@ -30,7 +30,7 @@ internal static class KeyGauges
             description: "0: the version that signs was stopped at its backend, by somebody else. Where nothing is known, nothing is shown.");
         meter.CreateObservableGauge(
             "signsvc.key.deletion.remaining",
-            () => Named(live).Where(k => k.State == KeyState.PendingDeletion).Select(k => Until(k, k.DeletesAt, time)).OfType<Measurement<double>>(),
+            () => Named(live).Where(k => k.State == KeyState.PendingDeletion).Select(k => UntilDeleted(k, time)).OfType<Measurement<double>>(),
             "s", "Until a key that is pending deletion is gone for good.");
         meter.CreateObservableGauge(
             "signsvc.key.rotation.overdue",
@@ -54,6 +54,10 @@ internal static class KeyGauges
 
     private static Measurement<double>? Until(Key key, DateTimeOffset? moment, TimeProvider time) =>
         moment is { } at ? new Measurement<double>((at - time.GetUtcNow()).TotalSeconds, Pair(Tags.KeyName, key.Name)) : null;
+
+    private static Measurement<double>? UntilDeleted(Key key, TimeProvider time) => key.DeletesAt is { } at
+        ? new Measurement<double>((at - time.GetUtcNow()).TotalSeconds, Pair(Tags.KeyName, key.Name), Pair("signsvc.approved", key.DeletionApproved ? "true" : "false"))
+        : null;
 
     private static Measurement<double>? Overdue(Key key, TimeProvider time) => ActiveOf(key)?.RetiresAt is { } at
         ? new Measurement<double>(Math.Max(0, (time.GetUtcNow() - at).TotalSeconds), Pair(Tags.KeyName, key.Name))

@@ -57,14 +57,18 @@ public sealed record TelemetrySettings
     public LogFormat Log { get; set; } = LogFormat.Text;
 
     /// <summary>Null: nothing is exported.</summary>
-    internal Uri? Endpoint => (OtlpEndpoint ?? Environment.GetEnvironmentVariable("OTEL_EXPORTER_OTLP_ENDPOINT")) is { Length: > 0 } url ? new Uri(url) : null;
+    internal Uri? Endpoint => EndpointText is { Length: > 0 } url ? new Uri(url) : null;
+
+    private string? EndpointText => OtlpEndpoint ?? Environment.GetEnvironmentVariable("OTEL_EXPORTER_OTLP_ENDPOINT");
 
     internal IEnumerable<string> Check()
     {
-        if (OtlpEndpoint is not null && !(Uri.TryCreate(OtlpEndpoint, UriKind.Absolute, out var url) && url.Scheme is "http" or "https"))
-            yield return "Telemetry:OtlpEndpoint is an absolute http or https URL.";
+        if (EndpointText is { Length: > 0 } text && !(Uri.TryCreate(text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https"))
+            yield return "Telemetry:OtlpEndpoint (or OTEL_EXPORTER_OTLP_ENDPOINT) is an absolute http or https URL.";
         if (OtlpHeadersFile is not null && !File.Exists(OtlpHeadersFile))
             yield return "Telemetry:OtlpHeadersFile: no such file.";
+        else if (OtlpHeadersFile is not null && File.ReadAllText(OtlpHeadersFile).Trim().Split(',').Any(h => h.Trim().IndexOf('=', StringComparison.Ordinal) < 1))
+            yield return "Telemetry:OtlpHeadersFile holds name=value, separated by commas.";
         if (TraceShare is not (>= 0 and <= 1))
             yield return "Telemetry:TraceShare is from 0 to 1.";
     }

@@ -57,17 +57,18 @@ public sealed record ProfileBody(
 }
 
 /// <summary>As the body that makes it; what is empty is left out.</summary>
+/// <param name="KeySince">Since when the issuer's key set shows the key; null: since before this was kept.</param>
 public sealed record ProfileAnswer(
     string Name, string KeyId, string? Issuer, ImmutableArray<string> Audiences, int DefaultLifetimeSeconds,
     int MaxLifetimeSeconds, string Type, string? Subject, IReadOnlyDictionary<string, JsonElement>? Claims,
     IReadOnlyDictionary<string, ClaimRule>? CallerClaims, ImmutableArray<string>? RequiredClaims,
     IReadOnlyDictionary<string, ClaimRule>? Lint, ImmutableArray<string> Grants, ImmutableArray<string>? Scopes,
-    bool Introspection, bool RequireBinding, bool Payloads)
+    bool Introspection, bool RequireBinding, bool Payloads, DateTimeOffset? KeySince)
 {
     public static ProfileAnswer Of(TokenProfile p) => new(
         p.Name, p.KeyId, p.Issuer, p.Audiences, p.DefaultLifetimeSeconds, p.MaxLifetimeSeconds, p.Type, p.Subject,
         p.Claims.IsEmpty ? null : p.Claims, p.CallerClaims, p.RequiredClaims.IsEmpty ? null : p.RequiredClaims,
-        p.Lint.IsEmpty ? null : p.Lint, p.Grants, p.Scopes.IsEmpty ? null : p.Scopes, p.Introspection, p.RequireBinding, p.Payloads);
+        p.Lint.IsEmpty ? null : p.Lint, p.Grants, p.Scopes.IsEmpty ? null : p.Scopes, p.Introspection, p.RequireBinding, p.Payloads, p.KeySince);
 }
 
 public sealed record ProfileList(ImmutableArray<ProfileAnswer> Profiles);
@@ -92,13 +93,14 @@ public static class ProfileEndpoints
         HttpContext http, string profile, TokenProfiles profiles, CancellationToken cancellationToken) =>
         TypedResults.Ok(ProfileAnswer.Of(await profiles.ReadAsync(http.Caller(), profile, cancellationToken)));
 
+    /// <param name="force">Also where verifiers of the issuer may not know the key yet.</param>
     private static async Task<Ok<ProfileAnswer>> PutAsync(
         HttpContext http, string profile, ProfileBody body, TokenProfiles profiles, LiveSnapshot live, Node node,
-        CancellationToken cancellationToken)
+        CancellationToken cancellationToken, bool force = false)
     {
         if (body.Payloads && IsOfKubernetes(body.Key, node.Settings.Kubernetes, live.Current))
             throw new SigningException(SigningFault.InvalidRequest, "This key signs service account tokens of Kubernetes: use a key of its own for payloads.");
-        return TypedResults.Ok(ProfileAnswer.Of(await profiles.PutAsync(http.Caller(), body.Key, body.For(profile), cancellationToken)));
+        return TypedResults.Ok(ProfileAnswer.Of(await profiles.PutAsync(http.Caller(), body.Key, body.For(profile), cancellationToken, force)));
     }
 
     private static async Task<NoContent> DeleteAsync(

@@ -39,6 +39,31 @@ public sealed class GrantUsesTests
         Assert.Equal(30, Assert.Single(restarted.Live.Current.Grants.Values).Uses);
     }
 
+    [Fact]
+    public async Task Where_one_grant_runs_out_on_the_way_the_next_that_permits_is_used()
+    {
+        var cancellation = TestContext.Current.CancellationToken;
+        using var root = RootKey.Generate();
+        using var software = new SoftwareBackend("software", root);
+        var store = new MemoryStore();
+        await using var one = await Node.StartAsync("one", store, root, software, cancellation);
+        await using var two = await Node.StartAsync("two", store, root, software, cancellation);
+        var key = await one.Keys.CreateAsync(
+            Administrator, NewKey.Parse("release", KeyPurpose.Artifacts, KeyTier.Assured, "software", "ECC_NIST_P256", algorithms: null), cancellation);
+        foreach (var uses in (int[])[7, 5, 18])
+        {
+            await one.Grants.CreateAsync(
+                Administrator, key.Id, new NewGrant($"of-{uses}", Grantee.Principal, [Actions.KeysSign], Constraints: null, ExpiresAt: null, uses), cancellation);
+        }
+
+        await two.Live.RefreshAsync(cancellation);
+        var batch = await one.SignsBatchAsync(20, cancellation);
+        var alone = await Task.WhenAll(Enumerable.Range(0, 40).Select(i => (i % 2 == 0 ? one : two).SignsAsync(cancellation)));
+        Assert.Equal((20, 10), (batch, alone.Count(s => s)));
+        await one.Live.RefreshAsync(cancellation);
+        Assert.All(one.Live.Current.Grants.Values, g => Assert.Equal(g.MaxUses, g.Uses));
+    }
+
     private sealed class Node : IAsyncDisposable
     {
         private readonly AuditLog _audit;
@@ -82,6 +107,13 @@ public sealed class GrantUsesTests
             {
                 return false;
             }
+        }
+
+        /// <returns>How many of the batch were signed.</returns>
+        public async Task<int> SignsBatchAsync(int count, CancellationToken cancellationToken)
+        {
+            var requests = Enumerable.Repeat(new SignRequest { Key = "release", Payload = Payload.Digest(new byte[32]) }, count).ToArray();
+            return (await _signer.SignBatchAsync(Grantee, requests, cancellationToken)).Count(o => o.Refusal is null);
         }
 
         public async ValueTask DisposeAsync()

@@ -73,8 +73,13 @@ public sealed class ApprovalTests : IAsyncLifetime
         Assert.Equal(202, pending.Code);
         var address = $"/v1/approvals/{pending["id"]}";
         (await _alice.PostJsonAsync($"{address}/break-glass", """{"reason":""}""")).MustBeProblem(400, "invalid-request");
+        Assert.Contains("\nsignsvc_approvals_glass_broken_total 0\n", await MetricsAsync(), StringComparison.Ordinal);
         await _alice.MustPostAsync(200, $"{address}/break-glass", """{"reason":"the key leaked"}""");
+        Assert.Contains("\nsignsvc_approvals_glass_broken_total 1\n", await MetricsAsync(), StringComparison.Ordinal);
         Assert.Equal(200, (await _admin.CallAsync(HttpMethod.Delete, "/v1/keys/release", "")).Code);
+
+        // Nobody approved that it be deleted.
+        Assert.True(IsToBeDeleted("release", isApproved: false, await MetricsAsync()));
 
         var record = Assert.Single(await RecordsAsync("action=approvals:BreakGlass&outcome=allowed"));
         Assert.Equal("credential:alice", record.GetProperty("caller").GetString());
@@ -84,6 +89,20 @@ public sealed class ApprovalTests : IAsyncLifetime
         // The log is written beside the answer and may come after it.
         while (!(_service.Output + _service.Error).Contains("GLASS BROKEN by credential:alice", StringComparison.Ordinal))
             await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
+    public async Task Metrics_tell_a_deletion_that_others_approved_from_one_that_nobody_did()
+    {
+        await PutRuleAsync("deletion", "key/release", "keys:ScheduleDeletion", required: 1);
+        var pending = await _admin.CallAsync(HttpMethod.Delete, "/v1/keys/release", "");
+        await _bob.MustPostAsync(200, $"/v1/approvals/{pending["id"]}/approve", "{}");
+        Assert.Equal(200, (await _admin.CallAsync(HttpMethod.Delete, "/v1/keys/release", "")).Code);
+        await _admin.MustPostAsync(201, "/v1/keys", """{"name":"free","purpose":"artifacts","spec":"ECC_NIST_P256"}""");
+        Assert.Equal(200, (await _admin.CallAsync(HttpMethod.Delete, "/v1/keys/free", "")).Code);
+        var metrics = await MetricsAsync();
+        Assert.True(IsToBeDeleted("release", isApproved: true, metrics));
+        Assert.True(IsToBeDeleted("free", isApproved: false, metrics));
     }
 
     [Fact]
@@ -102,6 +121,34 @@ public sealed class ApprovalTests : IAsyncLifetime
 
         await _bob.MustPostAsync(200, $"/v1/approvals/{id}/reject", """{"reason":"not ours"}""");
         (await _admin.PostJsonAsync("/v1/keys/release/sign", Sign)).MustBeProblem(403, "forbidden");
+    }
+
+    [Fact]
+    public async Task Approvals_are_listed_by_state_and_in_pages_the_newest_first()
+    {
+        await PutRuleAsync("release", "key/release", "keys:Sign", required: 1);
+        var made = new List<string>();
+        for (var i = 0; i < 5; i++)
+            made.Add((await _admin.PostJsonAsync("/v1/keys/release/sign", Sign.Replace("v1", $"v{i}", StringComparison.Ordinal)))["id"]);
+        await _bob.MustPostAsync(200, $"/v1/approvals/{made[1]}/approve", "{}");
+        await _bob.MustPostAsync(200, $"/v1/approvals/{made[2]}/reject", """{"reason":"no"}""");
+
+        var seen = new List<string>();
+        for (var page = await _admin.MustGetAsync("/v1/approvals?limit=2"); ; page = await _admin.MustGetAsync($"/v1/approvals?limit=2&after={page["next"]}"))
+        {
+            seen.AddRange(Ids(page));
+            if (!page.Json.TryGetProperty("next", out var next) || next.ValueKind == System.Text.Json.JsonValueKind.Null)
+                break;
+        }
+
+        Assert.Equal(made.AsEnumerable().Reverse(), seen, StringComparer.Ordinal);
+        Assert.Equal([made[4], made[3], made[0]], Ids(await _admin.MustGetAsync("/v1/approvals?state=pending")), StringComparer.Ordinal);
+        Assert.Equal([made[1]], Ids(await _admin.MustGetAsync("/v1/approvals?state=approved&limit=1")), StringComparer.Ordinal);
+        Assert.Equal([made[2]], Ids(await _admin.MustGetAsync("/v1/approvals?state=rejected")), StringComparer.Ordinal);
+        foreach (var wrong in (string[])["limit=0", "limit=1001", "state=done"])
+            (await _admin.GetJsonAsync($"/v1/approvals?{wrong}")).MustBeProblem(400, "invalid-request");
+
+        static IEnumerable<string> Ids(JsonAnswer list) => list.Json.GetProperty("approvals").EnumerateArray().Select(a => a.GetProperty("id").GetString()!);
     }
 
     [Fact]
@@ -162,6 +209,13 @@ public sealed class ApprovalTests : IAsyncLifetime
 
     private async Task<HttpClient> CallerAsync(string name) => _service.As(
         (await _admin.MustPostAsync(201, "/v1/credentials", $$"""{"name":"{{name}}","roles":["admin"]}"""))["token"]);
+
+    private static bool IsToBeDeleted(string key, bool isApproved, string metrics) => metrics.Split('\n').Any(l =>
+        l.StartsWith("signsvc_key_deletion_remaining_seconds{", StringComparison.Ordinal)
+        && l.Contains($"signsvc_key_name=\"{key}\"", StringComparison.Ordinal)
+        && l.Contains($"signsvc_approved=\"{(isApproved ? "true" : "false")}\"", StringComparison.Ordinal));
+
+    private async Task<string> MetricsAsync() => (await _admin.GetJsonAsync("/metrics")).Text;
 
     private async Task<System.Text.Json.JsonElement[]> RecordsAsync(string query) =>
         [.. (await _admin.MustGetAsync($"/v1/audit?{query}")).Json.GetProperty("records").EnumerateArray()];

@@ -46,7 +46,12 @@ public sealed class IssuerTests(RunningService service)
         var first = await NewKeyAsync($"{name}-1");
         var second = await NewKeyAsync($"{name}-2");
         await PutAsync(name, $$"""{"key":"{{name}}-1","issuer":"{{name}}","audiences":["a"]}""");
-        await PutAsync(name, $$"""{"key":"{{name}}-2","issuer":"{{name}}","audiences":["a"]}""");
+        var moved = $$"""{"key":"{{name}}-2","issuer":"{{name}}","audiences":["a"]}""";
+        var refused = await _admin.CallAsync(HttpMethod.Put, $"/v1/profiles/{name}", moved);
+        refused.MustBeProblem(409, "key-not-usable");
+        Assert.Contains($"does not show {name}-2", refused["detail"], StringComparison.Ordinal);
+        Assert.Equal([first], await KidsAsync($"/issuers/{name}/jwks.json"));
+        await PutAsync($"{name}?force=true", moved);
         Assert.Equal([first, second], await KidsAsync($"/issuers/{name}/jwks.json"));
         var other = $"{name}-other";
         await PutAsync(name, $$"""{"key":"{{name}}-2","issuer":"{{other}}","audiences":["a"]}""");

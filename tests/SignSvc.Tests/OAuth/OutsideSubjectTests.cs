@@ -52,6 +52,7 @@ public sealed class OutsideSubjectTests : IAsyncLifetime
         foreach (var bad in (string[])
             [
                 Token(OAuthCalls.Now - 600), Token(OAuthCalls.Now + 120, audience: "other"), Token(OAuthCalls.Now + 120, issuer: "https://other.example"),
+                Token(OAuthCalls.Now + 120, more: $",\"nbf\":\"{OAuthCalls.Now}\""), Token($"\"{OAuthCalls.Now + 120}\""),
                 Token(OAuthCalls.Now + 120, key: other), Token(OAuthCalls.Now + 120, more: ",\"may_act\":{\"sub\":\"somebody\"}"),
             ])
         {
@@ -141,7 +142,7 @@ public sealed class OutsideSubjectTests : IAsyncLifetime
     private static string ExchangeOf(string token) =>
         $"grant_type={OAuthCalls.Escape(OAuthCalls.Exchange)}&subject_token={token}&subject_token_type=urn:ietf:params:oauth:token-type:id_token&resource=https://deploy.example/";
 
-    private string Token(long expires, string issuer = "https://ci.example", string audience = "signsvc", ECDsa? key = null, string more = "") =>
+    private string Token(object expires, string issuer = "https://ci.example", string audience = "signsvc", ECDsa? key = null, string more = "") =>
         (key ?? _issuerKey).Sign(
             """{"alg":"ES256","kid":"k","typ":"JWT"}""",
             $$"""{"iss":"{{issuer}}","sub":"repo:acme/app","aud":"{{audience}}","exp":{{expires}},"iat":{{OAuthCalls.Now}},"repository":"acme/app"{{more}}}""");

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using SignSvc.Signing.Audit;
 using SignSvc.Signing.Storage;
+using SignSvc.Signing.Telemetry;
 
 namespace SignSvc.Signing.Access.Approvals;
 
@@ -20,15 +21,22 @@ public sealed class ApprovalDecisions(LiveSnapshot live, Decisions decisions, Ti
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(200);
 
     /// <summary>The newest first, for as long as they are kept.</summary>
-    public Task<ImmutableArray<ApprovalStanding>> ListAsync(Caller caller, CancellationToken cancellationToken) =>
+    /// <param name="state">Null: all.</param>
+    /// <param name="after">The id that ended the page before; null: from the newest.</param>
+    public Task<ImmutableArray<ApprovalStanding>> ListAsync(
+        Caller caller, ApprovalState? state, int limit, string? after, CancellationToken cancellationToken) =>
         decisions.ReadAsync(
             caller, decisions.Draft(caller, Actions.ApprovalsRead, "approval/*"),
             _ =>
             {
                 var basis = live.Current;
+                var now = time.GetUtcNow();
                 return ValueTask.FromResult(basis.Approvals.Values
+                    .Where(a => after is null || string.CompareOrdinal(a.Id, after) < 0)
                     .OrderByDescending(a => a.Id, StringComparer.Ordinal)
-                    .Select(a => ApprovalStanding.Of(a, basis, time.GetUtcNow())).ToImmutableArray());
+                    .Select(a => ApprovalStanding.Of(a, basis, now))
+                    .Where(a => state is null || a.State == state)
+                    .Take(limit).ToImmutableArray());
             },
             cancellationToken);
 
@@ -88,10 +96,14 @@ public sealed class ApprovalDecisions(LiveSnapshot live, Decisions decisions, Ti
 
     /// <summary>For emergencies: goes on without the approvals that the rules ask for. The request is bound and used once all the same.</summary>
     /// <exception cref="SigningException"><see cref="SigningFault.KeyNotUsable"/>: nothing is pending.</exception>
-    public Task<ApprovalStanding> BreakGlassAsync(Caller caller, string id, string reason, CancellationToken cancellationToken) =>
-        DecideAsync(
+    public async Task<ApprovalStanding> BreakGlassAsync(Caller caller, string id, string reason, CancellationToken cancellationToken)
+    {
+        var broken = await DecideAsync(
             caller, Actions.ApprovalsBreakGlass, id, Needed(reason), "BREAK-GLASS: goes on without approval",
             (standing, vote) => standing.Approval with { BrokenGlass = vote }, cancellationToken);
+        SigningMeters.BrokeGlass();
+        return broken;
+    }
 
     private Task<ApprovalStanding> DecideAsync(
         Caller caller, string action, string id, string? reason, string what, Func<ApprovalStanding, ApprovalVote, Approval?> decide,

@@ -32,7 +32,7 @@ internal sealed class ApprovalGate(LiveSnapshot live, TimeProvider time)
         {
             ApprovalState.Approved => permit.With(standing.Approval),
             ApprovalState.Rejected => throw Rejected(standing.Approval),
-            _ => throw Required(standing),
+            _ => throw Required(standing, OfAnotherVersion(live.Current, permit.Caller, subject)),
         };
     }
 
@@ -186,13 +186,34 @@ internal sealed class ApprovalGate(LiveSnapshot live, TimeProvider time)
         };
     }
 
-    private static SigningException Required(ApprovalStanding standing) =>
-        new(
+    /// <summary>The same request, approved for a version that does not sign it any more: whoever asked would not see why it counts no longer.</summary>
+    private Approval? OfAnotherVersion(Snapshot snapshot, Caller caller, ApprovalSubject subject)
+    {
+        var now = time.GetUtcNow();
+        return subject.Kid is null
+            ? null
+            : snapshot.Approvals.Values.Where(a =>
+                a.UsedAt is null && !a.IsOver(now) && string.Equals(a.Requester, caller.Principal, StringComparison.Ordinal)
+                && a.Subject.Kid is { } kid && !string.Equals(kid, subject.Kid, StringComparison.Ordinal)
+                && string.Equals(a.Subject.Digest, subject.Digest, StringComparison.Ordinal)
+                && string.Equals((a.Subject with { Version = subject.Version, Kid = subject.Kid }).Hash(), subject.Hash(), StringComparison.Ordinal)
+                && ApprovalStanding.Of(a, snapshot, now).State == ApprovalState.Approved)
+                .MaxBy(a => a.Id, StringComparer.Ordinal);
+    }
+
+    /// <param name="superseded">Null, or what was approved for another version.</param>
+    private static SigningException Required(ApprovalStanding standing, Approval? superseded)
+    {
+        var why = superseded is null
+            ? ""
+            : string.Create(CultureInfo.InvariantCulture, $"The approval {superseded.Id} is for version {superseded.Subject.Version}, and version {standing.Approval.Subject.Version} would sign now. ");
+        return new SigningException(
             SigningFault.ApprovalRequired,
-            $"This needs the approval of {standing.Required}: it is asked for as {standing.Approval.Id}. Repeat the request when it is given, before {standing.Approval.ExpiresAt:u}.")
+            $"{why}This needs the approval of {standing.Required}: it is asked for as {standing.Approval.Id}. Repeat the request when it is given, before {standing.Approval.ExpiresAt:u}.")
         {
             Approval = standing,
         };
+    }
 
     private static SigningException Rejected(Approval approval) => new(
         SigningFault.Forbidden, $"The approval {approval.Id} was refused by {approval.Rejection!.Principal}: {approval.Rejection.Reason}");

@@ -23,8 +23,11 @@ public sealed record ApprovalSubject
     /// <summary><c>key/ID</c> (names may move to other keys), <c>policy/NAME</c>, <c>profile/NAME</c>, <c>approval-rule/NAME</c>.</summary>
     public required string Resource { get; init; }
 
-    /// <summary>As it was asked for; null: the version that signs when it is carried out.</summary>
+    /// <summary>Of a signature: the version that would sign it, whether it was asked for or is the one that signs now.</summary>
     public int? Version { get; init; }
+
+    /// <summary>Of that version.</summary>
+    public string? Kid { get; init; }
 
     public string? Algorithm { get; init; }
 

@@ -2,6 +2,9 @@ using SignSvc.Signing.Storage;
 
 namespace SignSvc.Signing.Access.Grants;
 
+/// <summary>A grant of which a use has to be spent, and the request that it is spent for.</summary>
+internal sealed record CountedUse(Grant Grant, AccessRequest Request);
+
 /// <summary>
 /// Spends the uses of grants that have a bound. A use is durable before the backend is asked, so that over all nodes, and
 /// over crashes, never more signatures are made than the grant allows. Where nothing fails between the two, it is exactly
@@ -15,27 +18,42 @@ internal sealed class GrantUses(LiveSnapshot live, Decisions decisions)
     private readonly Lock _gate = new();
     private readonly Dictionary<string, List<Waiter>> _waiting = new(StringComparer.Ordinal);
 
-    /// <exception cref="SigningException"><see cref="SigningFault.Forbidden"/>: others were faster, and none is left.</exception>
-    public async Task SpendAsync(Permit permit, CancellationToken cancellationToken)
+    /// <summary>Where others took the last use since it was decided, it is decided anew: another grant may allow it, too.</summary>
+    /// <returns>The permit under which it goes on.</returns>
+    /// <exception cref="SigningException"><see cref="SigningFault.Forbidden"/>: others were faster, and nothing else allows it.</exception>
+    public async ValueTask<Permit> SpendAsync(Permit permit, CancellationToken cancellationToken)
     {
-        if (permit.Grant is not { MaxUses: not null } grant)
-            return;
-        var waiter = new Waiter(permit.Caller);
+        for (var attempt = 1; permit.Use is { } use; attempt++)
+        {
+            if (await TrySpendAsync(permit.Caller, use.Grant.Id, cancellationToken))
+                return permit;
+            if (attempt == Attempts)
+                throw AccessPolicy.Forbidden($"{permit.By} has no uses left.");
+            // This node's snapshot knows by now that it is spent. Limits were taken already, and are not again.
+            var again = live.Current.Access.Authorise(use.Request);
+            permit = permit.Approval is { } approval ? again.With(approval) : again;
+        }
+
+        return permit;
+    }
+
+    private async Task<bool> TrySpendAsync(Caller caller, string grantId, CancellationToken cancellationToken)
+    {
+        var waiter = new Waiter(caller);
         lock (_gate)
         {
-            if (_waiting.TryGetValue(grant.Id, out var others))
+            if (_waiting.TryGetValue(grantId, out var others))
             {
                 others.Add(waiter);
             }
             else
             {
-                _waiting[grant.Id] = [waiter];
-                _ = Task.Run(() => ServeAsync(grant.Id), CancellationToken.None);
+                _waiting[grantId] = [waiter];
+                _ = Task.Run(() => ServeAsync(grantId), CancellationToken.None);
             }
         }
 
-        if (!await waiter.IsSpent.Task.WaitAsync(cancellationToken))
-            throw AccessPolicy.Forbidden($"{permit.By} has no uses left.");
+        return await waiter.IsSpent.Task.WaitAsync(cancellationToken);
     }
 
     /// <summary>Goes on while somebody waits for the grant.</summary>

@@ -47,6 +47,8 @@ public sealed class TrustedIssuers : BackgroundService, ITakesSettings
             return TokenVerdict.Refused("it is no signed JWT in compact form");
         if (token.Claims.ValueKind != JsonValueKind.Object)
             return TokenVerdict.Refused("its claims cannot be read");
+        if (!token.HasNumericDates)
+            return TokenVerdict.Refused("its exp, nbf or iat is no number of seconds since 1970");
         if (token.Text("iss") is not { } iss || !trusted.ByUrl.TryGetValue(iss, out var issuer))
             return TokenVerdict.Refused("its issuer is not trusted");
 

@@ -36,7 +36,6 @@ public sealed class ApprovalBindingTests : ApprovalScene
         SignRequest[] changed =
         [
             Sign() with { Key = "other" },
-            Sign() with { Version = 1 },
             Sign() with { Algorithm = SigningAlgorithm.Parse("RS256") },
             Sign() with { Payload = Payload.Digest(other) },
             Sign() with { Payload = Payload.Message(new byte[32]) },
@@ -53,7 +52,7 @@ public sealed class ApprovalBindingTests : ApprovalScene
             Sign() with { Context = Context with { Ref = "x" } },
             Sign() with { Context = Context with { Run = "x" } },
         ];
-        // A member that comes to be has to be tried here, too.
+        // A member that comes to be has to be tried here, too. That the version counts is a test of its own.
         Assert.Equal(7, typeof(SigningContext).GetProperties().Count(p => p.CanWrite));
         Assert.Equal(6, typeof(SignRequest).GetProperties().Count(p => p.CanWrite));
         var ids = new HashSet<string>(StringComparer.Ordinal) { approved };
@@ -63,6 +62,30 @@ public sealed class ApprovalBindingTests : ApprovalScene
         // Another caller has nothing of it either.
         Assert.True(ids.Add(await PendingAsync(Sign(), Bob)));
         await One.Signer.SignAsync(Asker, Sign() with { Key = "release" }, Cancel);
+    }
+
+    [Fact]
+    public async Task A_rotation_between_approval_and_use_voids_the_approval_and_the_refusal_says_so()
+    {
+        await PutRuleAsync();
+        var approved = await ApprovedAsync(Sign());
+        var subject = One.Live.Current.Approvals[approved].Subject;
+        Assert.Equal((1, One.Live.Current.Keys.All.Single(k => k.Name is "release").Version(1)!.Kid), (subject.Version, subject.Kid));
+
+        // Asked for by its number or not, it is the same version, and one approval.
+        Assert.Equal(await PendingAsync(Sign() with { Version = 1 }, Bob), await PendingAsync(Sign(), Bob));
+        var key = await One.Rotation.RotateAsync(Asker, "release", Cancel);
+        await One.Rotation.ActivateAsync(await One.Rotation.ConfirmServedAsync(key, 2, Cancel), 2, Cancel);
+
+        var refusal = await Assert.ThrowsAsync<SigningException>(() => One.Signer.SignAsync(Asker, Sign(), Cancel));
+        Assert.Equal(SigningFault.ApprovalRequired, refusal.Fault);
+        Assert.Contains($"The approval {approved} is for version 1, and version 2 would sign now.", refusal.Message, StringComparison.Ordinal);
+        Assert.NotEqual(approved, refusal.Approval!.Approval.Id, StringComparer.Ordinal);
+        Assert.Equal(SigningFault.KeyNotUsable, await FaultOfAsync(() => One.Signer.SignAsync(Asker, Sign() with { Version = 1 }, Cancel)));
+
+        // Approved anew, it is signed by what was approved.
+        await One.Approvals.ApproveAsync(Bob, refusal.Approval.Approval.Id, reason: null, Cancel);
+        Assert.Equal(2, (await One.Signer.SignAsync(Asker, Sign(), Cancel)).Version.Number);
     }
 
     [Fact]

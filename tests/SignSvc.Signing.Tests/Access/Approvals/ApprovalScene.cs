@@ -116,7 +116,7 @@ public abstract class ApprovalScene : IAsyncLifetime
         return new() { Key = "release", Algorithm = SigningAlgorithm.Parse("PS256"), Payload = Payload.Digest(digest), Context = Context };
     }
 
-    private static Caller Token(string principal, string email) => new(principal, [Role.Admin])
+    protected static Caller Token(string principal, string email) => new(principal, [Role.Admin])
     {
         Claims = new Dictionary<string, ImmutableArray<string>>(StringComparer.Ordinal) { ["email"] = [email], ["email_verified"] = ["true"] }
             .ToFrozenDictionary(StringComparer.Ordinal),

@@ -28,6 +28,36 @@ public sealed class ApprovalVoteTests : ApprovalScene
         Assert.Equal((ApprovalState.Pending, 1), (twice.State, twice.Given));
     }
 
+    [Theory]
+    [InlineData("alice@example.com ")]
+    [InlineData("\talice@example.com\r\n")]
+    [InlineData("ALICE@EXAMPLE.COM")]
+    [InlineData("alice@example.com.")]
+    [InlineData("ali\u200Bce@exa\u00ADmple.com")]
+    [InlineData("\u00A0alice@example.com\u3000")]
+    public async Task However_an_address_is_written_it_is_one_person(string email)
+    {
+        await PutRuleAsync(required: 2);
+        var pending = await PendingAsync(Sign());
+        await One.Approvals.ApproveAsync(Alice, pending, reason: null, Cancel);
+        var twice = await One.Approvals.ApproveAsync(Token("oidc:corp:a7", email), pending, reason: null, Cancel);
+        Assert.Equal((ApprovalState.Pending, 1), (twice.State, twice.Given));
+
+        // Nor does it approve what the same person asked for.
+        var own = await PendingAsync(Sign(1), Token("oidc:corp:a8", email));
+        await MustBeForbiddenAsync(() => One.Approvals.ApproveAsync(Alice, own, reason: null, Cancel));
+    }
+
+    [Fact]
+    public async Task A_domain_s_two_writings_are_one_and_an_address_of_nothing_is_none()
+    {
+        await PutRuleAsync(required: 2);
+        var pending = await PendingAsync(Sign());
+        await One.Approvals.ApproveAsync(Token("oidc:corp:u1", "uwe@müller.example"), pending, reason: null, Cancel);
+        Assert.Equal(1, (await One.Approvals.ApproveAsync(Token("oidc:corp:u2", "uwe@xn--mller-kva.example"), pending, reason: null, Cancel)).Given);
+        Assert.Equal("oidc:corp:u3", Token("oidc:corp:u3", " \t").Person);
+    }
+
     [Fact]
     public async Task Who_no_rule_names_or_has_no_right_to_decide_decides_nothing()
     {
