@@ -217,7 +217,7 @@ public sealed partial class Signer(
         ArgumentNullException.ThrowIfNull(permit);
         CallTerms.Current.ThrowIfLate(time);
         var signature = key.Tier == KeyTier.Assured
-            ? await AskAsync(backends.SigningFor(key), version, algorithm, digest, cancellationToken)
+            ? await AskAsync(key, version, algorithm, digest, cancellationToken)
             : await backends.SigningFor(key).SignAsync(version, algorithm, digest, cancellationToken);
         var mustVerify = alwaysVerify
             || key.Tier == KeyTier.Assured
@@ -234,13 +234,13 @@ public sealed partial class Signer(
     }
 
     /// <summary>With the backend's names of all its calls, those that failed on the way too.</summary>
-    private static async ValueTask<BackendSignature> AskAsync(
-        IKeyBackend backend, KeyVersion version, SigningAlgorithm algorithm, ReadOnlyMemory<byte> digest, CancellationToken cancellationToken)
+    private async ValueTask<BackendSignature> AskAsync(
+        Key key, KeyVersion version, SigningAlgorithm algorithm, ReadOnlyMemory<byte> digest, CancellationToken cancellationToken)
     {
         using var trail = CallTrail.Begin();
         try
         {
-            var signature = await backend.SignAsync(version, algorithm, digest, cancellationToken);
+            var signature = await FollowingBackend.SignAsync(backends, key, version, algorithm, digest, time, cancellationToken);
             return trail.RequestIds is { } ids ? signature with { RequestId = ids } : signature;
         }
         catch (SigningException e)
