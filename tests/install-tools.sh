@@ -11,7 +11,8 @@ tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 tools=${SIGNSVC_TOOLS:-$(dirname "$tests")/.tools}
 cache=${XDG_CACHE_HOME:-~/.cache}/signsvc
 clients=$tests/SignSvc.Clients.Tests/node
-readonly tests tools cache clients
+schemas=$tests/SignSvc.Operations.Tests/node
+readonly tests tools cache clients schemas
 
 # The oldest Node.js on which every client in $clients/package.json runs.
 readonly oldest_node=20.19.0
@@ -78,7 +79,8 @@ main() {
     install_newer $row
   done
   choose_node
-  install_node_clients
+  install_node_packages "$clients"
+  install_node_packages "$schemas"
   install_moto
   check_python
   print_versions
@@ -312,13 +314,13 @@ new_enough() {
   printf '%s\n' "$oldest_node" "${version#v}" | sort -CV
 }
 
-install_node_clients() {
-  local stamp=$clients/node_modules/.installed wanted
-  wanted=$(cat "$clients/package.json" "$clients/package-lock.json" | sha256sum)
+install_node_packages() {
+  local folder=$1 stamp=$1/node_modules/.installed wanted
+  wanted=$(cat "$folder/package.json" "$folder/package-lock.json" | sha256sum)
   [[ -f $stamp && $(<"$stamp") == "$wanted" ]] && return 0
-  say "Installing the JavaScript clients in ${clients#"$(dirname "$tests")"/}"
-  (cd "$clients" && PATH=$tools/bin:$PATH npm ci --prefer-offline --loglevel=error) ||
-    fail "npm ci failed in $clients"
+  say "Installing the JavaScript packages in ${folder#"$(dirname "$tests")"/}"
+  (cd "$folder" && PATH=$tools/bin:$PATH npm ci --prefer-offline --loglevel=error) ||
+    fail "npm ci failed in $folder"
   say "$wanted" >"$stamp"
 }
 
@@ -354,7 +356,10 @@ print_versions() {
       say "$name $(unpacked_version "$name") $tools/bin"
     done
     say "node $("$tools/bin/node" --version | tr -d v) $(readlink -f "$tools/bin/node" | xargs dirname)"
-    jq -r --arg at "$clients" '.dependencies | to_entries[] | "\(.key) \(.value) \($at)"' "$clients/package.json"
+    local folder
+    for folder in "$clients" "$schemas"; do
+      jq -r --arg at "$folder" '.dependencies | to_entries[] | "\(.key) \(.value) \($at)"' "$folder/package.json"
+    done
   } | awk '{ printf "  %-28s %-30s %s\n", $1, $2, $3 }'
 }
 

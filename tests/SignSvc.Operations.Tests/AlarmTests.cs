@@ -31,15 +31,28 @@ public sealed partial class AlarmTests
         Assert.All(runbooks, name => Assert.True(File.Exists(Outside.File("deploy", "runbooks", name)), name));
     }
 
+    /// <summary>An alarm also keeps quiet where what it looks at is missing: on the normal day everything is there.</summary>
+    [Fact]
+    public void The_normal_day_has_every_series_that_an_alarm_looks_at()
+    {
+        // There while a deletion is scheduled, and on a normal day none is.
+        string[] absent = ["signsvc_key_deletion_remaining_seconds"];
+        var days = File.ReadAllText(Path.Combine(Folder, "tests", "days.yml"));
+        var normal = days[days.IndexOf("A normal day", StringComparison.Ordinal)..];
+        normal = normal[..normal.IndexOf("promql_expr_test", StringComparison.Ordinal)];
+        var asked = NamesAskedFor().Where(n => !n.Contains(':', StringComparison.Ordinal)).Except(absent, StringComparer.Ordinal).ToArray();
+        Assert.NotEmpty(asked);
+        Assert.All(asked, name => Assert.Contains($"'{name}{{", normal, StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task Everything_that_rules_ask_for_is_measured()
     {
         await using var service = await ServiceProcess.StartAsync();
         Assert.Equal(200, (await service.Client.PostJsonAsync("/v1/keys/release/sign", """{"message":"aGk="}""")).Code);
         var measured = (await Scrape.OfAsync(service.Client)).Names;
-        var rules = new[] { "recording.yml", "alerts.yml" }.Select(f => File.ReadAllText(Path.Combine(Folder, f))).ToArray();
-        var recorded = Recorded().Matches(rules[0]).Select(m => m.Groups["name"].Value).ToHashSet(StringComparer.Ordinal);
-        var asked = rules.SelectMany(r => r.Split('\n')).Where(l => !NoExpression().IsMatch(l)).SelectMany(Scrape.NamesIn).ToHashSet(StringComparer.Ordinal);
+        var recorded = Recorded().Matches(File.ReadAllText(Path.Combine(Folder, "recording.yml"))).Select(m => m.Groups["name"].Value).ToHashSet(StringComparer.Ordinal);
+        var asked = NamesAskedFor();
         Assert.Contains("signsvc_decisions_total", asked, StringComparer.Ordinal);
         Assert.DoesNotContain(asked, name => !measured.Contains(name) && !recorded.Contains(name));
     }
@@ -56,6 +69,9 @@ public sealed partial class AlarmTests
         Assert.InRange(metrics.Sum("signsvc_snapshot_age_seconds"), 0, 15);
         Assert.InRange(metrics.Sum("signsvc_jwks_keys"), 1, 10);
     }
+
+    private static HashSet<string> NamesAskedFor() => new[] { "recording.yml", "alerts.yml" }
+        .SelectMany(f => File.ReadLines(Path.Combine(Folder, f))).Where(l => !NoExpression().IsMatch(l)).SelectMany(Scrape.NamesIn).ToHashSet(StringComparer.Ordinal);
 
     [GeneratedRegex(@"^ +- alert: (?<name>\w+)", RegexOptions.Multiline | RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, 1000)]
     private static partial Regex Alarm();

@@ -2,7 +2,7 @@ using YamlDotNet.RepresentationModel;
 
 namespace SignSvc.Operations.Tests;
 
-/// <summary>What kustomize makes of the overlays. The schemas of the resources are not checked: that takes a cluster.</summary>
+/// <summary>What kustomize makes of the overlays, against the schemas of what it makes, and against the service itself. No cluster has run it.</summary>
 public sealed class ClusterTests
 {
     private const string InstallKubectl = "tests/install-tools.sh unpacks one of a newer Debian; its kustomize has to be 5";
@@ -109,12 +109,45 @@ public sealed class ClusterTests
         }
     }
 
-    private static async Task<Dictionary<string, YamlNode>> RenderAsync(string overlay)
+    [Theory]
+    [InlineData("embedded")]
+    [InlineData("postgres")]
+    [InlineData("aws")]
+    public async Task Every_resource_of_an_overlay_fits_its_schema(string overlay)
+    {
+        var rendered = await TextOfAsync(overlay);
+        var resources = await RenderAsync(overlay);
+        var check = await Schemas.CheckAsync("check-manifests.mjs", rendered);
+        Assert.True(check.ExitCode == 0, check.ToString());
+        Assert.All(resources.Keys, r => Assert.Contains(r, check.Output, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("topologySpreadConstraints:", "topologySpreadConstraint:", "topologySpreadConstraint")]
+    [InlineData("maxSkew: 1", "maxSkew: one", "maxSkew must be integer")]
+    [InlineData("policyTypes:", "policyTyped:", "policyTyped")]
+    [InlineData("kind: StatefulSet", "kind: StatefulSets", "StatefulSets")]
+    [InlineData("authorization:", "authorisation:", "authorisation")]
+    public async Task A_resource_that_does_not_fit_is_named(string right, string wrong, string words)
+    {
+        var rendered = await TextOfAsync("postgres");
+        Assert.Contains(right, rendered, StringComparison.Ordinal);
+        var check = await Schemas.CheckAsync("check-manifests.mjs", rendered.Replace(right, wrong, StringComparison.Ordinal));
+        Assert.Equal(1, check.ExitCode);
+        Assert.Contains(words, check.Output, StringComparison.Ordinal);
+    }
+
+    private static async Task<string> TextOfAsync(string overlay)
     {
         var rendered = await Outside.RunAsync(InstallKubectl, Kubectl, ["kustomize", Outside.File("deploy", "kubernetes", "overlays", overlay)]);
         Assert.True(rendered.ExitCode == 0, rendered.ToString());
+        return rendered.Output;
+    }
+
+    private static async Task<Dictionary<string, YamlNode>> RenderAsync(string overlay)
+    {
         var yaml = new YamlStream();
-        yaml.Load(new StringReader(rendered.Output));
+        yaml.Load(new StringReader(await TextOfAsync(overlay)));
         return yaml.Documents.Select(d => d.RootNode).ToDictionary(r => $"{Text(r, "kind")}/{Text(r, "metadata", "name")}", StringComparer.Ordinal);
     }
 

@@ -135,6 +135,30 @@ public sealed class MetricsTests
         Assert.Contains("# TYPE signsvc_decisions counter", open.Text, StringComparison.Ordinal);
     }
 
+    /// <summary>The table of docs/operations.md: the ten indicators that users of key services watch, and what else one looks at.</summary>
+    [Fact]
+    public async Task What_the_documents_tell_to_watch_is_measured_or_recorded()
+    {
+        await using var service = await ServiceProcess.StartAsync();
+        Assert.Equal(200, (await service.Client.PostJsonAsync("/v1/keys/release/sign", """{"message":"aGk="}""")).Code);
+        var known = (await Scrape.OfAsync(service.Client)).Names.ToHashSet(StringComparer.Ordinal);
+        var rules = await File.ReadAllTextAsync(Outside.File("deploy", "prometheus", "recording.yml"), TestContext.Current.CancellationToken);
+        known.UnionWith(rules.Split('\n').Where(l => l.Contains("- record: ", StringComparison.Ordinal)).Select(l => l.Split(": ")[1].Trim()));
+
+        var page = await File.ReadAllLinesAsync(Outside.File("docs", "operations.md"), TestContext.Current.CancellationToken);
+        var rows = page.SkipWhile(l => !l.StartsWith("| what you watch", StringComparison.Ordinal)).Skip(2).TakeWhile(l => l.StartsWith('|')).ToArray();
+        Assert.InRange(rows.Length, 10, 30);
+        foreach (var row in rows)
+        {
+            var names = row.Split('`').Where((_, i) => i % 2 == 1).Select(c => c.Split('{')[0]).Where(c => !c.Contains('=', StringComparison.Ordinal)).Where(c => c.StartsWith("signsvc_", StringComparison.Ordinal) || c.StartsWith("signsvc:", StringComparison.Ordinal) || c.StartsWith("http_", StringComparison.Ordinal)).ToArray();
+            Assert.NotEmpty(names);
+            // A histogram is named as a whole, a family of metrics by its beginning.
+            Assert.All(names, name => Assert.Contains(known, k => string.Equals(k, name, StringComparison.Ordinal)
+                || string.Equals(k, $"{name}_bucket", StringComparison.Ordinal)
+                || (name.EndsWith('…') && k.StartsWith(name.TrimEnd('…'), StringComparison.Ordinal))));
+        }
+    }
+
     private static ServiceOptions With(string access) => new()
     {
         Environment = new Dictionary<string, string>(StringComparer.Ordinal) { ["SignSvc__Telemetry__Metrics"] = access },

@@ -60,6 +60,26 @@ public sealed partial class PackagingTests
     }
 
     [Fact]
+    public async Task The_composition_fits_the_specification_s_schema_and_a_misspelt_word_does_not()
+    {
+        var check = await Schemas.CheckAsync("check-compose.mjs", await File.ReadAllTextAsync(Outside.File("deploy", "compose.yaml"), TestContext.Current.CancellationToken));
+        Assert.True(check.ExitCode == 0, check.ToString());
+        var misspelt = await Schemas.CheckAsync("check-compose.mjs", (await File.ReadAllTextAsync(Outside.File("deploy", "compose.yaml"), TestContext.Current.CancellationToken)).Replace("read_only:", "read_onli:", StringComparison.Ordinal));
+        Assert.Equal(1, misspelt.ExitCode);
+        Assert.Contains("read_onli", misspelt.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_unit_is_known_to_systemd_word_for_word()
+    {
+        // Where the unit names what is there only once it is installed, systemd says so; of anything else it must not complain.
+        var verified = await Outside.RunAsync("apt-get install -y systemd", "systemd-analyze", ["verify", "--man=no", Outside.File("deploy", "systemd", "signsvc.service")]);
+        var complaints = verified.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .Where(l => l.Contains("signsvc.service", StringComparison.Ordinal) && !l.Contains("is not executable", StringComparison.Ordinal));
+        Assert.Empty(complaints);
+    }
+
+    [Fact]
     public async Task The_unit_is_hardened_and_waits_for_the_drain()
     {
         var unit = Outside.File("deploy", "systemd", "signsvc.service");

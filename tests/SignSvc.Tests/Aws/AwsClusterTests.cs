@@ -1,3 +1,4 @@
+using System.Globalization;
 using Amazon.KeyManagementService;
 using Amazon.KeyManagementService.Model;
 using Amazon.Runtime;
@@ -14,6 +15,7 @@ public sealed class AwsClusterTests : IAsyncLifetime
     private readonly List<ServiceProcess> _nodes = [];
     private KmsEmulator _kms = null!;
     private PostgresCluster _database = null!;
+    private string _databaseName = "";
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
@@ -28,7 +30,8 @@ public sealed class AwsClusterTests : IAsyncLifetime
         await account.CreateAliasAsync("alias/signsvc-wrapping", wrapping.KeyMetadata.KeyId, Cancel);
         _kms.Calls.Reset();
         _database = await PostgresCluster.CreateAsync(Cancel);
-        var connection = _database.ConnectionString(await _database.CreateDatabaseAsync(Cancel));
+        _databaseName = await _database.CreateDatabaseAsync(Cancel);
+        var connection = _database.ConnectionString(_databaseName);
         for (var i = 0; i < 2; i++)
         {
             var data = Directory.CreateDirectory(Path.Combine(_folder.FullName, $"{i}")).FullName;
@@ -87,4 +90,49 @@ public sealed class AwsClusterTests : IAsyncLifetime
         await AwsService.WithinAsync(Soon, () => Task.FromResult(_kms.Calls["EnableKeyRotation"].Succeeded > 0));
         Assert.Equal(1, _kms.Calls["EnableKeyRotation"].Received);
     }
+
+    /// <summary>The clock of leases is the database's: their minutes pass by setting their ends back.</summary>
+    [Fact]
+    public async Task A_dead_node_s_mirroring_goes_to_the_other_when_its_lease_ends_and_not_before()
+    {
+        await _nodes[0].Client.MustPostAsync(201, "/v1/keys", """{"name":"inherited","purpose":"artifacts","tier":"assured","backend":"aws-kms","spec":"ECC_NIST_P256"}""");
+        await AwsService.WithinAsync(Soon, () => Task.FromResult(_kms.Calls["CreateAlias"].Succeeded == 1));
+        var mirror = await HolderAsync("mirror");
+        var dead = _nodes[int.Parse(mirror[^1..], CultureInfo.InvariantCulture)];
+        var heir = _nodes.Single(n => n != dead);
+        await dead.KillAsync();
+
+        await AwsService.WithinAsync(Soon, async () => (await heir.Client.PostJsonAsync("/v1/keys/inherited/disable")).Code == 200);
+        // It asks every five seconds.
+        await Task.Delay(TimeSpan.FromSeconds(11), TimeProvider.System, Cancel);
+        Assert.Equal(0, _kms.Calls["DisableKey"].Received);
+        Assert.Equal(mirror, await HolderAsync("mirror"));
+        Assert.Equal("t", await LeasesAsync("SELECT until BETWEEN clock_timestamp() AND clock_timestamp() + interval '3 minutes' FROM signsvc.leases WHERE name = 'mirror/aws-kms'"));
+
+        await EndLeasesAsync();
+        await AwsService.WithinAsync(Soon, () => Task.FromResult(_kms.Calls["DisableKey"].Succeeded == 1));
+        Assert.NotEqual(mirror, await HolderAsync("mirror"), StringComparer.Ordinal);
+        // What was in line already is not done again.
+        Assert.Equal(1, _kms.Calls["CreateAlias"].Received);
+    }
+
+    [Fact]
+    public async Task A_dead_node_s_upkeep_goes_to_the_other_when_its_lease_ends_and_not_before()
+    {
+        // It took the lease when it was alone.
+        await AwsService.WithinAsync(Soon, async () => await HolderAsync("upkeep") is "node-0");
+        await _nodes[0].KillAsync();
+        // The other asks every fifteen seconds.
+        await Task.Delay(TimeSpan.FromSeconds(20), TimeProvider.System, Cancel);
+        Assert.Equal("node-0", await HolderAsync("upkeep"));
+
+        await EndLeasesAsync();
+        await AwsService.WithinAsync(Soon, async () => await HolderAsync("upkeep") is "node-1");
+    }
+
+    private Task<string> EndLeasesAsync() => LeasesAsync("UPDATE signsvc.leases SET until = until - interval '5 minutes'");
+
+    private Task<string> HolderAsync(string duty) => LeasesAsync($"SELECT holder FROM signsvc.leases WHERE name = '{duty}/aws-kms'");
+
+    private async Task<string> LeasesAsync(string sql) => (await _database.ExecuteAsync(_databaseName, sql, Cancel)).Trim();
 }
