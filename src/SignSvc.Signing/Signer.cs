@@ -140,7 +140,7 @@ public sealed partial class Signer(
             permit = await _grantUses.SpendAsync(permit, cancellationToken);
             var signature = await SignAsync(permit, key, version, algorithm, digest, cancellationToken);
             return new Decided<SignedDigest>(
-                record with { BackendRequestId = signature.RequestId, Detail = permit.Remark },
+                Completed(record, signature, permit),
                 auditId => new SignedDigest(signature.Value, algorithm, key, version, auditId));
         }
         catch (Exception e) when (AsRefusal(e) is { } refusal)
@@ -188,7 +188,7 @@ public sealed partial class Signer(
             var input = TokenWriter.WriteSigningInput(profile.Type, algorithm, version.Kid, claims);
             var signature = await SignAsync(permit, key, version, algorithm, algorithm.HashData(input), cancellationToken);
             return new Decided<IssuedToken>(
-                record with { BackendRequestId = signature.RequestId, Detail = permit.Remark },
+                Completed(record, signature, permit),
                 auditId => new IssuedToken(
                     TokenWriter.Join(input, signature.Value), claims.ExpiresAt, version.Kid, claims.TokenId, auditId));
         }
@@ -199,6 +199,11 @@ public sealed partial class Signer(
     }
 
     private static ApprovalSubject SubjectOf(Key key, AuditRecord record) => new()
+    /// <summary>With what is known only after the signature. Most have nothing of it: a role allowed it, and a key in this process signed.</summary>
+    private static AuditRecord Completed(AuditRecord record, in BackendSignature signature, Permit permit) =>
+        signature.RequestId is null && permit.Remark is null ? record : record with { BackendRequestId = signature.RequestId, Detail = permit.Remark };
+
+    private static ApprovalSubject SubjectOf(Key key, SignRequest request, SigningAlgorithm algorithm, AuditRecord record) => new()
     {
         Action = Actions.KeysSign,
         Resource = $"key/{key.Id}",
@@ -277,10 +282,21 @@ public sealed partial class Signer(
             new ParallelOptions { MaxDegreeOfParallelism = BatchParallelism, CancellationToken = cancellationToken },
             async (i, _) => decided[i] = await decide(items[i]));
 
-        var isRecorded = decided.Select(d => decisions.IsToRecord(d.Record, d.Refusal)).ToArray();
-        var auditIds = await audit.AppendAsync(decided.Where((_, i) => isRecorded[i]).Select(d => d.Record).ToArray(), cancellationToken);
+        var isRecorded = new bool[decided.Length];
+        var records = new List<AuditRecord>(decided.Length);
+        for (var i = 0; i < decided.Length; i++)
+        {
+            isRecorded[i] = decisions.IsToRecord(decided[i].Record, decided[i].Refusal);
+            if (isRecorded[i])
+                records.Add(decided[i].Record);
+        }
+
+        var auditIds = await audit.AppendAsync(records, cancellationToken);
+        var outcomes = new Outcome<T>[decided.Length];
         var next = 0;
-        return decided.Select((d, i) => d.ToOutcome(isRecorded[i] ? auditIds[next++] : null)).ToArray();
+        for (var i = 0; i < decided.Length; i++)
+            outcomes[i] = decided[i].ToOutcome(isRecorded[i] ? auditIds[next++] : null);
+        return outcomes;
     }
 
     private Key? Find(string reference) => live.Current.Keys.TryGet(reference, out var key) ? key : null;
