@@ -198,12 +198,11 @@ public sealed partial class Signer(
         }
     }
 
-    private static ApprovalSubject SubjectOf(Key key, AuditRecord record) => new()
     /// <summary>With what is known only after the signature. Most have nothing of it: a role allowed it, and a key in this process signed.</summary>
     private static AuditRecord Completed(AuditRecord record, in BackendSignature signature, Permit permit) =>
         signature.RequestId is null && permit.Remark is null ? record : record with { BackendRequestId = signature.RequestId, Detail = permit.Remark };
 
-    private static ApprovalSubject SubjectOf(Key key, SignRequest request, SigningAlgorithm algorithm, AuditRecord record) => new()
+    private static ApprovalSubject SubjectOf(Key key, AuditRecord record) => new()
     {
         Action = Actions.KeysSign,
         Resource = $"key/{key.Id}",
