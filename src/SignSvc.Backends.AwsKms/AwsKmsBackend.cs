@@ -18,7 +18,7 @@ namespace SignSvc.Backends.AwsKms;
 /// waits, repeats and falls back. Without that wrapper it falls back to a replica, and repeats nothing.
 /// </summary>
 public sealed class AwsKmsBackend
-    : IKeyBackend, IImportsKeys, IAdoptsKeys, IDestroysKeys, IWrapsKeys, IMakesWrappedKeys, IMirrorsKeys, IHasPlaces, IDisposable
+    : IKeyBackend, IImportsKeys, IAdoptsKeys, IDestroysKeys, IWrapsKeys, IMakesWrappedKeys, IMirrorsKeys, IKnowsKeyStates, IHasPlaces, IDisposable
 {
     /// <summary>So long a key that KMS does not know may be on its way ("seconds, sometimes minutes").</summary>
     private static readonly TimeSpan Youth = TimeSpan.FromMinutes(5);
@@ -27,6 +27,7 @@ public sealed class AwsKmsBackend
     private readonly KmsCalls _calls;
     private readonly UnrecordedKeys _unrecorded;
     private readonly KeyCreation _creation;
+    private readonly KnownStates _states;
     private readonly KeyMirror _mirror;
     private readonly KmsWrapping _wrapping;
     private readonly TimeProvider _time;
@@ -40,7 +41,8 @@ public sealed class AwsKmsBackend
         _calls = new KmsCalls(clients, time);
         _unrecorded = new UnrecordedKeys(name, options, _calls, intents, time);
         _creation = new KeyCreation(options, _calls, _unrecorded);
-        _mirror = new KeyMirror(options, _calls, time);
+        _states = new KnownStates(_calls, time);
+        _mirror = new KeyMirror(options, _calls, _states, time);
         _wrapping = new KmsWrapping(options, _calls);
         Grants = new KmsGrants(_calls);
     }
@@ -80,11 +82,19 @@ public sealed class AwsKmsBackend
     public Task<BackendKeyPair> AdoptAsync(KeyPairRequest request, string reference, CancellationToken cancellationToken) =>
         _creation.AdoptAsync(request, reference, cancellationToken);
 
+    public TimeSpan LookEvery => TimeSpan.FromSeconds(_options.StateSurveySeconds);
+
+    /// <summary>A replica's state is its own: one that goes on would sign for a key that was stopped in its own Region. So none is asked.</summary>
     public IReadOnlyList<string> PlacesOf(KeyVersion version)
     {
         var handle = KmsHandle.Of(version);
-        return handle.IsMultiRegion ? [.. _mirror.RegionsOf(handle)] : [handle.Region];
+        return handle.IsMultiRegion && _states.Of(handle.Arn) is not { Signs: false } ? [.. _mirror.RegionsOf(handle)] : [handle.Region];
     }
+
+    public BackendKeyState? StateOf(KeyVersion version) => KmsHandle.TryParse(version.Handle, out var handle) ? _states.Of(handle.Arn) : null;
+
+    public Task LookAsync(KeyVersion version, CancellationToken cancellationToken) =>
+        KmsHandle.TryParse(version.Handle, out var handle) ? _states.LookAsync(handle, IsYoung(version), cancellationToken) : Task.CompletedTask;
 
     public async ValueTask<BackendSignature> SignAsync(
         KeyVersion version, SigningAlgorithm algorithm, ReadOnlyMemory<byte> digest, CancellationToken cancellationToken)
@@ -113,7 +123,25 @@ public sealed class AwsKmsBackend
             throw new SigningException(SigningFault.InvalidDigest, $"{algorithm} signs digests of {algorithm.DigestLength} bytes.");
 
         var isReplica = !string.Equals(place, handle.Region, StringComparison.Ordinal);
-        var answer = await _calls.OnceAsync(
+        Amazon.KeyManagementService.Model.SignResponse answer;
+        try
+        {
+            answer = await AskAsync(place, handle, algorithm, digest, IsYoung(version), isReplica, cancellationToken);
+        }
+        catch (SigningException e) when (!isReplica && e.Is("DisabledException", "KMSInvalidStateException"))
+        {
+            throw await ExplainAsync(e, version, handle, cancellationToken);
+        }
+
+        if (!isReplica)
+            _states.Signed(handle.Arn);
+        return new BackendSignature(Read(answer.Signature.ToArray(), version.PublicKey.Spec), answer.ResponseMetadata?.RequestId);
+    }
+
+    private Task<Amazon.KeyManagementService.Model.SignResponse> AskAsync(
+        string place, KmsHandle handle, SigningAlgorithm algorithm, ReadOnlyMemory<byte> digest, bool isYoung, bool isReplica,
+        CancellationToken cancellationToken) =>
+        _calls.OnceAsync(
             place,
             (kms, cancel) => kms.SignAsync(
                 new Amazon.KeyManagementService.Model.SignRequest
@@ -125,10 +153,38 @@ public sealed class AwsKmsBackend
                 },
                 cancel),
             cancellationToken,
-            isYoung: _time.GetUtcNow() - version.CreatedAt < Youth,
+            isYoung,
             isReplica);
-        return new BackendSignature(Read(answer.Signature.ToArray(), version.PublicKey.Spec), answer.ResponseMetadata?.RequestId);
+
+    /// <summary>
+    /// Why KMS does not let the key sign: stopped there, which no replica may get round, or one of KMS's nodes that does not
+    /// know yet what the others do, which passes.
+    /// </summary>
+    private async Task<SigningException> ExplainAsync(SigningException refusal, KeyVersion version, KmsHandle handle, CancellationToken cancellationToken)
+    {
+        BackendKeyState? found;
+        try
+        {
+            found = await _states.LookAsync(handle, IsYoung(version), cancellationToken);
+        }
+        catch (SigningException)
+        {
+            found = null;
+        }
+
+        return found switch
+        {
+            { Signs: true } or { Name: "creating" } => new SigningException(
+                SigningFault.BackendUnavailable, $"AWS KMS in {handle.Region} does not know everywhere yet that the key may sign.", refusal.InnerException)
+            {
+                RetryAfter = TimeSpan.FromSeconds(1),
+            },
+            _ => new SigningException(
+                SigningFault.KeyNotUsable, $"The key is disabled or pending deletion in AWS KMS in {handle.Region}.", refusal.InnerException),
+        };
     }
+
+    private bool IsYoung(KeyVersion version) => _time.GetUtcNow() - version.CreatedAt < Youth;
 
     public async Task DestroyAsync(KeyVersion version, CancellationToken cancellationToken)
     {

@@ -140,7 +140,7 @@ public sealed partial class Signer(
             permit = await _grantUses.SpendAsync(permit, cancellationToken);
             var signature = await SignAsync(permit, key, version, algorithm, digest, cancellationToken);
             return new Decided<SignedDigest>(
-                record with { BackendRequestId = signature.RequestId, Detail = permit.Remark },
+                Completed(record, signature, permit),
                 auditId => new SignedDigest(signature.Value, algorithm, key, version, auditId));
         }
         catch (Exception e) when (AsRefusal(e) is { } refusal)
@@ -188,7 +188,7 @@ public sealed partial class Signer(
             var input = TokenWriter.WriteSigningInput(profile.Type, algorithm, version.Kid, claims);
             var signature = await SignAsync(permit, key, version, algorithm, algorithm.HashData(input), cancellationToken);
             return new Decided<IssuedToken>(
-                record with { BackendRequestId = signature.RequestId, Detail = permit.Remark },
+                Completed(record, signature, permit),
                 auditId => new IssuedToken(
                     TokenWriter.Join(input, signature.Value), claims.ExpiresAt, version.Kid, claims.TokenId, auditId));
         }
@@ -197,6 +197,10 @@ public sealed partial class Signer(
             return new Decided<IssuedToken>(Decisions.Refused(record, refusal), refusal);
         }
     }
+
+    /// <summary>With what is known only after the signature. Most have nothing of it: a role allowed it, and a key in this process signed.</summary>
+    private static AuditRecord Completed(AuditRecord record, in BackendSignature signature, Permit permit) =>
+        signature.RequestId is null && permit.Remark is null ? record : record with { BackendRequestId = signature.RequestId, Detail = permit.Remark };
 
     private static ApprovalSubject SubjectOf(Key key, AuditRecord record) => new()
     {
@@ -217,7 +221,7 @@ public sealed partial class Signer(
         ArgumentNullException.ThrowIfNull(permit);
         CallTerms.Current.ThrowIfLate(time);
         var signature = key.Tier == KeyTier.Assured
-            ? await AskAsync(backends.SigningFor(key), version, algorithm, digest, cancellationToken)
+            ? await AskAsync(key, version, algorithm, digest, cancellationToken)
             : await backends.SigningFor(key).SignAsync(version, algorithm, digest, cancellationToken);
         var mustVerify = alwaysVerify
             || key.Tier == KeyTier.Assured
@@ -234,13 +238,13 @@ public sealed partial class Signer(
     }
 
     /// <summary>With the backend's names of all its calls, those that failed on the way too.</summary>
-    private static async ValueTask<BackendSignature> AskAsync(
-        IKeyBackend backend, KeyVersion version, SigningAlgorithm algorithm, ReadOnlyMemory<byte> digest, CancellationToken cancellationToken)
+    private async ValueTask<BackendSignature> AskAsync(
+        Key key, KeyVersion version, SigningAlgorithm algorithm, ReadOnlyMemory<byte> digest, CancellationToken cancellationToken)
     {
         using var trail = CallTrail.Begin();
         try
         {
-            var signature = await backend.SignAsync(version, algorithm, digest, cancellationToken);
+            var signature = await FollowingBackend.SignAsync(backends, key, version, algorithm, digest, time, cancellationToken);
             return trail.RequestIds is { } ids ? signature with { RequestId = ids } : signature;
         }
         catch (SigningException e)
@@ -277,10 +281,21 @@ public sealed partial class Signer(
             new ParallelOptions { MaxDegreeOfParallelism = BatchParallelism, CancellationToken = cancellationToken },
             async (i, _) => decided[i] = await decide(items[i]));
 
-        var isRecorded = decided.Select(d => decisions.IsToRecord(d.Record, d.Refusal)).ToArray();
-        var auditIds = await audit.AppendAsync(decided.Where((_, i) => isRecorded[i]).Select(d => d.Record).ToArray(), cancellationToken);
+        var isRecorded = new bool[decided.Length];
+        var records = new List<AuditRecord>(decided.Length);
+        for (var i = 0; i < decided.Length; i++)
+        {
+            isRecorded[i] = decisions.IsToRecord(decided[i].Record, decided[i].Refusal);
+            if (isRecorded[i])
+                records.Add(decided[i].Record);
+        }
+
+        var auditIds = await audit.AppendAsync(records, cancellationToken);
+        var outcomes = new Outcome<T>[decided.Length];
         var next = 0;
-        return decided.Select((d, i) => d.ToOutcome(isRecorded[i] ? auditIds[next++] : null)).ToArray();
+        for (var i = 0; i < decided.Length; i++)
+            outcomes[i] = decided[i].ToOutcome(isRecorded[i] ? auditIds[next++] : null);
+        return outcomes;
     }
 
     private Key? Find(string reference) => live.Current.Keys.TryGet(reference, out var key) ? key : null;

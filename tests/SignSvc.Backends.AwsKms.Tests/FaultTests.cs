@@ -24,8 +24,9 @@ public sealed class FaultTests : IAsyncLifetime
     [InlineData("InternalFailure", 500, SigningFault.BackendUnavailable)]
     [InlineData("SomethingNew", 503, SigningFault.BackendUnavailable)]
     [InlineData("ExpiredTokenException", 400, SigningFault.BackendUnavailable)]
-    [InlineData("DisabledException", 409, SigningFault.KeyNotUsable)]
-    [InlineData("KMSInvalidStateException", 409, SigningFault.KeyNotUsable)]
+    // A key that may sign, as DescribeKey has it: one of KMS's nodes is behind.
+    [InlineData("DisabledException", 409, SigningFault.BackendUnavailable)]
+    [InlineData("KMSInvalidStateException", 409, SigningFault.BackendUnavailable)]
     [InlineData("NotFoundException", 400, SigningFault.KeyNotUsable)]
     [InlineData("InvalidKeyUsageException", 400, SigningFault.BackendFailed)]
     [InlineData("UnsupportedOperationException", 400, SigningFault.BackendFailed)]
@@ -43,6 +44,44 @@ public sealed class FaultTests : IAsyncLifetime
         Assert.Equal(expected, failed.Fault);
         Assert.Equal(1, _kms.Emulator.Calls["Sign"].Received);
         Assert.DoesNotContain(EmulatedKms.Account, failed.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_key_that_was_stopped_in_KMS_is_known_to_be_so_by_its_first_refusal(bool isPendingDeletion)
+    {
+        using var backend = _kms.Open();
+        using var kms = _kms.Client();
+        var key = await KeyAsync(backend);
+        var arn = key.Handle!.Split('#')[0];
+        await (isPendingDeletion ? (Task)kms.ScheduleKeyDeletionAsync(arn, Cancel) : kms.DisableKeyAsync(arn, Cancel));
+        Assert.Null(backend.StateOf(key));
+        var failed = await Assert.ThrowsAsync<SigningException>(async () => await backend.SignAsync(key, SigningAlgorithm.ES256, new byte[32], Cancel));
+        Assert.Equal(SigningFault.KeyNotUsable, failed.Fault);
+        Assert.Equal((isPendingDeletion ? "pendingDeletion" : "disabled", false), (backend.StateOf(key)!.Name, backend.StateOf(key)!.Signs));
+    }
+
+    [Fact]
+    public async Task A_wrapping_key_that_is_missing_or_stopped_is_named_as_what_is_wrong()
+    {
+        using var none = _kms.Open();
+        await MustFailAsync(none, SigningFault.Unsupported, "its setting WrappingKey names no KMS key");
+        using var missing = _kms.Open(o => o.WrappingKey = "alias/nobodys");
+        await MustFailAsync(missing, SigningFault.BackendFailed, "The wrapping key that the setting WrappingKey of this backend names does not exist");
+        using var kms = _kms.Client();
+        var symmetric = (await kms.CreateKeyAsync(new(), Cancel)).KeyMetadata.KeyId;
+        await kms.DisableKeyAsync(symmetric, Cancel);
+        using var stopped = _kms.Open(o => o.WrappingKey = symmetric);
+        await MustFailAsync(stopped, SigningFault.BackendFailed, "is disabled or pending deletion");
+
+        static async Task MustFailAsync(AwsKmsBackend backend, SigningFault fault, string words)
+        {
+            var context = new SignSvc.Signing.Backends.WrappingContext("key", 1, KeyPurpose.Tokens);
+            var failed = await Assert.ThrowsAsync<SigningException>(() => backend.WrapAsync(new byte[32], context, Cancel));
+            Assert.Equal(fault, failed.Fault);
+            Assert.Contains(words, failed.Message, StringComparison.Ordinal);
+        }
     }
 
     [Fact]

@@ -22,13 +22,13 @@ public sealed class KeyLifeTests : IAsyncLifetime
         using var backend = _kms.Open();
         using var kms = _kms.Client();
         var first = await VersionAsync(backend, 1);
-        var key = KeyOf(first) with { Tags = ImmutableSortedDictionary<string, string>.Empty.Add("team", "build#1") };
+        var key = KeyOf(first) with { Tags = ImmutableSortedDictionary<string, string>.Empty.Add("team", "build 1/a") };
 
         await backend.MirrorAsync(key, mayEnable: true, Cancel);
         await backend.MirrorAsync(key, mayEnable: true, Cancel);
         Assert.Equal(ArnOf(first), await AliasTargetAsync());
         var tags = (await kms.ListResourceTagsAsync(new() { KeyId = ArnOf(first) }, Cancel)).Tags.ToDictionary(t => t.TagKey, t => t.TagValue, StringComparer.Ordinal);
-        Assert.Equal("build_1", tags["team"]);
+        Assert.Equal("build 1/a", tags["team"]);
         Assert.Equal(("test", "1", "release"), (tags["signsvc:installation"], tags["signsvc:version"], tags["signsvc:key-name"]));
 
         // Rotated: the alias follows the version that signs; the retired one could still sign, the removed one not.

@@ -1,6 +1,7 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using SignSvc.Grpc.V1;
 using SignSvc.GrpcService.Tests;
@@ -83,6 +84,26 @@ public sealed class ForgeryTests(CallersService callers)
         Assert.Equal(StatusCode.Unauthenticated, (await grpc.FailAsync<GetKeyResponse>("signsvc.v1.Keys/GetKey", new GetKeyRequest { Key = "release" })).Status);
     }
 
+    [Theory]
+    [MemberData(nameof(Names))]
+    public async Task A_forgery_is_refused_by_foreign_APIs_and_is_exchanged_for_nothing(string name)
+    {
+        var forgery = Forgeries[name](callers.Issuer);
+        var (header, login, kms, exchange) = await ElsewhereAsync(forgery);
+        Assert.True(header.Code == 403 && header.Text.Contains("permission denied", StringComparison.Ordinal), $"{name}, X-Vault-Token: {header}");
+        Assert.True(login.Code is 400 or 403, $"{name}, auth/jwt/login: {login}");
+        Assert.True(kms.Code is 400 or 403 && !kms.Text.Contains("KeyMetadata", StringComparison.Ordinal), $"{name}, AWS KMS's API: {kms}");
+        Assert.True(exchange.Code == 400 && exchange["error"] is "invalid_request", $"{name}, token exchange: {exchange}");
+    }
+
+    [Fact]
+    public async Task The_token_that_they_are_made_of_is_good_by_foreign_APIs_and_is_exchanged()
+    {
+        var (header, login, _, exchange) = await ElsewhereAsync(callers.Issuer.Token(("nothing", "wrong")).ToString());
+        Assert.Equal("oidc:local:build", header.Json.GetProperty("data").GetProperty("display_name").GetString());
+        Assert.Equal((200, 200), (login.Code, exchange.Code));
+    }
+
     [Fact]
     public async Task The_token_that_they_are_made_of_is_good_by_HTTP_and_by_gRPC()
     {
@@ -106,6 +127,36 @@ public sealed class ForgeryTests(CallersService callers)
             Assert.Equal(401, (await callers.Process.As(token: null).CallAsync(Request(trap.Token(("iss", callers.Issuer.Url)).WithHeader((header, value)).ToString()))).Code);
         Assert.Equal(401, (await callers.Process.As(token: null).CallAsync(Request(trap.Token().ToString()))).Code);
         Assert.Equal((0, 0), (trap.Discoveries, trap.Fetches));
+    }
+
+    /// <summary>The same token at every other place that takes one; AWS's API takes none.</summary>
+    private async Task<(JsonAnswer Header, JsonAnswer Login, JsonAnswer Kms, JsonAnswer Exchange)> ElsewhereAsync(string token)
+    {
+        using var stranger = callers.Process.As(token: null);
+        using var self = new HttpRequestMessage(HttpMethod.Get, "/v1/auth/token/lookup-self");
+        Assert.True(self.Headers.TryAddWithoutValidation("X-Vault-Token", token));
+        using var kms = new HttpRequestMessage(HttpMethod.Post, "/") { Content = new StringContent("""{"KeyId":"release"}""", Encoding.UTF8, "application/x-amz-json-1.1") };
+        kms.Headers.Add("X-Amz-Target", "TrentService.DescribeKey");
+        Assert.True(kms.Headers.TryAddWithoutValidation("Authorization", $"Bearer {token}"));
+        const string grant = "urn:ietf:params:oauth:grant-type:token-exchange";
+        var put = await callers.Process.Client.CallAsync(
+            HttpMethod.Put, "/v1/profiles/exchanged", $$"""{"key":"tokens","audiences":["https://deploy.example/"],"grants":["{{grant}}"]}""");
+        Assert.True(put.Code == 200, put.ToString());
+        using var exchange = new HttpRequestMessage(HttpMethod.Post, "/oauth2/token")
+        {
+            Content = new FormUrlEncodedContent(new Dictionary<string, string>(StringComparer.Ordinal)
+            {
+                ["grant_type"] = grant,
+                ["subject_token"] = token,
+                ["subject_token_type"] = "urn:ietf:params:oauth:token-type:id_token",
+                ["resource"] = "https://deploy.example/",
+                ["client_id"] = "bootstrap",
+                ["client_secret"] = callers.Process.AdminToken,
+            }),
+        };
+        return (
+            await stranger.CallAsync(self), await stranger.PostJsonAsync("/v1/auth/jwt/login", $$"""{"role":"any","jwt":{{JsonSerializer.Serialize(token)}}}"""),
+            await stranger.CallAsync(kms), await stranger.CallAsync(exchange));
     }
 
     private static HttpRequestMessage Request(string token)

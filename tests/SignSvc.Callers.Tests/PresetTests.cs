@@ -42,6 +42,56 @@ public sealed class PresetTests(CallersService callers)
         Assert.Equal(0, you.Json.GetProperty("roles").GetArrayLength());
     }
 
+    public static TheoryData<IssuerPreset> Platforms => [IssuerPreset.GitHubActions, IssuerPreset.GitLab, IssuerPreset.Kubernetes, IssuerPreset.Google, IssuerPreset.Entra];
+
+    /// <summary>As the platforms' documentation shows them.</summary>
+    [Theory]
+    [MemberData(nameof(Platforms))]
+    public async Task A_platform_s_token_is_believed_and_not_one_that_lacks_a_mark_of_it(IssuerPreset preset)
+    {
+        var (issuer, audience, token) = Shape(preset);
+        var file = Path.GetTempFileName();
+        await File.WriteAllTextAsync(file, $$"""{"keys":[{{callers.GitHubKey.Jwk()}}]}""", TestContext.Current.CancellationToken);
+        var settings = new IssuerSettings { Name = "x", Preset = preset, Issuer = issuer, JwksFile = file };
+        if (audience.Length > 0)
+            settings.Audiences.Add(audience);
+        using var trusted = TrustedIssuersTests.Trust(settings);
+
+        var good = await VerifyAsync(token);
+        Assert.True(good.Token is not null, good.Refusal);
+        foreach (var mark in IssuerPresets.Of(preset).Required)
+        {
+            var lacking = await VerifyAsync(mark.Contains("io.", StringComparison.Ordinal) ? token.With(("kubernetes.io", null)) : token.With((mark, null)));
+            Assert.True(lacking.Token is null && lacking.Refusal.Contains("lacks the claim", StringComparison.Ordinal), $"{mark}: {lacking.Refusal}");
+        }
+
+        foreach (var wrong in (TestToken[])[token.With(("aud", "other")), token.With(("iss", "https://other.example")), token.WithHeader(("typ", "logout+jwt"))])
+            Assert.Null((await VerifyAsync(wrong)).Token);
+        File.Delete(file);
+
+        async Task<TokenVerdict> VerifyAsync(TestToken shown) => await trusted.VerifyAsync(shown.ToString(), TestContext.Current.CancellationToken);
+    }
+
+    private (string Issuer, string Audience, TestToken Token) Shape(IssuerPreset preset)
+    {
+        const string tenant = "https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0";
+        var token = new TestToken(callers.GitHubKey);
+        return preset switch
+        {
+            IssuerPreset.GitHubActions => ("", "", callers.GitHubToken()),
+            IssuerPreset.GitLab => ("", "", token.With(
+                ("iss", "https://gitlab.com"), ("sub", "project_path:acme/app:ref_type:branch:ref:main"), ("project_id", "20"), ("project_path", "acme/app"),
+                ("namespace_id", "1"), ("namespace_path", "acme"), ("ref", "main"), ("ref_type", "branch"), ("ref_protected", "true"), ("pipeline_id", "574"),
+                ("pipeline_source", "push"), ("job_id", "302"), ("user_login", "mona"), ("environment", "prod"))),
+            IssuerPreset.Kubernetes => (CallersService.Cluster, "", callers.ServiceAccountToken().SignedBy(callers.GitHubKey).WithHeader(("kid", callers.GitHubKey.Kid))),
+            IssuerPreset.Google => ("", "", token.With(
+                ("iss", "https://accounts.google.com"), ("sub", "104029292853099978293"), ("azp", "104029292853099978293"),
+                ("email", "build@acme.iam.gserviceaccount.com"), ("email_verified", true))),
+            _ => (tenant, "api://signsvc", token.With(
+                ("iss", tenant), ("aud", "api://signsvc"), ("sub", "f7e7"), ("oid", "f7e7"), ("tid", "72f988bf-86f1-41af-91ab-2d7cd011db47"), ("azp", "a1b2"), ("ver", "2.0"))),
+        };
+    }
+
     [Theory]
     [InlineData("repository", "acme/*", true)]
     [InlineData("sub", "repo:acme/app:*", true)]

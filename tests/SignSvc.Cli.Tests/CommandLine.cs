@@ -59,6 +59,10 @@ public sealed class CommandLine : IDisposable
 
     public Task<Run> RunAsync(byte[]? input, params string[] arguments) => RunAsync(Start(arguments), input);
 
+    /// <summary>As a page of the documentation has it; the first command that fails ends it.</summary>
+    public Task<Run> RunScriptAsync(string script) => RunAsync(
+        Start("/bin/bash", ["-euo", "pipefail", "-c", $"signsvc() {{ dotnet '{BuiltPrograms.Cli}' \"$@\"; }}\n{script}"]), input: null);
+
     private static async Task<Run> RunAsync(Process started, byte[]? input)
     {
         using var process = started;

@@ -108,6 +108,38 @@ public sealed class PolicyTests(RunningService service) : IDisposable
         (await _signsvc.RunAsync("policy", "lint", "wide.yaml")).Ended(3);
     }
 
+    [Theory]
+    [InlineData("expct: allow", "There is no expct in a test")]
+    [InlineData("resourse: key/release", "There is no resourse in a test")]
+    [InlineData("context: {reff: refs/heads/main}", "reff")]
+    [InlineData("context: {artifact: {nmae: x}}", "nmae")]
+    [InlineData("token: {audiense: a}", "audiense")]
+    [InlineData("action: keys:Sgin", "There is no such action")]
+    [InlineData("resource: kye/release", "kye/release")]
+    [InlineData("resource: key/relase", "There is no such key")]
+    public async Task A_test_that_is_misspelt_does_not_pass(string line, string why)
+    {
+        var member = line.Split(':')[0];
+        string[] usual = ["expect: deny", "action: keys:Sign", "resource: key/release", "principal: oidc:github:nobody"];
+        var lines = usual.Where(l => !l.StartsWith($"{member}:", StringComparison.Ordinal)).Append(line);
+        _signsvc.Folder.Write("misspelt.yaml", $"tests:\n  - name: x\n{string.Concat(lines.Select(l => $"    {l}\n"))}");
+        var ended = await _signsvc.RunAsync("policy", "test", "misspelt.yaml");
+        Assert.NotEqual(0, ended.ExitCode);
+        Assert.Contains(why, ended.Text + ended.Errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Approval_can_be_expected_and_explain_says_what_stands_before_a_request()
+    {
+        (await _signsvc.RunAsync("keys", "create", "cli-guarded", "--purpose", "artifacts")).Ended(0);
+        var put = (await _signsvc.RunAsync(
+            "approvals", "rules", "put", "cli-guarded", "--resource", "key/cli-guarded", "--resource", "key/cli-gaurded", "--action", "keys:Sign", "--required", "1", "--approver", "oidc:corp:*")).Ended(0);
+        Assert.Contains("There is no key that key/cli-gaurded matches now.", put.Errors, StringComparison.Ordinal);
+        _signsvc.Folder.Write("approval.yaml", "tests: [{name: waits, expect: approval, action: keys:Sign, resource: key/cli-guarded, principal: credential:x, roles: [signer]}]");
+        Assert.Contains("1 passed, 0 failed", (await _signsvc.RunAsync("policy", "test", "approval.yaml")).Ended(0).Text, StringComparison.Ordinal);
+        Assert.Contains("allowed, but it needs approval", (await _signsvc.RunAsync("policy", "explain", "keys:Sign", "key/cli-guarded")).Ended(0).Text, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_grant_is_made_listed_and_revoked()
     {

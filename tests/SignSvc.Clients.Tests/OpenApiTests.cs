@@ -72,6 +72,8 @@ public sealed class OpenApiTests(RunningService service)
         anonymous.DefaultRequestHeaders.IfNoneMatch.Add(first.Headers.ETag!);
         using var second = await anonymous.GetAsync(new Uri($"{service.Url}/openapi/v1.json"), TestContext.Current.CancellationToken);
         Assert.Equal(HttpStatusCode.NotModified, second.StatusCode);
+    }
+
     [Theory]
     [InlineData("/v1/keys/{key}/sign")]
     [InlineData("/oauth2/token")]

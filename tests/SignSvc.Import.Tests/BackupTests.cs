@@ -73,6 +73,11 @@ public sealed class BackupTests
             Assert.Empty(Directory.GetFiles(folder.Path, "signsvc.db*"));
         }
 
+        using var nowhere = new TemporaryFolder();
+        var absent = Path.Combine(nowhere.Path, "absent.backup");
+        var unnamed = await ServiceProcess.RefuseToStartAsync(new ServiceOptions { Data = nowhere.Path, Arguments = ["restore", absent] });
+        Assert.True(unnamed.ExitCode == 1 && unnamed.Error.Contains($"There is no file {absent}", StringComparison.Ordinal), unnamed.ToString());
+
         // A store that holds something is not touched.
         using var full = new TemporaryFolder();
         Assert.Equal(0, (await RestoreAsync(rootKey, full.Path, backup)).ExitCode);

@@ -144,7 +144,7 @@ public sealed class PolicyTests(RunningService service)
         // A signer may ask about itself, without the reasons; about others it may not ask.
         var (_, signer) = await NewCallerAsync("signer");
         var own = await ExplainAsync(signer, $$"""{"action":"keys:Sign","resource":"key/{{key}}"}""");
-        Assert.Equal(["allowed"], own.EnumerateObject().Select(m => m.Name), StringComparer.Ordinal);
+        Assert.Equal(["allowed", "verdict"], own.EnumerateObject().Select(m => m.Name), StringComparer.Ordinal);
         Assert.True(own.GetProperty("allowed").GetBoolean());
         await signer.PostJsonAsync("/v1/policy/explain", $$"""{"action":"keys:Sign","resource":"key/{{key}}","principal":"{{Principal}}"}""").MustBeForbiddenAsync();
     }

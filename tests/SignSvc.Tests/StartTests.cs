@@ -174,7 +174,7 @@ public sealed class StartTests : IAsyncLifetime
 
     [Theory]
     [InlineData("missing", "root key")]
-    [InlineData("other", "root key")]
+    [InlineData("other", "The root key is not the one that everything here was written with")]
     [InlineData("short", "damaged")]
     [InlineData("text", "damaged")]
     [InlineData("empty", "damaged")]

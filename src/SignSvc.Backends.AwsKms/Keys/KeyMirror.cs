@@ -9,7 +9,7 @@ using KmsState = Amazon.KeyManagementService.KeyState;
 namespace SignSvc.Backends.AwsKms.Keys;
 
 /// <summary>Brings KMS keys in line with the domain: state in each Region, replicas, tags and alias.</summary>
-internal sealed class KeyMirror(AwsKmsOptions options, KmsCalls calls, TimeProvider time)
+internal sealed class KeyMirror(AwsKmsOptions options, KmsCalls calls, KnownStates states, TimeProvider time)
 {
     public async Task MirrorAsync(Key key, bool mayEnable, CancellationToken cancellationToken)
     {
@@ -22,7 +22,12 @@ internal sealed class KeyMirror(AwsKmsOptions options, KmsCalls calls, TimeProvi
             {
                 var found = await DescribeAsync(handle, region, isWanted: isKept, key, version, cancellationToken);
                 if (found is not null)
-                    await SetStateAsync(handle.ArnIn(region), region, found, WishFor(key, version), version.IsPublished, mayEnable, cancellationToken);
+                {
+                    var left = await SetStateAsync(handle.ArnIn(region), region, found, WishFor(key, version), version.IsPublished, mayEnable, cancellationToken);
+                    if (string.Equals(region, handle.Region, StringComparison.Ordinal))
+                        states.Found(handle.Arn, left);
+                }
+
                 if (found is not null && isKept)
                     await TagAsync(handle.ArnIn(region), region, key, version, cancellationToken);
             }
@@ -98,12 +103,13 @@ internal sealed class KeyMirror(AwsKmsOptions options, KmsCalls calls, TimeProvi
     }
 
     /// <param name="isNeeded">A version that is not published any more is on its way out: what was scheduled for it stays, whoever came first.</param>
-    private async Task SetStateAsync(
+    /// <returns>The state in which it leaves the key.</returns>
+    private async Task<KmsState> SetStateAsync(
         string arn, string region, KmsState state, (KmsState State, int Days) wish, bool isNeeded, bool mayEnable, CancellationToken cancellationToken)
     {
         var isPending = state == KmsState.PendingDeletion || state == KmsState.PendingReplicaDeletion;
         if (state == wish.State || (isPending && (wish.State == KmsState.PendingDeletion || !isNeeded)))
-            return;
+            return state;
         if (isPending)
         {
             // It comes back disabled.
@@ -117,6 +123,9 @@ internal sealed class KeyMirror(AwsKmsOptions options, KmsCalls calls, TimeProvi
             await DoAsync(region, (kms, cancel) => kms.EnableKeyAsync(arn, cancel), cancellationToken);
         else if (wish.State == KmsState.Disabled && state == KmsState.Enabled)
             await DoAsync(region, (kms, cancel) => kms.DisableKeyAsync(arn, cancel), cancellationToken);
+        else
+            return state;
+        return wish.State;
     }
 
     private async Task ScheduleAsync(string arn, string region, int days, CancellationToken cancellationToken)

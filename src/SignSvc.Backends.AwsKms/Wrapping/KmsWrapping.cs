@@ -26,7 +26,7 @@ internal sealed class KmsWrapping(AwsKmsOptions options, KmsCalls calls)
         var plaintext = secret.ToArray();
         try
         {
-            var answer = await calls.OnceAsync(options.Region, (kms, cancel) => kms.EncryptAsync(
+            var answer = await AskAsync((kms, cancel) => kms.EncryptAsync(
                 new EncryptRequest { KeyId = WrappingKey, Plaintext = new MemoryStream(plaintext), EncryptionContext = ContextOf(context) }, cancel), cancellationToken);
             return answer.CiphertextBlob.ToArray();
         }
@@ -38,7 +38,7 @@ internal sealed class KmsWrapping(AwsKmsOptions options, KmsCalls calls)
 
     public async Task<byte[]> UnwrapAsync(ReadOnlyMemory<byte> wrapped, WrappingContext context, CancellationToken cancellationToken)
     {
-        var answer = await WithItsKeyAsync(wrapped, key => calls.OnceAsync(options.Region, (kms, cancel) => kms.DecryptAsync(
+        var answer = await WithItsKeyAsync(wrapped, key => AskAsync((kms, cancel) => kms.DecryptAsync(
             new DecryptRequest { KeyId = key, CiphertextBlob = new MemoryStream(wrapped.ToArray()), EncryptionContext = ContextOf(context) }, cancel),
             cancellationToken));
         var secret = answer.Plaintext.ToArray();
@@ -50,7 +50,7 @@ internal sealed class KmsWrapping(AwsKmsOptions options, KmsCalls calls)
     /// <summary>Under the wrapping key's newest material; what a former wrapping key wrapped comes under the present one.</summary>
     public async Task<byte[]> RewrapAsync(ReadOnlyMemory<byte> wrapped, WrappingContext context, CancellationToken cancellationToken)
     {
-        var answer = await WithItsKeyAsync(wrapped, key => calls.OnceAsync(options.Region, (kms, cancel) => kms.ReEncryptAsync(
+        var answer = await WithItsKeyAsync(wrapped, key => AskAsync((kms, cancel) => kms.ReEncryptAsync(
             new ReEncryptRequest
             {
                 CiphertextBlob = new MemoryStream(wrapped.ToArray()),
@@ -66,7 +66,7 @@ internal sealed class KmsWrapping(AwsKmsOptions options, KmsCalls calls)
     public async Task<WrappedKeyPair> MakeWrappedAsync(KeyPairRequest request, CancellationToken cancellationToken)
     {
         var context = new WrappingContext(request.KeyId, request.Version, request.Purpose);
-        var answer = await calls.OnceAsync(options.Region, (kms, cancel) => kms.GenerateDataKeyPairWithoutPlaintextAsync(
+        var answer = await AskAsync((kms, cancel) => kms.GenerateDataKeyPairWithoutPlaintextAsync(
             new GenerateDataKeyPairWithoutPlaintextRequest
             {
                 KeyId = WrappingKey,
@@ -104,7 +104,34 @@ internal sealed class KmsWrapping(AwsKmsOptions options, KmsCalls calls)
     }
 
     private string WrappingKey => options.WrappingKey
-        ?? throw new SigningException(SigningFault.Unsupported, "This backend has no wrapping key configured.");
+        ?? throw new SigningException(
+            SigningFault.Unsupported,
+            $"This backend wraps no volume keys: its setting {nameof(AwsKmsOptions.WrappingKey)} names no KMS key. Set it, or choose another backend.");
+
+    /// <summary>What is wrong with a wrapping key is the operator's to mend, and no fault of the key that it wraps.</summary>
+    private async Task<T> AskAsync<T>(Func<IAmazonKeyManagementService, CancellationToken, Task<T>> call, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await calls.OnceAsync(options.Region, call, cancellationToken);
+        }
+        catch (SigningException e) when (e.Is("NotFoundException"))
+        {
+            throw Unusable($"does not exist in AWS KMS in {options.Region}", e);
+        }
+        catch (SigningException e) when (e.Is("DisabledException", "KMSInvalidStateException"))
+        {
+            throw Unusable($"is disabled or pending deletion in AWS KMS in {options.Region}", e);
+        }
+        catch (SigningException e) when (e.Is("InvalidKeyUsageException", "UnsupportedOperationException"))
+        {
+            throw Unusable("is no symmetric key for encryption", e);
+        }
+    }
+
+    private static SigningException Unusable(string why, SigningException inner) => new(
+        SigningFault.BackendFailed,
+        $"The wrapping key that the setting {nameof(AwsKmsOptions.WrappingKey)} of this backend names {why}.", inner.InnerException);
 
     private static Dictionary<string, string> ContextOf(WrappingContext context) => new(StringComparer.Ordinal)
     {

@@ -1,13 +1,15 @@
 using System.CommandLine;
 using SignSvc.Cli.Http;
 using SignSvc.Cli.Output;
+using SignSvc.Cli.Policies;
 
 namespace SignSvc.Cli.Approvals;
 
 internal sealed record ApprovalRuleBody(string[] Resources, string[] Actions, int Required, string[] Approvers, int? ExpiresAfterSeconds);
 
 internal sealed record ApprovalRuleAnswer(
-    string Name, string[] Resources, string[] Actions, int Required, string[] Approvers, int ExpiresAfterSeconds, DateTimeOffset ChangedAt, string ChangedBy);
+    string Name, string[] Resources, string[] Actions, int Required, string[] Approvers, int ExpiresAfterSeconds, DateTimeOffset ChangedAt, string ChangedBy,
+    FindingAnswer[]? Findings = null);
 
 internal sealed record ApprovalRuleList(ApprovalRuleAnswer[] Rules);
 
@@ -67,10 +69,17 @@ internal static class ApprovalRuleCommands
             using var service = ServiceClient.Connect(parsed);
             var path = ApiPath.WithQuery(ApiPath.ApprovalRule(parsed.GetRequiredValue(Name)), ("force", parsed.GetValue(force) ? "true" : null));
             var answer = await service.PutAsync(path, body, CliJson.Default.ApprovalRuleBody, cancellationToken);
-            await answer.ShowAsync(parsed, CliJson.Default.ApprovalRuleAnswer, rule => Write([rule]), cancellationToken);
+            await answer.ShowAsync(parsed, CliJson.Default.ApprovalRuleAnswer, WritePut, cancellationToken);
             return ExitCode.Ok;
         });
         return command;
+    }
+
+    private static void WritePut(ApprovalRuleAnswer rule)
+    {
+        Write([rule]);
+        foreach (var finding in rule.Findings ?? [])
+            Remarks.Write($"{finding.Kind}: {finding.Message}");
     }
 
     private static Command CreateDelete()

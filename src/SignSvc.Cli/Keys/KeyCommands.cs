@@ -155,15 +155,17 @@ internal static class KeyCommands
             ("created", Cell.Of(key.CreatedAt)));
         Console.Out.WriteLine();
         Tables.Write(
-            ["VERSION", "STATE", "PROTECTION", "ORIGIN", "CREATED", "SIGNS FROM", "SIGNS UNTIL", "KID"],
+            ["VERSION", "STATE", "AT BACKEND", "PROTECTION", "ORIGIN", "CREATED", "SIGNS FROM", "SIGNS UNTIL", "KID"],
             key.Versions.Select(v => (Cell[])
             [
-                Cell.Of(v.Version.ToString(CultureInfo.InvariantCulture)), Cell.Of(v.State), Cell.OfProtection(v.Protection), Cell.Of(v.Origin),
+                Cell.Of(v.Version.ToString(CultureInfo.InvariantCulture)), Cell.Of(v.State), BackendStateOf(v), Cell.OfProtection(v.Protection), Cell.Of(v.Origin),
                 Cell.Of(v.CreatedAt), Cell.Of(v.SignsFrom), Cell.Of(v.SignsUntil), Cell.Of(v.Kid),
             ]));
         foreach (var warning in key.Warnings ?? [])
             Remarks.Warn(warning);
     }
+
+    private static Cell BackendStateOf(VersionAnswer v) => new(v.BackendState ?? "-", Stands: v.BackendState is not (null or "enabled"));
 
     /// <summary>Only where there are any.</summary>
     private static Cell FloorsOf(KeyAnswer key) => key is { MinSigningVersion: <= 1, MinVerificationVersion: <= 1 }

@@ -27,7 +27,7 @@ internal sealed record RevokeBody(string Reason);
 
 internal sealed record VersionAnswer(
     int Version, string Kid, string State, string Protection, DateTimeOffset CreatedAt, DateTimeOffset? SignsFrom = null,
-    DateTimeOffset? SignsUntil = null, string? Origin = null);
+    DateTimeOffset? SignsUntil = null, string? Origin = null, string? BackendState = null);
 
 internal sealed record KeyAnswer(
     string Id, string Name, string? Description, string? Owner, string Purpose, string Tier, string Backend,

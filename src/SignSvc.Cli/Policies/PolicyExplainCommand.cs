@@ -47,7 +47,7 @@ internal static class PolicyExplainCommand
 
     private static void Write(ExplainAnswer e)
     {
-        Console.Out.WriteLine($"{(e.Allowed ? "allowed" : "not allowed")}{(e.Reason is null ? "" : $": {e.Reason}")}");
+        Console.Out.WriteLine($"{Words(e)}{(e.Reason is null ? "" : $": {e.Reason}")}");
         foreach (var statement in e.Statements ?? [])
         {
             Console.Out.WriteLine($"  {statement.Name} {statement.Effect}: {(statement.Applies ? "applies" : "does not apply")}");
@@ -60,6 +60,14 @@ internal static class PolicyExplainCommand
         foreach (var limit in e.Limits ?? [])
             Console.Out.WriteLine(Words(limit));
     }
+
+    private static string Words(ExplainAnswer e) => e switch
+    {
+        { Allowed: false } => "not allowed",
+        { Verdict: "overLimit" } => "allowed, but over a limit now",
+        { Verdict: "needsApproval" } => "allowed, but it needs approval",
+        _ => "allowed",
+    };
 
     private static string Words(LimitStandingAnswer limit) => string.Create(
         CultureInfo.InvariantCulture,

@@ -23,8 +23,9 @@ internal sealed record LimitStandingAnswer(string Name, LimitAnswer Limit, int A
 
 internal sealed record ApprovalNeedAnswer(string Rule, int Required);
 
+/// <param name="Verdict">With limits and rules of approval; null: an older service does not say.</param>
 internal sealed record ExplainAnswer(
-    bool Allowed, string? By, string? Reason, string[]? Missing, StatementAnswer[]? Statements, LimitStandingAnswer[]? Limits = null,
+    bool Allowed, string? Verdict, string? By, string? Reason, string[]? Missing, StatementAnswer[]? Statements, LimitStandingAnswer[]? Limits = null,
     ApprovalNeedAnswer[]? Approvals = null);
 
 internal sealed record PolicyTestReport(int Passed, PolicyTestFailure[] Failures);

@@ -15,7 +15,7 @@ internal static class PolicyTestCommand
 
     public static Command Create()
     {
-        var file = Parameters.Required("file", "YAML or JSON: tests: [{name, expect: allow|deny, by?, action, resource, principal, claims, context, token, address, time}].");
+        var file = Parameters.Required("file", "YAML or JSON: tests: [{name, expect: allow|deny|approval, by?, action, resource, principal, claims, context, token, address, time}].");
         var command = new Command("test", "Holds the policies to expectations. Ends with 1 where one fails.") { file };
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -56,8 +56,9 @@ internal static class PolicyTestCommand
         Console.Out.WriteLine($"{report.Passed} passed, {report.Failures.Length} failed");
     }
 
+    /// <param name="Expect"><c>allow</c> and <c>deny</c> as policies say; <c>approval</c>: allowed, and others have to approve.</param>
     /// <param name="By">What has to have decided; null: whatever did.</param>
-    private sealed record PolicyExpectation(string Name, bool IsAllowed, string? By, JsonObject Question)
+    private sealed record PolicyExpectation(string Name, string Expect, string? By, JsonObject Question)
     {
         private static readonly string[] Known =
             ["action", "resource", "principal", "roles", "claims", "address", "time", "context", "token", "bytes", "count"];
@@ -92,17 +93,21 @@ internal static class PolicyTestCommand
 
             return new PolicyExpectation(
                 name ?? $"line {node.Place.Line}",
-                expect switch { "allow" => true, "deny" => false, _ => throw node.Place.Refuse("expect is allow or deny.") },
+                expect is "allow" or "deny" or "approval" ? expect : throw node.Place.Refuse("expect is allow, deny or approval."),
                 by, question);
         }
 
         public PolicyTestFailure? FailureOf(ExplainAnswer actual)
         {
-            var isAsExpected = actual.Allowed == IsAllowed && (By is null || string.Equals(By, actual.By, StringComparison.Ordinal));
-            return isAsExpected ? null : new PolicyTestFailure(Name, Word(IsAllowed, By), Word(actual.Allowed, By is null ? null : actual.By), actual.Reason);
+            // Whatever is expected of what does not exist comes true by accident alone.
+            if (actual.Verdict is "notFound")
+                return new PolicyTestFailure(Name, Word(Expect, By), "nothing", actual.Reason);
+            var word = !actual.Allowed ? "deny" : Expect is "approval" && actual.Approvals is { Length: > 0 } ? "approval" : "allow";
+            var isAsExpected = string.Equals(word, Expect, StringComparison.Ordinal) && (By is null || string.Equals(By, actual.By, StringComparison.Ordinal));
+            return isAsExpected ? null : new PolicyTestFailure(Name, Word(Expect, By), Word(word, By is null ? null : actual.By), actual.Reason);
         }
 
-        private static string Word(bool isAllowed, string? by) => $"{(isAllowed ? "allow" : "deny")}{(by is null ? "" : $" by {by}")}";
+        private static string Word(string what, string? by) => $"{what}{(by is null ? "" : $" by {by}")}";
 
         private static string TextOf(YamlNode node) => node is YamlScalar scalar ? scalar.Text : throw node.Place.Refuse("This is a text.");
 

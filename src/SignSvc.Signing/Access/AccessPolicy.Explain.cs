@@ -5,12 +5,35 @@ using SignSvc.Signing.Access.Policies;
 
 namespace SignSvc.Signing.Access;
 
+/// <summary>What would come of a request now, all things considered.</summary>
+public enum PolicyVerdict
+{
+    /// <summary>It would be done.</summary>
+    Allowed,
+
+    /// <summary>Nothing allows it, or something denies it.</summary>
+    Denied,
+
+    /// <summary>It is allowed, and a limit has nothing left on the node that answers.</summary>
+    OverLimit,
+
+    /// <summary>It is allowed, and waits for others first.</summary>
+    NeedsApproval,
+
+    /// <summary>What it is about does not exist; said to who may list keys alone.</summary>
+    NotFound,
+}
+
 /// <summary>Why a request is allowed or not. It tells what policies say, so only who may read policies sees it.</summary>
+/// <param name="Allowed">What roles, policies and grants say; see <see cref="Verdict"/> for the rest.</param>
 /// <param name="By">The statement, role or grant that decided; null where none did.</param>
 /// <param name="Statements">Every statement about this caller, action and resource, whether its conditions hold or not.</param>
 public sealed record AccessExplanation(bool Allowed, string? By, ImmutableArray<StatementExplanation> Statements)
 {
     private const int MaxReasons = 3;
+
+    /// <summary>Also whoever may not read policies sees it: to ask in earnest would tell as much.</summary>
+    public PolicyVerdict Verdict { get; init; }
 
     /// <summary>The reasons are kept back: who asks may not read policies.</summary>
     public bool IsOpaque { get; init; }

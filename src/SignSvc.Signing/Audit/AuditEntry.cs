@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Text.Json;
 using SignSvc.Signing.Storage;
 using SignSvc.Signing.Telemetry;
@@ -9,35 +8,40 @@ namespace SignSvc.Signing.Audit;
 /// <summary>What one caller waits for. The text is written on the caller's thread, so that the writer only copies.</summary>
 internal sealed class AuditEntry
 {
-    private readonly IReadOnlyCollection<AuditRecord> _records;
+    /// <summary>Of a usual record's text, with some room.</summary>
+    private const int RecordBytes = 768;
+
+    private readonly AuditRecord[] _records;
 
     public AuditEntry(AuditRecord record) : this([record])
     {
     }
 
-    public AuditEntry(IReadOnlyCollection<AuditRecord> records)
+    public AuditEntry(AuditRecord[] records)
     {
         _records = records;
-        Text = new ArrayBufferWriter<byte>(512 * records.Count);
-        using var writer = new Utf8JsonWriter(Text);
+        Text = new JsonText(RecordBytes * records.Length);
+        var writer = Text.Write();
         FirstAt = DateTimeOffset.MaxValue;
         LastAt = DateTimeOffset.MinValue;
         foreach (var record in records)
         {
             JsonSerializer.Serialize(writer, record, SigningJson.Default.AuditRecord);
             writer.Flush();
-            Text.Write("\n"u8);
+            "\n"u8.CopyTo(Text.GetSpan(1));
+            Text.Advance(1);
             writer.Reset();
             FirstAt = record.At < FirstAt ? record.At : FirstAt;
             LastAt = record.At > LastAt ? record.At : LastAt;
         }
     }
 
-    public ArrayBufferWriter<byte> Text { get; }
+    /// <summary>The writer's from the time at which the entry is queued.</summary>
+    public JsonText Text { get; }
 
     public IReadOnlyList<DocumentChange> Changes { get; init; } = [];
 
-    public int Count => _records.Count;
+    public int Count => _records.Length;
 
     public DateTimeOffset FirstAt { get; }
 

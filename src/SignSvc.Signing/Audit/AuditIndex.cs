@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using SignSvc.Signing.Storage;
 
@@ -7,12 +8,12 @@ namespace SignSvc.Signing.Audit;
 public sealed class AuditIndex
 {
     private readonly HashSet<string> _terms = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, VersionUsage> _usage = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Added> _usage = new(StringComparer.Ordinal);
     private AuditRecord? _previous;
 
     public IReadOnlyCollection<string> Terms => _terms;
 
-    public IReadOnlyCollection<VersionUsage> Usage => _usage.Values;
+    public IReadOnlyCollection<VersionUsage> Usage => [.. _usage.Select(u => new VersionUsage(u.Key, u.Value.Uses, u.Value.LastUsedAt, u.Value.LatestExpiry))];
 
     /// <param name="body">As <see cref="AuditSegment.Body"/> has it.</param>
     public static AuditIndex Of(ReadOnlySpan<byte> body)
@@ -34,12 +35,22 @@ public sealed class AuditIndex
             AuditTerms.AddTo(_terms, record);
         _previous = record;
         if (record is { Kid: { } kid, IsSignature: true })
-            _usage[kid] = Add(_usage.GetValueOrDefault(kid), kid, record);
+            CollectionsMarshal.GetValueRefOrAddDefault(_usage, kid, out _).Add(record);
     }
 
-    private static VersionUsage Add(VersionUsage? known, string kid, AuditRecord record) => new(
-        kid,
-        (known?.Uses ?? 0) + 1,
-        record.At > known?.LastUsedAt ? record.At : known?.LastUsedAt ?? record.At,
-        record.ExpiresAt > known?.LatestExpiry ? record.ExpiresAt : known?.LatestExpiry ?? record.ExpiresAt);
+    [StructLayout(LayoutKind.Auto)]
+    private struct Added
+    {
+        public long Uses;
+        public DateTimeOffset LastUsedAt;
+        public DateTimeOffset? LatestExpiry;
+
+        public void Add(AuditRecord record)
+        {
+            Uses++;
+            LastUsedAt = record.At > LastUsedAt ? record.At : LastUsedAt;
+            if (LatestExpiry is null || record.ExpiresAt > LatestExpiry)
+                LatestExpiry = record.ExpiresAt;
+        }
+    }
 }

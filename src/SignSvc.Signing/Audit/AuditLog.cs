@@ -86,7 +86,7 @@ public sealed class AuditLog : IAsyncDisposable
     {
         if (records.Count == 0)
             return [];
-        var entry = new AuditEntry(records);
+        var entry = new AuditEntry(records as AuditRecord[] ?? [.. records]);
         await CommitAsync(entry, cancellationToken);
         var ids = new string[records.Count];
         for (var i = 0; i < ids.Length; i++)
@@ -220,7 +220,7 @@ public sealed class AuditLog : IAsyncDisposable
             }
 
             batch.Add(entry);
-            bytes += entry.Text.WrittenCount;
+            bytes += entry.Text.Length;
             if (entry.Changes.Count > 0)
                 return;
         }
@@ -228,7 +228,7 @@ public sealed class AuditLog : IAsyncDisposable
 
     private bool FitsWith(AuditEntry first, AuditEntry entry, int bytes) =>
         entry.Changes.Count == 0
-        && bytes + entry.Text.WrittenCount <= _limits.SegmentBytes
+        && bytes + entry.Text.Length <= _limits.SegmentBytes
         && (entry.LastAt - first.FirstAt).Duration() <= AuditSegment.MaxSpan;
 
     private async Task CommitAsync(List<AuditEntry> batch)
@@ -238,7 +238,7 @@ public sealed class AuditLog : IAsyncDisposable
         if (!_headIsKnown)
             await ReadHeadAsync(CancellationToken.None);
 
-        var segment = Assemble(batch);
+        var segment = SegmentAssembly.Of(batch, _node, _nextSequence, _previous, _chain);
         var revision = await _store.CommitAsync(segment, batch[^1].Changes, CancellationToken.None);
         _nextSequence += segment.Count;
         _previous = segment.Seal;
@@ -251,34 +251,6 @@ public sealed class AuditLog : IAsyncDisposable
             sequence += entry.Count;
             entry.Done.TrySetResult();
         }
-    }
-
-    private AuditSegment Assemble(List<AuditEntry> batch)
-    {
-        var body = new byte[batch.Sum(e => e.Text.WrittenCount)];
-        var index = new AuditIndex();
-        var at = 0;
-        foreach (var entry in batch)
-        {
-            entry.Text.WrittenSpan.CopyTo(body.AsSpan(at));
-            at += entry.Text.WrittenCount;
-            entry.AddTo(index);
-        }
-
-        var count = batch.Sum(e => e.Count);
-        return new AuditSegment
-        {
-            Node = _node,
-            FirstSequence = _nextSequence,
-            Count = count,
-            FirstAt = batch.Min(e => e.FirstAt),
-            LastAt = batch.Max(e => e.LastAt),
-            Body = body,
-            Previous = _previous,
-            Seal = _chain.Seal(_node, _nextSequence, count, _previous.Span, body),
-            Terms = index.Terms,
-            Usage = index.Usage,
-        };
     }
 
     private void Refuse(List<AuditEntry> batch, SigningException e)

@@ -17,8 +17,7 @@ public sealed class DocumentSeal(byte[] key)
     /// <exception cref="SigningException"><see cref="SigningFault.StoreFailed"/>.</exception>
     public void Check(Document document)
     {
-        var expected = Compute(document.Kind, document.Id, document.Version, document.Body.Span);
-        if (!CryptographicOperations.FixedTimeEquals(expected, document.Seal.Span))
+        if (!Fits(document))
         {
             throw new SigningException(
                 SigningFault.StoreFailed,
@@ -26,6 +25,9 @@ public sealed class DocumentSeal(byte[] key)
                 + "or the root key is not the one it was written with.");
         }
     }
+
+    public bool Fits(Document document) => CryptographicOperations.FixedTimeEquals(
+        Compute(document.Kind, document.Id, document.Version, document.Body.Span), document.Seal.Span);
 
     private byte[] Compute(string kind, string id, int version, ReadOnlySpan<byte> body)
     {

@@ -12,6 +12,8 @@ public static class TokenLint
     /// <summary>22 characters of base64url are 128 bits.</summary>
     private const int MinTokenIdLength = 22;
 
+    private static volatile string? _lastIssuer;
+
     /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>, naming the first rule that is broken.</exception>
     public static void Check(TokenProfile profile, TokenClaims claims)
     {
@@ -32,7 +34,7 @@ public static class TokenLint
 
     private static void CheckAccessToken(TokenClaims claims)
     {
-        Require(Uri.TryCreate(claims.Issuer, UriKind.Absolute, out _), "iss is an absolute URL.");
+        Require(IsAbsoluteUrl(claims.Issuer), "iss is an absolute URL.");
         Require(claims.Subject.Length > 0, "sub is not empty.");
         Require(claims.ClientId.Length > 0, "client_id is not empty.");
         Require(claims.Audiences.Count > 0 && claims.Audiences.All(a => a.Length > 0), "aud names an audience.");
@@ -55,6 +57,17 @@ public static class TokenLint
                 },
                 $"the claim {claim.Name} is of another type, or is there twice.");
         }
+    }
+
+    /// <summary>One issuer usually issues token after token.</summary>
+    private static bool IsAbsoluteUrl(string issuer)
+    {
+        if (string.Equals(issuer, _lastIssuer, StringComparison.Ordinal))
+            return true;
+        var isUrl = Uri.TryCreate(issuer, UriKind.Absolute, out _);
+        if (isUrl)
+            _lastIssuer = issuer;
+        return isUrl;
     }
 
     private static JsonElement? Find(TokenClaims claims, string name) => name switch

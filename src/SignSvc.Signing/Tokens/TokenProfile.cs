@@ -100,10 +100,20 @@ public sealed record TokenProfile
 
     public static string? NameOf(string? issuer) => KeyName.IsValid(issuer) ? issuer : null;
 
-    public bool AllowsAudience(string audience) => Audiences.Any(allowed =>
-        allowed.EndsWith('*')
-            ? audience.AsSpan().StartsWith(allowed.AsSpan(0, allowed.Length - 1), StringComparison.Ordinal)
-            : string.Equals(allowed, audience, StringComparison.Ordinal));
+    public bool AllowsAudience(string audience)
+    {
+        foreach (var allowed in Audiences)
+        {
+            if (allowed.EndsWith('*')
+                ? audience.AsSpan().StartsWith(allowed.AsSpan(0, allowed.Length - 1), StringComparison.Ordinal)
+                : string.Equals(allowed, audience, StringComparison.Ordinal))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
 
     /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>, naming the first thing that is wrong.</exception>
     public void Check()

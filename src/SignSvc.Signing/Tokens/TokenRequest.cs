@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Runtime.InteropServices;
+using System.Text;
 using System.Text.Json;
 
 namespace SignSvc.Signing.Tokens;
@@ -100,9 +101,13 @@ public sealed record TokenRequest
     }
 
     private static string RequireText(string name, string? text) =>
-        text is { Length: > 0 and <= MaxTextLength } && !text.Any(char.IsControl)
+        text is { Length: > 0 and <= MaxTextLength } && !HasControls(text)
             ? text
             : throw Invalid($"{name} has from 1 to {MaxTextLength} characters, none of them a control character.");
+
+    /// <summary>C0, DEL and C1: what <see cref="char.IsControl(char)"/> says of each character.</summary>
+    private static bool HasControls(ReadOnlySpan<char> text) =>
+        text.ContainsAnyInRange('\0', '\x1f') || text.ContainsAnyInRange('\x7f', '\x9f');
 
     /// <summary>
     /// A JSON element is kept as it was sent, and JSON may hold halves of surrogate pairs and bytes that are no UTF-8:
@@ -112,7 +117,10 @@ public sealed record TokenRequest
     {
         if (element is null or { ValueKind: JsonValueKind.Undefined })
             return;
-        var reader = new Utf8JsonReader(JsonMarshal.GetRawUtf8Value(element.Value), isFinalBlock: true, state: default);
+        var raw = JsonMarshal.GetRawUtf8Value(element.Value);
+        if (Ascii.IsValid(raw) && !raw.Contains((byte)'\\'))
+            return;
+        var reader = new Utf8JsonReader(raw, isFinalBlock: true, state: default);
         var text = ArrayPool<char>.Shared.Rent(1);
         try
         {

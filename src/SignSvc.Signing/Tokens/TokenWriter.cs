@@ -21,7 +21,7 @@ public sealed record TokenClaims(
 /// <summary>Writes JWS compact serialization (RFC 7515 section 7.1) of JWTs (RFC 7519), and access tokens as RFC 9068 wants them.</summary>
 public static class TokenWriter
 {
-    private static readonly JsonWriterOptions Compact = new() { SkipValidation = true };
+    private const int UsualPayloadBytes = 1024;
 
     /// <summary>128 random bits, base64url: unguessable and, for all practice, unique.</summary>
     public static string NewTokenId()
@@ -35,15 +35,16 @@ public static class TokenWriter
     public static byte[] WriteSigningInput(string type, SigningAlgorithm algorithm, string kid, TokenClaims claims)
     {
         var header = WriteHeader(type, algorithm, kid);
-        var payload = new ArrayBufferWriter<byte>(512);
-        using (var writer = new Utf8JsonWriter(payload, Compact))
-            WritePayload(writer, claims);
+        using var payload = new JsonText(UsualPayloadBytes);
+        var writer = payload.Write();
+        WritePayload(writer, claims);
+        writer.Flush();
 
         var headerLength = Base64Url.GetEncodedLength(header.Length);
-        var input = new byte[headerLength + 1 + Base64Url.GetEncodedLength(payload.WrittenCount)];
+        var input = new byte[headerLength + 1 + Base64Url.GetEncodedLength(payload.Length)];
         Base64Url.EncodeToUtf8(header, input);
         input[headerLength] = (byte)'.';
-        Base64Url.EncodeToUtf8(payload.WrittenSpan, input.AsSpan(headerLength + 1));
+        Base64Url.EncodeToUtf8(payload.Bytes, input.AsSpan(headerLength + 1));
         return input;
     }
 

@@ -86,7 +86,8 @@ public static partial class ApprovalEndpoints
             ChangedAt = default,
             ChangedBy = "",
         };
-        return TypedResults.Ok(ApprovalRuleAnswer.Of(await rules.PutAsync(http.Caller(), wish, force, cancellationToken)));
+        var put = await rules.PutAsync(http.Caller(), wish, force, cancellationToken);
+        return TypedResults.Ok(ApprovalRuleAnswer.Of(put.Rule, put.Findings));
     }
 
     private static async Task<NoContent> DeleteRuleAsync(HttpContext http, string rule, ApprovalRules rules, CancellationToken cancellationToken)

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using SignSvc.Signing.Access.Approvals;
+using SignSvc.Signing.Access.Policies;
 
 namespace SignSvc.Access;
 
@@ -11,12 +12,15 @@ namespace SignSvc.Access;
 public sealed record ApprovalRuleBody(
     ImmutableArray<string> Resources, ImmutableArray<string> Actions, int Required, ImmutableArray<string> Approvers, int ExpiresAfterSeconds = 3600);
 
+/// <param name="Findings">What lint thinks of it; only in the answer to a change.</param>
 public sealed record ApprovalRuleAnswer(
     string Name, ImmutableArray<string> Resources, ImmutableArray<string> Actions, int Required, ImmutableArray<string> Approvers,
-    int ExpiresAfterSeconds, DateTimeOffset ChangedAt, string ChangedBy)
+    int ExpiresAfterSeconds, DateTimeOffset ChangedAt, string ChangedBy, ImmutableArray<PolicyFinding>? Findings = null)
 {
-    public static ApprovalRuleAnswer Of(ApprovalRule r) =>
-        new(r.Name, r.Resources, r.Actions, r.Required, r.Approvers, r.ExpiresAfterSeconds, r.ChangedAt, r.ChangedBy);
+    public static ApprovalRuleAnswer Of(ApprovalRule r) => Of(r, findings: null);
+
+    public static ApprovalRuleAnswer Of(ApprovalRule r, ImmutableArray<PolicyFinding>? findings) =>
+        new(r.Name, r.Resources, r.Actions, r.Required, r.Approvers, r.ExpiresAfterSeconds, r.ChangedAt, r.ChangedBy, findings);
 }
 
 public sealed record ApprovalRuleList(ImmutableArray<ApprovalRuleAnswer> Rules);

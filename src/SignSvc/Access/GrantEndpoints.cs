@@ -40,12 +40,16 @@ public static class GrantEndpoints
     public static void UseGrantTokens(this WebApplication app)
     {
         var tokens = app.Services.GetRequiredService<GrantTokens>();
-        app.Use(next => async http =>
+        app.Use(next => http =>
+            http.Request.Headers.TryGetValue(TokenHeader, out var header) && header is [{ } token] && http.Features.Get<Caller>() is not null
+                ? HeedAsync(http, token, next)
+                : next(http));
+
+        async Task HeedAsync(HttpContext http, string token, RequestDelegate next)
         {
-            if (http.Request.Headers.TryGetValue(TokenHeader, out var header) && header is [{ } token] && http.Features.Get<Caller>() is not null)
-                await tokens.HeedAsync(token, http.RequestAborted);
+            await tokens.HeedAsync(token, http.RequestAborted);
             await next(http);
-        });
+        }
     }
 
     public static void MapGrants(this IEndpointRouteBuilder routes)

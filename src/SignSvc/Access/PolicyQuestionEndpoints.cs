@@ -28,17 +28,19 @@ public sealed record PolicyQuestionBody(
     ImmutableArray<Role>? Roles = null, string? Address = null, DateTimeOffset? Time = null, SigningContext? Context = null,
     PolicyQuestionToken? Token = null, long? Bytes = null, int? Count = null);
 
+/// <param name="Allowed">By roles, policies and grants.</param>
+/// <param name="Verdict">With limits and rules of approval: <c>allowed</c>, <c>denied</c>, <c>overLimit</c>, <c>needsApproval</c>; <c>notFound</c> for who may list keys.</param>
 /// <param name="By">What decided: <c>role:signer</c>, <c>policy/ci#main-only</c>, <c>key/ID#ci</c>, <c>grant/ID</c>.</param>
 /// <param name="Missing">Facts that conditions asked for and did not find.</param>
 /// <param name="Statements">Every statement about this principal, action and resource. Null, like all reasons, for who may not read policies.</param>
 /// <param name="Limits">What limits leave on the node that answers, for each that the request falls under.</param>
 /// <param name="Approvals">What rules ask for beside: the request is answered 202 until it has them.</param>
 public sealed record PolicyExplanation(
-    bool Allowed, string? By, string? Reason, ImmutableArray<string>? Missing, ImmutableArray<StatementExplanation>? Statements,
+    bool Allowed, PolicyVerdict Verdict, string? By, string? Reason, ImmutableArray<string>? Missing, ImmutableArray<StatementExplanation>? Statements,
     ImmutableArray<LimitStanding>? Limits = null, ImmutableArray<ApprovalNeed>? Approvals = null)
 {
     public static PolicyExplanation Of(AccessExplanation e) =>
-        e.IsOpaque ? new(e.Allowed, null, null, null, null) : new(e.Allowed, e.By, e.Reason, e.Missing, e.Statements, e.Limits, e.Approvals);
+        e.IsOpaque ? new(e.Allowed, e.Verdict, null, null, null, null) : new(e.Allowed, e.Verdict, e.By, e.Reason, e.Missing, e.Statements, e.Limits, e.Approvals);
 }
 
 /// <param name="Document">As it would be stored: a document in AWS's form is translated.</param>

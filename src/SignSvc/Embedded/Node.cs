@@ -93,7 +93,7 @@ public sealed class Node : IAsyncDisposable
             var rootKey = folder.OpenRootKey(settings.RootKeyFile);
             var store = await NodeStore.OpenAsync(settings, folder, time, cancellationToken);
             var chain = AuditChainOf(rootKey);
-            await store.RefuseBrokenAuditAsync(chain, folder, cancellationToken);
+            await store.RefuseBrokenAuditAsync(chain, DocumentSealOf(rootKey), folder, cancellationToken);
             var limits = new AuditLimits
             {
                 CommitTimeout = TimeSpan.FromMilliseconds(settings.Audit.CommitTimeoutMilliseconds),
@@ -178,6 +178,7 @@ public static class NodeServices
     public static void AddRemoteKeys(this IServiceCollection services)
     {
         services.AddHostedService<KeyMirrorService>();
+        services.AddHostedService<KeyStateService>();
         services.AddHostedService<AwsKmsUpkeep>();
     }
 }

@@ -36,13 +36,21 @@ internal sealed record NodeStore(IStore Store, ICluster Cluster, string Node, bo
 
     /// <summary>Promise 3: a damaged audit is reported, never silently gone on with.</summary>
     /// <exception cref="StartException">What is missing or changed.</exception>
-    public async Task RefuseBrokenAuditAsync(AuditChain chain, DataFolder folder, CancellationToken cancellationToken)
+    public async Task RefuseBrokenAuditAsync(AuditChain chain, DocumentSeal seal, DataFolder folder, CancellationToken cancellationToken)
     {
         var check = new AuditCheck(Store, chain);
         var isSmall = !IsShared && new FileInfo(folder.Database).Length <= CheckWholeUpToBytes;
         var results = isSmall ? await check.RunAsync(cancellationToken) : await check.RunAtEndAsync(cancellationToken);
         if (results.FirstOrDefault(r => r.Fault is not null) is { } broken)
         {
+            var stored = (await Store.ReadStateAsync(afterRevision: 0, cancellationToken)).Documents;
+            if (stored.Count > 0 && !stored.Any(seal.Fits))
+            {
+                throw new StartException(
+                    "The root key is not the one that everything here was written with: neither the audit nor one of the "
+                    + $"{stored.Count} stored documents has a seal of it. Nothing is damaged by that. Put the right root key in place (root.key, or the setting RootKeyFile).");
+            }
+
             throw new StartException(
                 $"The audit log is not whole: after {broken.Records} good records of the node {broken.Node}, {broken.Fault}.\n"
                 + $"SignSvc repairs nothing by itself. Keep a copy of {(IsShared ? "the database" : folder.FolderPath)}, then restore a backup.");

@@ -19,7 +19,8 @@ public sealed class ApiDescription([FromKeyedServices(ApiDescription.Name)] IOpe
     public async Task<IResult> AnswerAsync(CancellationToken cancellationToken)
     {
         var (json, tag) = await _written.Value.WaitAsync(cancellationToken);
-        return TypedResults.Bytes(json, "application/json; charset=utf-8", entityTag: tag);
+        // As a stream: a reader that hardly reads keeps one piece of it in memory, not the whole.
+        return TypedResults.Stream(new MemoryStream(json, writable: false), "application/json; charset=utf-8", entityTag: tag);
     }
 
     private static async Task<(byte[] Json, EntityTagHeaderValue Tag)> WriteAsync(IOpenApiDocumentProvider documents)

@@ -1,5 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using SignSvc.Access.Certificates;
 
 namespace SignSvc.Http;
@@ -7,6 +9,9 @@ namespace SignSvc.Http;
 /// <summary>How HTTP is spoken here: addresses, limits, and a strict reading of JSON.</summary>
 public static class HttpSetup
 {
+    /// <summary>The kernel keeps at most twice as much of answers that a connection does not read; by itself it would keep 4 MB.</summary>
+    private const int UnreadBytes = 64 * 1024;
+
     public static void AddHttp(this WebApplicationBuilder builder, Settings settings)
     {
         builder.WebHost.ConfigureKestrel(kestrel =>
@@ -18,6 +23,8 @@ public static class HttpSetup
             // Beyond it Kestrel refuses without a problem: long names in a URL still come through to one.
             kestrel.Limits.MaxRequestLineSize = 16 * 1024;
             kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
+            // Who reads more slowly holds buffers for nothing: Kestrel counts it for each piece that is sent.
+            kestrel.Limits.MinResponseDataRate = new MinDataRate(bytesPerSecond: 4096, gracePeriod: TimeSpan.FromSeconds(5));
             // Before the first address: it counts for those that are named after it.
             kestrel.ConfigureHttpsDefaults(https =>
             {
@@ -25,15 +32,20 @@ public static class HttpSetup
                 kestrel.ApplicationServices.GetRequiredService<ServedCertificate>().Configure(https);
             });
         });
+        builder.WebHost.UseSockets(sockets => sockets.CreateBoundListenSocket = endpoint =>
+        {
+            var listener = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
+            listener.SendBufferSize = UnreadBytes;
+            return listener;
+        });
         builder.AddListeners(settings);
         builder.Services.AddSingleton<ServedCertificate>();
         builder.Services.AddHostedService(provider => provider.GetRequiredService<ServedCertificate>());
         builder.Services.Configure<RouteHandlerOptions>(routes => routes.ThrowOnBadRequest = true);
         builder.Services.ConfigureHttpJsonOptions(json => Configure(json.SerializerOptions));
         // By a literal: the generator that takes descriptions from the XML comments passes over a constant.
-        builder.Services.AddOpenApi("v1");
-        builder.Services.AddSingleton<ApiDescription>();
         builder.Services.AddOpenApi("v1", options => options.AddOperationTransformer(ProblemMetadata.DescribeRetryAfter));
+        builder.Services.AddSingleton<ApiDescription>();
         builder.Services.AddSingleton<ProblemWriter>();
     }
 

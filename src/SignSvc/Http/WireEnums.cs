@@ -32,6 +32,7 @@ internal static class WireEnums
         WireEnum.Of<PolicyScope>(),
         WireEnum.Of<LimitShare>(),
         WireEnum.Of<PolicyFindingKind>(),
+        WireEnum.Of<PolicyVerdict>(),
         WireEnum.Of<ApprovalState>(),
         WireEnum.Of<CallerKind>(),
         WireEnum.Of<AuditOutcome>(),

@@ -19,5 +19,5 @@ public static class CertificateChainEndpoints
 
     private static async Task<Ok<KeyAnswer>> PutAsync(
         HttpContext http, string key, int version, CertificateChainBody body, CertificateChains chains, CancellationToken cancellationToken) =>
-        TypedResults.Ok(KeyAnswer.Of(await chains.PutAsync(http.Caller(), key, version, body.Pem, cancellationToken)));
+        TypedResults.Ok(http.AnswerOf(await chains.PutAsync(http.Caller(), key, version, body.Pem, cancellationToken)));
 }

@@ -3,6 +3,7 @@ using SignSvc.Access;
 using SignSvc.Grpc;
 using SignSvc.Http;
 using SignSvc.Signing;
+using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
 using V1 = SignSvc.Grpc.V1;
@@ -10,7 +11,7 @@ using V1 = SignSvc.Grpc.V1;
 namespace SignSvc.Keys;
 
 /// <summary><c>signsvc.v1.Keys</c>, as far as it makes keys, shows them and changes them as a whole.</summary>
-internal sealed class GrpcKeys(KeyLifecycle keys, KeyChanges changes, TimeProvider time)
+internal sealed class GrpcKeys(KeyLifecycle keys, KeyChanges changes, BackendSet backends, TimeProvider time)
 {
     private const int DefaultPage = 100;
     private const int SecondsOfDay = 86_400;
@@ -43,7 +44,7 @@ internal sealed class GrpcKeys(KeyLifecycle keys, KeyChanges changes, TimeProvid
 
     public async ValueTask<V1.GetKeyResponse> GetAsync(V1.GetKeyRequest request, GrpcCall call) => new()
     {
-        Key = KeyMessages.Of(await keys.ReadAsync(call.HttpContext.Caller(), request.Key, call.CancellationToken)),
+        Key = KeyMessages.Of(await keys.ReadAsync(call.HttpContext.Caller(), request.Key, call.CancellationToken), backends: backends),
     };
 
     public async ValueTask<V1.ListKeysResponse> ListAsync(V1.ListKeysRequest request, GrpcCall call)
@@ -57,7 +58,7 @@ internal sealed class GrpcKeys(KeyLifecycle keys, KeyChanges changes, TimeProvid
             call.HttpContext.Caller(), filter, size + 1, Wishes.Text(request.PageToken), call.CancellationToken);
         return new V1.ListKeysResponse
         {
-            Keys = { page.Take(size).Select(k => KeyMessages.Of(k, withVersions: false)) },
+            Keys = { page.Take(size).Select(k => KeyMessages.Of(k, withVersions: false, backends)) },
             NextPageToken = page.Length > size ? page[size - 1].Name : "",
         };
     }

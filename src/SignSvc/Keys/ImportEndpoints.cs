@@ -56,7 +56,7 @@ public static class ImportEndpoints
     {
         var material = WrappedMaterial.Parse(body.Algorithm, body.WrappedKey);
         var imported = await import.ImportAsync(http.Caller(), key, body.Token, material, body.Activate, cancellationToken);
-        return TypedResults.Ok(KeyAnswer.Of(await scheduler.AdvanceAsync(imported, cancellationToken)));
+        return TypedResults.Ok(http.AnswerOf(await scheduler.AdvanceAsync(imported, cancellationToken)));
     }
 
     /// <exception cref="StartException">It cannot be read, or is no such list.</exception>

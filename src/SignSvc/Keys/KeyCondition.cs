@@ -1,5 +1,6 @@
 using Microsoft.Net.Http.Headers;
 using SignSvc.Signing;
+using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
 
 namespace SignSvc.Keys;
@@ -13,7 +14,7 @@ internal static class KeyCondition
     public static KeyAnswer AnswerOf(this HttpContext http, Key key)
     {
         http.Response.Headers.ETag = HeaderOf(key);
-        return KeyAnswer.Of(key);
+        return KeyAnswer.Of(key, http.RequestServices.GetRequiredService<BackendSet>());
     }
 
     /// <returns>The <c>etag</c> that the key must have; null: any.</returns>

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using SignSvc.Access;
 using SignSvc.Http;
 using SignSvc.Signing;
+using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Tokens;
 
@@ -34,16 +35,17 @@ public sealed record RotationAnswer(long? PeriodSeconds, long LeadSeconds, long 
         new((long?)p.Period?.TotalSeconds, (long)p.Lead.TotalSeconds, (long)p.Grace.TotalSeconds, (long)p.Jitter.TotalSeconds);
 }
 
+/// <param name="BackendState">In what state this node found it at a backend that has states of its own, such as AWS KMS: <c>enabled</c>, <c>disabled</c>, <c>pendingDeletion</c>… Null: not looked at since the key's state changed.</param>
 /// <param name="RetiresAt">When its successor takes over; null: when it is rotated.</param>
 /// <param name="SignsUntil">The hard stop, successor or not.</param>
 public sealed record VersionAnswer(
     int Version, string Kid, VersionState State, Protection Protection, KeyOrigin Origin, DateTimeOffset CreatedAt,
     DateTimeOffset? ServedAt, DateTimeOffset SignsFrom, DateTimeOffset? RetiresAt, DateTimeOffset? SignsUntil,
-    DateTimeOffset? RetiredAt, DateTimeOffset? RevokedAt, RevocationReason? RevocationReason)
+    DateTimeOffset? RetiredAt, DateTimeOffset? RevokedAt, RevocationReason? RevocationReason, string? BackendState)
 {
-    public static VersionAnswer Of(KeyVersion v) => new(
+    public static VersionAnswer Of(Key key, KeyVersion v, BackendSet backends) => new(
         v.Number, v.Kid, v.State, v.Protection, v.Origin, v.CreatedAt, v.ServedAt, v.SignsFrom, v.RetiresAt, v.SignsUntil,
-        v.RetiredAt, v.RevokedAt, v.RevocationReason);
+        v.RetiredAt, v.RevokedAt, v.RevocationReason, BackendDrift.StateOf(backends, key, v)?.Name);
 }
 
 /// <param name="Etag">For <c>If-Match</c>: another one after every change and every rotation on demand; what the schedule does to its versions does not count.</param>
@@ -54,12 +56,12 @@ public sealed record KeyAnswer(
     int MinSigningVersion, int MinVerificationVersion, DateTimeOffset CreatedAt, DateTimeOffset? DeletesAt,
     ImmutableArray<VersionAnswer> Versions, ImmutableArray<string>? Warnings, KeyOrigin Origin, bool? MultiRegion, string Etag)
 {
-    public static KeyAnswer Of(Key key) => new(
+    public static KeyAnswer Of(Key key, BackendSet backends) => new(
         key.Id, key.Name, key.Description, key.Owner, key.Purpose, key.Tier, key.Backend, key.Protection, key.Spec.Name,
         [.. key.Algorithms.Select(a => a.Name)], key.State, [.. key.Aliases], key.Tags,
         key.Rotation is null ? null : RotationAnswer.Of(key.Rotation), key.DeletionProtection, key.MinSigningVersion,
-        key.MinVerificationVersion, key.CreatedAt, key.DeletesAt, [.. key.Versions.Select(VersionAnswer.Of)],
-        KeyWarnings.Of(key, key.Protection), key.Origin, key.MultiRegion, KeyTag.Of(key));
+        key.MinVerificationVersion, key.CreatedAt, key.DeletesAt, [.. key.Versions.Select(v => VersionAnswer.Of(key, v, backends))],
+        KeyWarnings.Of(key, backends), key.Origin, key.MultiRegion, KeyTag.Of(key));
 }
 
 /// <param name="Next">Give it as <c>after</c> to read on; null: that was all.</param>
@@ -91,7 +93,7 @@ public static class KeyEndpoints
     }
 
     private static async Task<Ok<KeyList>> ListAsync(
-        HttpContext http, KeyLifecycle keys, CancellationToken cancellationToken,
+        HttpContext http, KeyLifecycle keys, BackendSet backends, CancellationToken cancellationToken,
         string? purpose = null, string? tier = null, string? state = null, string? prefix = null, string? tag = null,
         int limit = DefaultPage, string? after = null)
     {
@@ -100,7 +102,7 @@ public static class KeyEndpoints
         var size = Query.Limit(limit, KeyLifecycle.MaxPage);
         // One more than is shown tells whether there is a next page.
         var page = await keys.ListAsync(http.Caller(), filter, size + 1, after, cancellationToken);
-        var shown = page.Take(size).Select(KeyAnswer.Of).ToImmutableArray();
+        var shown = page.Take(size).Select(k => KeyAnswer.Of(k, backends)).ToImmutableArray();
         return TypedResults.Ok(new KeyList(shown, page.Length > size ? shown[^1].Name : null));
     }
 
@@ -140,4 +142,11 @@ internal static class KeyWarnings
         key.Tier == KeyTier.Assured && protection == Protection.Software
             ? ["protection: software. This assured key is not in an HSM; use a backend that is one for production."]
             : null;
+
+    /// <summary>With what was found at its backend.</summary>
+    public static ImmutableArray<string>? Of(Key key, BackendSet backends)
+    {
+        ImmutableArray<string> all = [.. Of(key, key.Protection) ?? [], .. BackendDrift.Warnings(backends, key)];
+        return all.IsEmpty ? null : all;
+    }
 }

@@ -1,6 +1,7 @@
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using SignSvc.Grpc;
+using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
 using V1 = SignSvc.Grpc.V1;
 
@@ -9,7 +10,8 @@ namespace SignSvc.Keys;
 /// <summary>Keys as gRPC shows them, and its enumerations.</summary>
 internal static class KeyMessages
 {
-    public static V1.Key Of(Key key, bool withVersions = true)
+    /// <param name="backends">Whose findings to show; null: none.</param>
+    public static V1.Key Of(Key key, bool withVersions = true, BackendSet? backends = null)
     {
         var message = new V1.Key
         {
@@ -33,7 +35,7 @@ internal static class KeyMessages
             Etag = KeyTag.Of(key),
             CreatedAt = Timestamp.FromDateTimeOffset(key.CreatedAt),
             DeletesAt = Of(key.DeletesAt),
-            Warnings = { KeyWarnings.Of(key, key.Protection) ?? [] },
+            Warnings = { (backends is null ? KeyWarnings.Of(key, key.Protection) : KeyWarnings.Of(key, backends)) ?? [] },
             DeletionProtection = key.DeletionProtection,
             MinSigningVersion = (uint)key.MinSigningVersion,
             MinVerificationVersion = (uint)key.MinVerificationVersion,
@@ -42,7 +44,15 @@ internal static class KeyMessages
         if (key.MultiRegion is { } multiRegion)
             message.MultiRegion = multiRegion;
         if (withVersions)
-            message.Versions.Add(key.Versions.Select(Of));
+            message.Versions.Add(key.Versions.Select(v => Of(key, v, backends)));
+        return message;
+    }
+
+    private static V1.KeyVersion Of(Key key, KeyVersion version, BackendSet? backends)
+    {
+        var message = Of(version);
+        if (backends is not null)
+            message.BackendState = BackendDrift.StateOf(backends, key, version)?.Name ?? "";
         return message;
     }
 

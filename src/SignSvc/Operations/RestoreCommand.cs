@@ -37,9 +37,11 @@ public sealed class RestoreCommand
         if (args is not ["restore", ..])
             return null;
         var isCheck = args is [_, "--check", ..];
-        return args.Length == (isCheck ? 3 : 2) && File.Exists(args[^1])
+        if (args.Length != (isCheck ? 3 : 2))
+            throw new StartException("restore takes one backup: SIGNSVC_DATA=/new/folder dotnet SignSvc.dll restore [--check] FILE");
+        return File.Exists(args[^1])
             ? new RestoreCommand(settings, args[^1], isCheck)
-            : throw new StartException("restore needs a backup: SIGNSVC_DATA=/new/folder dotnet SignSvc.dll restore [--check] FILE");
+            : throw new StartException($"There is no file {args[^1]}{(Directory.Exists(args[^1]) ? ", but a folder" : "")}: restore takes a backup that POST /v1/backup or 'signsvc backup' made.");
     }
 
     /// <exception cref="StartException">Nothing was restored; the message says why and what to do.</exception>

@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
 using SignSvc.Signing.Telemetry;
@@ -15,13 +16,18 @@ internal static class KeyGauges
     private static readonly (string Name, TimeSpan Span)[] Horizons =
         [("1d", TimeSpan.FromDays(1)), ("7d", TimeSpan.FromDays(7)), ("30d", TimeSpan.FromDays(30))];
 
-    public static void Add(Meter meter, LiveSnapshot live, TimeProvider time)
+    public static void Add(Meter meter, LiveSnapshot live, BackendSet backends, TimeProvider time)
     {
         meter.CreateObservableGauge("signsvc.keys", () => Count(live.Current), "{key}", "Keys, by tier, backend and state.");
         meter.CreateObservableGauge(
             "signsvc.key.enabled", () => Named(live).Select(k => Of(k, k.State == KeyState.Enabled ? 1 : 0)), description: "0: the key is disabled or pending deletion.");
         meter.CreateObservableGauge(
             "signsvc.key.usable", () => Named(live).Select(k => Of(k, k.Signing(time.GetUtcNow()) is null ? 0 : 1)), description: "0: no version of the key signs now.");
+        meter.CreateObservableGauge(
+            "signsvc.key.backend.enabled",
+            () => Named(live).Select(k => (Key: k, Signs: BackendDrift.MaySignThere(backends, k, time.GetUtcNow())))
+                .Where(k => k.Signs is not null).Select(k => Of(k.Key, k.Signs == true ? 1 : 0)),
+            description: "0: the version that signs was stopped at its backend, by somebody else. Where nothing is known, nothing is shown.");
         meter.CreateObservableGauge(
             "signsvc.key.deletion.remaining",
             () => Named(live).Where(k => k.State == KeyState.PendingDeletion).Select(k => UntilDeleted(k, time)).OfType<Measurement<double>>(),

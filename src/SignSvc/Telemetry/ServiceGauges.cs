@@ -37,7 +37,7 @@ internal sealed class ServiceGauges : IDisposable
             "signsvc.certificate.remaining", () => Optional(certificate.Remaining), "s", "Until the service's own TLS certificate expires.");
         _meter.CreateObservableGauge(
             "signsvc.settings.refused", () => reload.IsRefused ? 1 : 0, description: "1: the settings files hold what was refused; older settings are in force.");
-        KeyGauges.Add(_meter, node.Live, node.Time);
+        KeyGauges.Add(_meter, node.Live, node.Backends, node.Time);
     }
 
     public void Dispose() => _meter.Dispose();

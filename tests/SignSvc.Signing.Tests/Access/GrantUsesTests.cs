@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Access.Grants;
 using SignSvc.Signing.Audit;
@@ -62,6 +63,30 @@ public sealed class GrantUsesTests
         Assert.Equal((20, 10), (batch, alone.Count(s => s)));
         await one.Live.RefreshAsync(cancellation);
         Assert.All(one.Live.Current.Grants.Values, g => Assert.Equal(g.MaxUses, g.Uses));
+    }
+
+    [Fact]
+    public async Task With_its_token_a_grant_counts_at_once_on_a_node_that_has_not_heard_of_it()
+    {
+        var cancellation = TestContext.Current.CancellationToken;
+        using var root = RootKey.Generate();
+        using var software = new SoftwareBackend("software", root);
+        var store = new MemoryStore();
+        await using var one = await Node.StartAsync("one", store, root, software, cancellation);
+        var key = await one.Keys.CreateAsync(
+            Administrator, NewKey.Parse("release", KeyPurpose.Artifacts, KeyTier.Assured, "software", "ECC_NIST_P256", algorithms: null), cancellation);
+        await using var two = await Node.StartAsync("two", store, root, software, cancellation);
+        var grant = await one.Grants.CreateAsync(
+            Administrator, key.Id, new NewGrant("now", Grantee.Principal, [Actions.KeysSign], Constraints: null, ExpiresAt: null, MaxUses: null), cancellation);
+        Assert.True(await one.SignsAsync(cancellation));
+        Assert.False(await two.SignsAsync(cancellation));
+
+        var seal = root.Derive("grant-tokens");
+        var tokens = new GrantTokens(seal, two.Live);
+        await tokens.HeedAsync(new GrantTokens(RandomNumberGenerator.GetBytes(32), one.Live).For(grant), cancellation);
+        Assert.False(await two.SignsAsync(cancellation), "A token that somebody made up makes a node read.");
+        await tokens.HeedAsync(new GrantTokens(seal, one.Live).For(grant), cancellation);
+        Assert.True(await two.SignsAsync(cancellation));
     }
 
     private sealed class Node : IAsyncDisposable

@@ -141,10 +141,10 @@ public sealed class ApprovalTests : IAsyncLifetime
                 break;
         }
 
-        Assert.Equal(made.AsEnumerable().Reverse(), seen);
-        Assert.Equal([made[4], made[3], made[0]], Ids(await _admin.MustGetAsync("/v1/approvals?state=pending")));
-        Assert.Equal([made[1]], Ids(await _admin.MustGetAsync("/v1/approvals?state=approved&limit=1")));
-        Assert.Equal([made[2]], Ids(await _admin.MustGetAsync("/v1/approvals?state=rejected")));
+        Assert.Equal(made.AsEnumerable().Reverse(), seen, StringComparer.Ordinal);
+        Assert.Equal([made[4], made[3], made[0]], Ids(await _admin.MustGetAsync("/v1/approvals?state=pending")), StringComparer.Ordinal);
+        Assert.Equal([made[1]], Ids(await _admin.MustGetAsync("/v1/approvals?state=approved&limit=1")), StringComparer.Ordinal);
+        Assert.Equal([made[2]], Ids(await _admin.MustGetAsync("/v1/approvals?state=rejected")), StringComparer.Ordinal);
         foreach (var wrong in (string[])["limit=0", "limit=1001", "state=done"])
             (await _admin.GetJsonAsync($"/v1/approvals?{wrong}")).MustBeProblem(400, "invalid-request");
 

@@ -50,6 +50,7 @@ public sealed class AwsService : IAsyncLifetime
         ["SignSvc__Backends__AwsKms__default__ServiceUrl"] = kms.ToString(),
         ["SignSvc__Backends__AwsKms__default__WrappingKey"] = "alias/signsvc-wrapping",
         ["SignSvc__Backends__AwsKms__default__QuotaPerSecond__MANAGEMENT"] = "200",
+        ["SignSvc__Backends__AwsKms__default__StateSurveySeconds"] = "1",
         // The emulator looks for the primes of an RSA_4096 key while the call waits: on a busy machine that is not seconds.
         ["SignSvc__Backends__AwsKms__default__CallTimeoutMilliseconds"] = "60000",
         ["SignSvc__Backends__AwsKms__default__ReplicaRegions__0"] = Replica,

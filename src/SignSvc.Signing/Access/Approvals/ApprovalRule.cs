@@ -22,6 +22,17 @@ public sealed record ApprovalRule
         Access.Actions.PoliciesDelete, Access.Actions.ApprovalRulesPut, Access.Actions.ApprovalRulesDelete,
     ];
 
+    /// <summary>Of what an action's resource is, as <see cref="ApprovalSubject.Resource"/> has it.</summary>
+    internal static ImmutableArray<string> KindsOf(string action) => action.Split(':')[0] switch
+    {
+        "keys" or "grants" => ["key"],
+        "policies" => ["policy", "key"],
+        "aliases" => ["alias"],
+        "profiles" => ["profile"],
+        "credentials" => ["credential"],
+        _ => ["approval-rule"],
+    };
+
     public required string Name { get; init; }
 
     /// <summary><c>*</c>, or patterns <c>kind/name</c> as in policies.</summary>
@@ -67,6 +78,11 @@ public sealed class CompiledApprovalRule
     }
 
     public ApprovalRule Rule { get; }
+
+    /// <summary>Those that exist now, one by one.</summary>
+    internal FrozenSet<string> EveryAction => _actions;
+
+    internal IReadOnlyList<ResourcePattern> Resources => _resources;
 
     /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>.</exception>
     internal static CompiledApprovalRule Compile(ApprovalRule rule)

@@ -7,6 +7,9 @@ using SignSvc.Signing.Storage;
 
 namespace SignSvc.Signing.Access.Approvals;
 
+/// <param name="Findings">What is odd about it: see <see cref="ResourceLint"/>.</param>
+public sealed record ApprovalRulePut(ApprovalRule Rule, ImmutableArray<PolicyFinding> Findings);
+
 /// <summary>Rules of approval: put, read, deleted. What a rule asks for, changing it asks for too.</summary>
 public sealed class ApprovalRules(LiveSnapshot live, Decisions decisions, TimeProvider time)
 {
@@ -26,7 +29,7 @@ public sealed class ApprovalRules(LiveSnapshot live, Decisions decisions, TimePr
     /// <param name="wish">Who changed it, and when, are settled here.</param>
     /// <param name="force">Also where there are too few credentials that could approve.</param>
     /// <exception cref="SigningException"><see cref="SigningFault.ApprovalRequired"/>; <see cref="SigningFault.InvalidRequest"/>; <see cref="SigningFault.LocksOut"/>.</exception>
-    public Task<ApprovalRule> PutAsync(Caller caller, ApprovalRule wish, bool force, CancellationToken cancellationToken)
+    public Task<ApprovalRulePut> PutAsync(Caller caller, ApprovalRule wish, bool force, CancellationToken cancellationToken)
     {
         var resource = Decisions.Resource("approval-rule", wish.Name);
         var draft = decisions.Draft(caller, Actions.ApprovalRulesPut, resource);
@@ -38,7 +41,7 @@ public sealed class ApprovalRules(LiveSnapshot live, Decisions decisions, TimePr
             {
                 var basis = live.Current;
                 var rule = wish with { Name = KeyName.Parse(wish.Name), ChangedAt = time.GetUtcNow(), ChangedBy = caller.Principal };
-                CompiledApprovalRule.Compile(rule);
+                var compiled = CompiledApprovalRule.Compile(rule);
                 if (basis.ApprovalRules.Count >= MaxRules && !basis.ApprovalRules.ContainsKey(rule.Name))
                     throw new SigningException(SigningFault.InvalidRequest, $"There are {MaxRules} rules, which is as many as there may be.");
                 if (!force && PolicyLockout.IsStranded(basis, basis.Access, rule, caller, time.GetUtcNow()))
@@ -50,7 +53,7 @@ public sealed class ApprovalRules(LiveSnapshot live, Decisions decisions, TimePr
 
                 var record = draft with { Detail = string.Create(CultureInfo.InvariantCulture, $"{rule.Required} of {string.Join(", ", rule.Approvers)} for {string.Join(", ", rule.Actions)} on {string.Join(", ", rule.Resources)}") };
                 await live.ChangeAsync(permit, record, cancellationToken, rule.Put(basis));
-                return rule;
+                return new ApprovalRulePut(rule, [.. new ResourceLint(live.Current, action => decisions.Allows(caller, action, resource: null)).Check(compiled)]);
             },
             subject: () => ApprovalSubject.Of(Actions.ApprovalRulesPut, resource, ("rule", text), ("force", force ? "true" : "false")));
     }

@@ -7,7 +7,7 @@ using SignSvc.Signing.Storage;
 
 namespace SignSvc.Signing.Access.Policies;
 
-/// <param name="Findings">What <see cref="PolicyLint"/> thinks of it.</param>
+/// <param name="Findings">What <see cref="PolicyLint"/> and <see cref="ResourceLint"/> think of it.</param>
 public sealed record PolicyPut(StoredPolicy Policy, ImmutableArray<PolicyFinding> Findings);
 
 /// <summary>Policies of the service and of keys: put, read, deleted. Whoever writes one gives no more than they hold.</summary>
@@ -107,7 +107,8 @@ public sealed class PolicyAdministration(LiveSnapshot live, Decisions decisions,
             RefuseLockout(basis, permit.Caller, place, basis.Access.With(policy));
         var record = draft with { Detail = $"{document.Statements.Length} statements{(force ? ", forced" : "")}" };
         await live.ChangeAsync(permit, record, cancellationToken, policy.Put(basis));
-        return new PolicyPut(policy, PolicyLint.Check(document, place.Scope));
+        var resources = new ResourceLint(live.Current, action => decisions.Allows(permit.Caller, action, resource: null));
+        return new PolicyPut(policy, [.. PolicyLint.Check(document, place.Scope), .. resources.Check(document, place.Scope, place.Key)]);
     }
 
     private async ValueTask<bool> DeleteAsync(

@@ -18,6 +18,12 @@ public enum PolicyFindingKind
 
     /// <summary>Nobody who is known could take it back: it is refused unless forced.</summary>
     LocksOut,
+
+    /// <summary>It names nothing that there is now: misspelt, an alias, or of what is yet to come.</summary>
+    NamesNothing,
+
+    /// <summary>What it asks for cannot happen to what it names.</summary>
+    NeverApplies,
 }
 
 /// <param name="Statement">Its sid, or its number: <c>#2</c>; <c>*</c>: the document as a whole.</param>

@@ -49,8 +49,8 @@ public sealed class PolicyQuestions(LiveSnapshot live, Decisions decisions, Time
             {
                 if (!Actions.All.Contains(question.Action, StringComparer.Ordinal))
                     throw new SigningException(SigningFault.InvalidRequest, "There is no such action.");
-                if (question.Resource is { } named && named is not "*" && named.Split('/', 2) is not [{ Length: > 0 }, { Length: > 0 }])
-                    throw new SigningException(SigningFault.InvalidRequest, "A resource is * or kind/name, as in key/release.");
+                if (question.Resource is { } named)
+                    ResourcePattern.Parse(named, "The question");
                 question.Context?.Check();
                 var access = live.Current.Access;
                 var asked = decisions.Ask(question.Caller ?? asker, question.Action, resource, facts);
@@ -60,8 +60,14 @@ public sealed class PolicyQuestions(LiveSnapshot live, Decisions decisions, Time
                     Limits = [.. decisions.LimitsOn(asked)],
                     Approvals = [.. live.Current.ApprovalRulesFor(asked).Select(r => new ApprovalNeed(r.Rule.Name, r.Rule.Required))],
                 };
+                explanation = explanation with { Verdict = VerdictOf(explanation) };
                 if (AbsenceOf(question, facts) is { } absence)
-                    explanation = explanation with { Allowed = false, By = null, Absence = decisions.Unknown(asker, absence).Message };
+                {
+                    var unknown = decisions.Unknown(asker, absence);
+                    var verdict = unknown.Fault == SigningFault.NotFound ? PolicyVerdict.NotFound : PolicyVerdict.Denied;
+                    explanation = explanation with { Allowed = false, Verdict = verdict, By = null, Absence = unknown.Message };
+                }
+
                 var mayKnow = access.Allows(decisions.Ask(asker, Actions.PoliciesRead, resource, new AccessFacts { Key = facts.Key }));
                 return ValueTask.FromResult(mayKnow ? explanation : explanation with { By = null, Statements = [], Limits = [], Approvals = [], IsOpaque = true });
             },
@@ -75,14 +81,26 @@ public sealed class PolicyQuestions(LiveSnapshot live, Decisions decisions, Time
         Caller caller, PolicyDocument document, PolicyScope scope, string? name, CancellationToken cancellationToken) =>
         decisions.ReadAsync(
             caller, decisions.Draft(caller, Actions.PoliciesExplain) with { Detail = "lint" },
-            _ => ValueTask.FromResult(PolicyLint.Check(document, scope).AddRange(LockoutOf(caller, document, scope, name))), cancellationToken);
+            _ =>
+            {
+                var key = KeyAt(caller, scope, name);
+                var resources = new ResourceLint(live.Current, action => decisions.Allows(caller, action, resource: null));
+                return ValueTask.FromResult<ImmutableArray<PolicyFinding>>(
+                    [.. PolicyLint.Check(document, scope), .. resources.Check(document, scope, key), .. LockoutOf(caller, document, scope, name, key)]);
+            },
+            cancellationToken);
 
-    private IEnumerable<PolicyFinding> LockoutOf(Caller caller, PolicyDocument document, PolicyScope scope, string? name)
+    /// <returns>Null: a service policy, or no key is named.</returns>
+    private Key? KeyAt(Caller caller, PolicyScope scope, string? name) =>
+        scope == PolicyScope.Service || name is null ? null
+        : live.Current.Keys.TryGet(name, out var key) ? key
+        : throw decisions.UnknownKey(caller);
+
+    private IEnumerable<PolicyFinding> LockoutOf(Caller caller, PolicyDocument document, PolicyScope scope, string? name, Key? key)
     {
         var basis = live.Current;
-        Key? key = null;
-        if (scope == PolicyScope.Key && (name is null || !basis.Keys.TryGet(name, out key)))
-            return name is null ? [] : throw decisions.UnknownKey(caller);
+        if (scope == PolicyScope.Key && key is null)
+            return [];
         var policy = new StoredPolicy
         {
             Scope = scope,
@@ -124,6 +142,13 @@ public sealed class PolicyQuestions(LiveSnapshot live, Decisions decisions, Time
                 return (question.Resource, facts);
         }
     }
+
+    /// <summary>In the order in which a request meets them.</summary>
+    private static PolicyVerdict VerdictOf(AccessExplanation explanation) =>
+        !explanation.Allowed ? PolicyVerdict.Denied
+        : explanation.Limits.Any(l => l.Available < 1) ? PolicyVerdict.OverLimit
+        : explanation.Approvals.IsEmpty ? PolicyVerdict.Allowed
+        : PolicyVerdict.NeedsApproval;
 
     /// <summary>What can be asked of a key or a profile that does not exist is that it be made.</summary>
     private static string? AbsenceOf(PolicyQuestion question, in AccessFacts facts) =>

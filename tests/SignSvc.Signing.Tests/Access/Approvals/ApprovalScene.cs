@@ -63,7 +63,7 @@ public abstract class ApprovalScene : IAsyncLifetime
 
     private protected Task<AccessNode> StartAsync(string name) => AccessNode.StartAsync(name, _store, _root, _software, Clock, Cancel);
 
-    protected Task<ApprovalRule> PutRuleAsync(int required = 1, string approvers = "*", string actions = Actions.KeysSign, string resources = "key/release") =>
+    protected Task<ApprovalRulePut> PutRuleAsync(int required = 1, string approvers = "*", string actions = Actions.KeysSign, string resources = "key/release") =>
         One.Rules.PutAsync(Asker, Rule("rule", required, approvers, actions, resources), force: true, Cancel);
 
     protected static ApprovalRule Rule(string name, int required, string approvers, string actions, string resources) => new()
