@@ -14,13 +14,15 @@ import sys
 
 # What owns a sample wherever it stands in the stack.
 WHOLE_STACK = [
-    ("audit: record, chain, SQLite, flush", r"SignSvc\.Signing\.Audit|SignSvc\.Storage|Microsoft\.Data\.Sqlite|libe_sqlite3"),
+    ("audit: record, chain, SQLite, flush", r"SignSvc\.Storage|Microsoft\.Data\.Sqlite|SQLitePCL|libe_sqlite3|Audit\.(AuditEntry|AuditIndex|AuditChain|SegmentAssembly)"),
     ("audit: record, chain, SQLite, flush", r"sys_(fsync|fdatasync|pwrite64|pread64|fcntl)"),
     ("sockets", r"sys_(sendto|sendmsg|recvfrom|recvmsg|epoll_wait)"),
     ("cryptography: sign, hash", r"libcrypto|System\.Security\.Cryptography"),
 ]
-# What owns the frame nearest to the processor.
+# What owns the frame nearest to the processor. The audit log is here and not above: under it runs also what its callers go on
+# with when their record is durable, the whole of the answer.
 NEAREST = [
+    ("audit: record, chain, SQLite, flush", r"SignSvc\.Signing\.Audit"),
     ("JSON: read the request, write the answer", r"System\.Text\.Json|Http\.Json|System\.Text\.Encodings"),
     ("authentication", r"SignSvc\.Access\."),
     ("policy", r"SignSvc\.Signing\.Access"),

@@ -1,3 +1,5 @@
+using Microsoft.Data.Sqlite;
+using SignSvc.Signing;
 using SignSvc.Signing.Storage;
 using SignSvc.Storage.Sqlite;
 
@@ -7,8 +9,27 @@ public sealed class SqliteStoreTests : StoreContract
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("signsvc-sqlite-");
 
-    protected override Task<IStore> OpenAsync() =>
-        Task.FromResult<IStore>(SqliteStore.Open(Path.Combine(_folder.FullName, "signsvc.db")));
+    private string File => Path.Combine(_folder.FullName, "signsvc.db");
+
+    [Fact]
+    public async Task While_another_process_holds_the_file_commits_are_refused_and_leave_nothing()
+    {
+        var chain = new ChainWriter("a");
+        await chain.CommitAsync(Store);
+        await using var other = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = File, Pooling = false }.ToString());
+        await other.OpenAsync(Cancel);
+        await using (other.BeginTransaction(deferred: false))
+        {
+            var refusal = await Assert.ThrowsAsync<SigningException>(() => Store.CommitAsync(chain.Next(), [], Cancel));
+            Assert.Equal(SigningFault.StoreUnavailable, refusal.Fault);
+        }
+
+        Assert.Equal(1, (await Store.ReadAuditHeadAsync("a", Cancel))!.LastSequence);
+        await chain.CommitAsync(Store);
+        Assert.Equal(2, (await Store.ReadAuditHeadAsync("a", Cancel))!.LastSequence);
+    }
+
+    protected override Task<IStore> OpenAsync() => Task.FromResult<IStore>(SqliteStore.Open(File));
 
     public override async ValueTask DisposeAsync()
     {
