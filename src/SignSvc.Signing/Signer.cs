@@ -7,7 +7,6 @@ using SignSvc.Signing.Backends;
 using SignSvc.Signing.Backends.Budgets;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
-using SignSvc.Signing.Telemetry;
 using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Signing;
@@ -19,12 +18,6 @@ namespace SignSvc.Signing;
 public sealed partial class Signer(
     LiveSnapshot live, BackendSet backends, AuditLog audit, Decisions decisions, KeyRules rules, TokenIssuing tokens, TimeProvider time)
 {
-    /// <summary>Items of one batch that are worked on at once: enough to keep a remote backend busy.</summary>
-    private const int BatchParallelism = 64;
-
-    /// <summary>Of a batch whose caller names no deadline. What was not signed by then is refused, item by item; the rest is signed and on record.</summary>
-    private static readonly TimeSpan LongestBatch = TimeSpan.FromSeconds(60);
-
     /// <summary>Of the volume tier's signatures, one in so many is verified, and the first of each version.</summary>
     private const int VolumeSample = 1024;
 
@@ -44,18 +37,6 @@ public sealed partial class Signer(
     public Task<Outcome<SignedDigest>[]> SignBatchAsync(
         Caller caller, IReadOnlyList<SignRequest> requests, CancellationToken cancellationToken) =>
         AnswerAllAsync(requests, r => DecideWithinAsync(caller, r, requests.Count, cancellationToken), cancellationToken);
-
-    /// <exception cref="SigningException">The refusal, with the id of its audit record.</exception>
-    public async Task<IssuedToken> IssueAsync(Caller caller, TokenOrder order, CancellationToken cancellationToken)
-    {
-        var started = time.GetTimestamp();
-        return await AnswerAsync(await DecideAsync(caller, order, count: 1, cancellationToken), started, cancellationToken);
-    }
-
-    /// <inheritdoc cref="SignBatchAsync"/>
-    public Task<Outcome<IssuedToken>[]> IssueBatchAsync(
-        Caller caller, IReadOnlyList<TokenOrder> orders, CancellationToken cancellationToken) =>
-        AnswerAllAsync(orders, o => DecideAsync(caller, o, orders.Count, cancellationToken), cancellationToken);
 
     /// <summary>Verifies locally, whatever the state of the key; a version that is no longer published verifies nothing.</summary>
     /// <param name="request">Without a version, all published ones are tried.</param>
@@ -149,59 +130,6 @@ public sealed partial class Signer(
         }
     }
 
-    private async Task<Decided<IssuedToken>> DecideAsync(
-        Caller caller, TokenOrder order, int count, CancellationToken cancellationToken)
-    {
-        var record = decisions.Draft(caller, Actions.TokensIssue, Decisions.Resource("profile", order.Profile));
-        if (order.Request.Grant is { } grant)
-            record = record with { Grant = grant.Type };
-        try
-        {
-            // Resolve.
-            var snapshot = live.Current;
-            var profile = snapshot.Profiles.GetValueOrDefault(order.Profile);
-            var key = profile is not null && snapshot.Keys.TryGet(profile.KeyId, out var signing) ? signing : null;
-
-            // Authorise.
-            var facts = new AccessFacts { Key = key, Token = new TokenWish(order, profile, caller), Count = count };
-            var permit = decisions.Authorise(snapshot, decisions.Ask(caller, Actions.TokensIssue, record.Resource, facts));
-            if (profile is null || key is null)
-                throw new SigningException(SigningFault.NotFound, "There is no such token profile.");
-
-            var version = UsableVersion(key, number: null);
-            var algorithm = key.Algorithms[0];
-            var claims = tokens.Settle(caller, profile, order.Request, time.GetUtcNow());
-            record = record with
-            {
-                KeyId = key.Id,
-                KeyName = key.Name,
-                Version = version.Number,
-                Kid = version.Kid,
-                Algorithm = algorithm,
-                Protection = version.Protection,
-                TokenId = claims.TokenId,
-                Subject = claims.Subject,
-                Audience = string.Join(' ', claims.Audiences),
-                ExpiresAt = claims.ExpiresAt,
-            };
-
-            var input = TokenWriter.WriteSigningInput(profile.Type, algorithm, version.Kid, claims);
-            var signature = await SignAsync(permit, key, version, algorithm, algorithm.HashData(input), cancellationToken);
-            return new Decided<IssuedToken>(
-                Completed(record, signature, permit),
-                auditId => new IssuedToken(
-                    TokenWriter.Join(input, signature.Value), claims.ExpiresAt, version.Kid, claims.TokenId, auditId));
-        }
-        catch (Exception e) when (AsRefusal(e) is { } refusal)
-        {
-            return new Decided<IssuedToken>(Decisions.Refused(record, refusal), refusal);
-        }
-    }
-
-    /// <summary>With what is known only after the signature. Most have nothing of it: a role allowed it, and a key in this process signed.</summary>
-    private static AuditRecord Completed(AuditRecord record, in BackendSignature signature, Permit permit) =>
-        signature.RequestId is null && permit.Remark is null ? record : record with { BackendRequestId = signature.RequestId, Detail = permit.Remark };
-
     private static ApprovalSubject SubjectOf(Key key, AuditRecord record) => new()
     {
         Action = Actions.KeysSign,
@@ -254,50 +182,6 @@ public sealed partial class Signer(
         }
     }
 
-    private async Task<T> AnswerAsync<T>(Decided<T> decided, long started, CancellationToken cancellationToken)
-        where T : class
-    {
-        if (decided.Refusal is { } refusal)
-        {
-            // A refusal is put on record even if its caller has gone.
-            await decisions.RecordRefusalAsync(decided.Record, refusal);
-            throw refusal;
-        }
-
-        var auditId = await audit.AppendAsync(decided.Record, cancellationToken);
-        if (SigningMeters.MeasuresSignatures && live.Current.Keys.TryGet(decided.Record.KeyId!, out var key))
-            SigningMeters.Delivered(key, decided.Record.Action, time.GetElapsedTime(started));
-        return decided.Release!(auditId);
-    }
-
-    private async Task<Outcome<T>[]> AnswerAllAsync<TItem, T>(
-        IReadOnlyList<TItem> items, Func<TItem, Task<Decided<T>>> decide, CancellationToken cancellationToken)
-        where T : class
-    {
-        using var terms = CallTerms.BeginBatch(LongestBatch, time);
-        var decided = new Decided<T>[items.Count];
-        await Parallel.ForAsync(
-            0, items.Count,
-            new ParallelOptions { MaxDegreeOfParallelism = BatchParallelism, CancellationToken = cancellationToken },
-            async (i, _) => decided[i] = await decide(items[i]));
-
-        var isRecorded = new bool[decided.Length];
-        var records = new List<AuditRecord>(decided.Length);
-        for (var i = 0; i < decided.Length; i++)
-        {
-            isRecorded[i] = decisions.IsToRecord(decided[i].Record, decided[i].Refusal);
-            if (isRecorded[i])
-                records.Add(decided[i].Record);
-        }
-
-        var auditIds = await audit.AppendAsync(records, cancellationToken);
-        var outcomes = new Outcome<T>[decided.Length];
-        var next = 0;
-        for (var i = 0; i < decided.Length; i++)
-            outcomes[i] = decided[i].ToOutcome(isRecorded[i] ? auditIds[next++] : null);
-        return outcomes;
-    }
-
     private Key? Find(string reference) => live.Current.Keys.TryGet(reference, out var key) ? key : null;
 
     /// <summary>Invariant 2.</summary>
@@ -326,46 +210,4 @@ public sealed partial class Signer(
                     SigningFault.AlgorithmMismatch, $"{key.Name} signs with {string.Join(", ", key.Algorithms)}, not with {wish}.");
 
     private static SigningException UnknownVersion() => new(SigningFault.NotFound, "There is no such version of this key.");
-
-    /// <summary>What may become a refusal on record. Anything else is a defect and goes up to the process edge.</summary>
-    private static SigningException? AsRefusal(Exception e) => e switch
-    {
-        SigningException { Fault: SigningFault.AuditUnavailable } => null,
-        SigningException refusal => refusal,
-        OperationCanceledException => new SigningException(
-            SigningFault.DeadlineExceeded, "The caller went away or its deadline passed before the signature was made.", e),
-        _ => null,
-    };
-
-    /// <summary>What was decided on one item, before its record is durable: either a way to release the answer, or the refusal.</summary>
-    private readonly struct Decided<T>
-        where T : class
-    {
-        public Decided(AuditRecord record, Func<string, T> release)
-        {
-            Record = record;
-            Release = release;
-        }
-
-        public Decided(AuditRecord record, SigningException refusal)
-        {
-            Record = record;
-            Refusal = refusal;
-        }
-
-        public AuditRecord Record { get; }
-
-        public Func<string, T>? Release { get; }
-
-        public SigningException? Refusal { get; }
-
-        /// <param name="auditId">Null: a refusal of which another record tells.</param>
-        public Outcome<T> ToOutcome(string? auditId)
-        {
-            if (Refusal is null)
-                return new Outcome<T>(Release!(auditId!), Refusal: null);
-            Refusal.AuditId = auditId;
-            return new Outcome<T>(Answer: null, Refusal);
-        }
-    }
 }
