@@ -44,6 +44,7 @@ try
     builder.Services.AddAccess(settings);
     builder.Services.AddTokens(settings);
     builder.Services.AddKeySchedule();
+    builder.Services.AddHostedService<AuditWatch>();
     builder.Services.AddKeyImport(node);
     builder.Services.AddCertificateChains();
     builder.Services.AddOAuth();

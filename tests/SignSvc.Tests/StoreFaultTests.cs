@@ -124,9 +124,13 @@ public sealed class StoreFaultTests
                 answer.MustBeProblem(503, "audit-unavailable");
                 (await client.PostJsonAsync("/v1/keys", $$"""{"name":"full-{{round}}","purpose":"artifacts","spec":"ECC_NIST_P256"}""")).MustBeProblem(503, "audit-unavailable");
                 await client.MustGetAsync("/.well-known/jwks.json");
+                await client.MustGetAsync("/healthz/ready", 503);
+                await EventuallyAsync(() => Task.FromResult(service.Output.Split("Nothing is signed: ").Length == round + 2));
 
                 File.Delete(filler);
                 await EventuallyAsync(async () => (await client.PostJsonAsync("/v1/keys/release/sign", Sign)).Code == 200);
+                await client.MustGetAsync("/healthz/ready");
+                await EventuallyAsync(() => Task.FromResult(service.Output.Split("The audit is written again").Length == round + 2));
                 await client.MustPostAsync(201, "/v1/keys", $$"""{"name":"full-{{round}}","purpose":"artifacts","spec":"ECC_NIST_P256"}""");
             }
 

@@ -36,6 +36,6 @@ public sealed record Caller(string Principal, ImmutableArray<Role> Roles, string
             : null)
         ?? Principal;
 
-    /// <summary>The name behind the principal's kind: <c>ci</c> of <c>credential:ci</c>.</summary>
-    public string Name => Principal[(Principal.IndexOf(':', StringComparison.Ordinal) + 1)..];
+    /// <summary>The name behind the principal's kind: <c>ci</c> of <c>credential:ci</c>. A SPIFFE id is a name as a whole.</summary>
+    public string Name => Principal.StartsWith("spiffe://", StringComparison.Ordinal) ? Principal : Principal[(Principal.IndexOf(':', StringComparison.Ordinal) + 1)..];
 }

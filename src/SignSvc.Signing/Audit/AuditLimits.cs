@@ -6,6 +6,12 @@ public sealed record AuditLimits
     /// <summary>How long a caller waits for its record to be durable. Longer hides a hanging store; shorter refuses what a slow disk could have kept.</summary>
     public TimeSpan CommitTimeout { get; init; } = TimeSpan.FromSeconds(1.5);
 
+    /// <summary>
+    /// After a commit that failed the log counts as in trouble for so long, or until one succeeds. It ends by itself because a
+    /// node that is given no requests makes no commit that could show it well.
+    /// </summary>
+    public TimeSpan TroubleAfterRefusal { get; init; } = TimeSpan.FromSeconds(10);
+
     /// <summary>Entries that may wait for a commit. Beyond it the answer is 503 at once.</summary>
     public int QueuedEntries { get; init; } = 16_384;
 

@@ -34,6 +34,7 @@ public sealed class AuditLog : IAsyncDisposable
 
     // Written by the writer, read by everyone.
     private long _commitStartedAt;
+    private long _refusedAt;
     private volatile SigningException? _failed;
 
     private AuditLog(IStore store, AuditChain chain, string node, AuditLimits limits, TimeProvider time)
@@ -62,6 +63,13 @@ public sealed class AuditLog : IAsyncDisposable
 
     /// <summary>Why the log refuses everything until a restart; null while it does not.</summary>
     public SigningException? Failure => _failed;
+
+    /// <summary>Why signatures are refused now, until a restart or until the store takes records again; null: they become durable.</summary>
+    public string? Trouble =>
+        _failed is { } failed ? failed.Message
+        : StuckFor() > _limits.CommitTimeout ? "The audit store does not answer."
+        : Volatile.Read(ref _refusedAt) is not 0 and var at && _time.GetElapsedTime(at) < _limits.TroubleAfterRefusal ? "The audit store cannot be written."
+        : null;
 
     /// <summary>Is told of every record that became durable; null: nobody watches.</summary>
     public UsageWatch? Usage { get; set; }
@@ -184,6 +192,7 @@ public sealed class AuditLog : IAsyncDisposable
             {
                 await CommitAsync(batch);
                 isCommitted = true;
+                Volatile.Write(ref _refusedAt, 0);
             }
             catch (SigningException e)
             {
@@ -262,7 +271,11 @@ public sealed class AuditLog : IAsyncDisposable
 
         var isAboutTheChange = e.Fault is SigningFault.NameTaken or SigningFault.Conflict;
         if (!isAboutTheChange)
+        {
             _headIsKnown = false;
+            Volatile.Write(ref _refusedAt, Math.Max(1, _time.GetTimestamp()));
+        }
+
         var refusal = _failed ?? (isAboutTheChange ? e : Unavailable("The audit store cannot be written.", e));
         foreach (var entry in batch)
             entry.Done.TrySetException(refusal);

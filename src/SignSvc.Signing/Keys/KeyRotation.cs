@@ -104,7 +104,9 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
     /// the schedule announces a successor as soon as the backend is back. A key whose material is imported does not sign
     /// until the next import.
     /// </summary>
-    /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>: no such version.</exception>
+    /// <exception cref="SigningException">
+    /// <see cref="SigningFault.NotFound"/>: no such version. <see cref="SigningFault.Conflict"/>: it is revoked already, for a reason that this one does not outweigh.
+    /// </exception>
     public Task<Key> RevokeAsync(
         Caller caller, string reference, int number, RevocationReason reason, CancellationToken cancellationToken, string? onlyIf = null) =>
         ApplyAsync(
@@ -113,7 +115,7 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
             {
                 var version = Existing(current, number);
                 if (version.State == VersionState.Revoked)
-                    return current;
+                    return Regraded(current, version, reason);
                 var revoked = current.With(version with
                 {
                     State = VersionState.Revoked,
@@ -132,6 +134,13 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
             cancellationToken,
             key => ApprovalSubject.OfKey(Actions.KeysRevoke, key, ("version", number.ToString(CultureInfo.InvariantCulture)), ("reason", reason.ToString())),
             onlyIf);
+
+    /// <summary>What was given up in peace may turn out to be compromised; nothing is made less grave than it was said to be.</summary>
+    private static Key Regraded(Key key, KeyVersion version, RevocationReason reason) =>
+        version.RevocationReason == reason ? key
+        : reason == RevocationReason.Compromised ? key.With(version with { RevocationReason = reason })
+        : throw new SigningException(
+            SigningFault.Conflict, $"Version {version.Number} of {key.Name} is revoked already, as {version.RevocationReason.ToString()!.ToLowerInvariant()}: only compromised may follow.");
 
     /// <summary>Wraps the private keys of all versions anew, under the newest material of the wrapping key. What signs does not change.</summary>
     /// <exception cref="SigningException"><see cref="SigningFault.Unsupported"/>: the private keys are not kept wrapped, but in the backend.</exception>

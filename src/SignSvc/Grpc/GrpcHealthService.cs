@@ -26,7 +26,7 @@ public sealed class GrpcHealthService(
         do
         {
             foreach (var service in Services)
-                health.Set(service, serving: audit.Failure is null && !freshness.IsStale && !draining.HasBegun);
+                health.Set(service, serving: audit.Trouble is null && !freshness.IsStale && !draining.HasBegun);
         }
         while (await timer.WaitForNextTickAsync(stoppingToken));
     }

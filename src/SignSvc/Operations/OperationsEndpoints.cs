@@ -29,7 +29,7 @@ public static class OperationsEndpoints
     private static Results<Ok<Health>, JsonHttpResult<Health>> Ready(
         LiveSnapshot live, AuditLog audit, SnapshotFreshness freshness, BackendSet backends)
     {
-        var trouble = audit.Failure?.Message ?? (freshness.IsStale ? "This node has been cut off from the store for too long." : null);
+        var trouble = audit.Trouble ?? (freshness.IsStale ? "This node has been cut off from the store for too long." : null);
         return trouble is null
             ? TypedResults.Ok(new Health("ok", live.Current.Revision, audit.Queued, BackendHealth.Of(backends)))
             : TypedResults.Json(new Health(trouble, Backends: BackendHealth.Of(backends)), statusCode: StatusCodes.Status503ServiceUnavailable);

@@ -96,9 +96,12 @@ public sealed class OutsideSubjectTests : IAsyncLifetime
             var answer = await known.PostFormAsync("/oauth2/token", form + id);
             Assert.True(answer.Code == 200, answer.ToString());
             var thumbprint = Base64Url.EncodeToString(SHA256.HashData(client.RawData));
+            Assert.Equal("spiffe://acme.example/ci", answer.Json.Claims().GetProperty("sub").GetString());
+            Assert.Equal("spiffe://acme.example/ci", answer.Json.Claims().GetProperty("client_id").GetString());
             Assert.Equal(thumbprint, answer.Json.Claims().GetProperty("cnf").GetProperty("x5t#S256").GetString());
         }
 
+        (await known.PostFormAsync("/oauth2/token", $"{form}&client_id=%2F%2Facme.example%2Fci")).MustBeOAuthError(401, "invalid_client");
         (await known.PostFormAsync("/oauth2/token", $"{form}&client_id=bootstrap")).MustBeOAuthError(401, "invalid_client");
         (await stranger.PostFormAsync("/oauth2/token", form)).MustBeOAuthError(401, "invalid_client");
     }

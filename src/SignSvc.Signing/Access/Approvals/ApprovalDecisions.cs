@@ -100,7 +100,10 @@ public sealed class ApprovalDecisions(LiveSnapshot live, Decisions decisions, Ti
     {
         var broken = await DecideAsync(
             caller, Actions.ApprovalsBreakGlass, id, Needed(reason), "BREAK-GLASS: goes on without approval",
-            (standing, vote) => standing.Approval with { BrokenGlass = vote }, cancellationToken);
+            (standing, vote) => standing.State == ApprovalState.Pending
+                ? standing.Approval with { BrokenGlass = vote }
+                : throw new SigningException(SigningFault.Conflict, "The approval is given already: there is no glass to break."),
+            cancellationToken);
         SigningMeters.BrokeGlass();
         return broken;
     }

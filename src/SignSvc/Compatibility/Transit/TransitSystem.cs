@@ -19,7 +19,7 @@ internal sealed class TransitSystem(TrustedIssuers issuers, StrangerLog stranger
     /// <summary>Open to strangers as in Vault. A node that cannot sign says that it is sealed, by 503.</summary>
     public async Task HealthAsync(HttpContext http)
     {
-        var isSealed = audit.Failure is not null || freshness.IsStale;
+        var isSealed = audit.Trouble is not null || freshness.IsStale;
         var buffer = new ArrayBufferWriter<byte>(256);
         await using (var writer = new Utf8JsonWriter(buffer))
         {

@@ -68,6 +68,15 @@ public sealed class ApprovalLifeTests : ApprovalScene
     }
 
     [Fact]
+    public async Task Glass_is_not_broken_over_what_is_approved()
+    {
+        await PutRuleAsync();
+        var approved = await ApprovedAsync(Sign());
+        Assert.Equal(SigningFault.Conflict, await FaultOfAsync(() => One.Approvals.BreakGlassAsync(Alice, approved, "just in case", Cancel)));
+        await One.Signer.SignAsync(Asker, Sign(), Cancel);
+    }
+
+    [Fact]
     public async Task A_key_is_not_deleted_while_an_approval_about_it_is_open()
     {
         await PutRuleAsync();
