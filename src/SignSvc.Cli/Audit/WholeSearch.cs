@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using SignSvc.Cli.Http;
-using SignSvc.Cli.Output;
 
 namespace SignSvc.Cli.Audit;
 
