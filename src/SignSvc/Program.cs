@@ -108,5 +108,5 @@ try
 }
 catch (Exception fault) when (!isServing)
 {
-    return await StartFault.ReportAsync(fault);
+    return await StartFault.ReportAsync(fault, args);
 }

@@ -12,10 +12,11 @@ internal static class StartFault
 
     private const string TraceVariable = "SIGNSVC_START_TRACE";
 
+    /// <param name="args">What the process was asked to do.</param>
     /// <returns>The exit code.</returns>
-    public static async Task<int> ReportAsync(Exception fault)
+    public static async Task<int> ReportAsync(Exception fault, string[] args)
     {
-        await Console.Error.WriteLineAsync($"SignSvc did not start.\n{InWords(fault)}");
+        await Console.Error.WriteLineAsync($"{Failed(args)}\n{InWords(fault)}");
         if (Environment.GetEnvironmentVariable(TraceVariable) is "1")
             await Console.Error.WriteLineAsync(fault.ToString());
         else if (!IsKnown(fault))
@@ -33,6 +34,14 @@ internal static class StartFault
             return $"{fault.Message} It is not JSON from line {line + 1}, position {position + 1} on: {ReasonOf(json)}\nPut the file right; --check reads it without starting anything.";
         return string.Join(' ', chain.Select(e => e.Message).Distinct(StringComparer.Ordinal));
     }
+
+    private static string Failed(string[] args) => args switch
+    {
+        ["restore", "--check", ..] => "The backup is not proven whole.",
+        ["restore", ..] => "Nothing was restored.",
+        ["--check"] => "A start would fail.",
+        _ => "SignSvc did not start.",
+    };
 
     private static bool IsKnown(Exception fault) => fault is StartException or InvalidDataException;
 

@@ -42,6 +42,38 @@ public sealed class AuditTests(RunningService service) : IDisposable
     }
 
     [Fact]
+    public async Task All_goes_over_every_page_and_is_one_page_in_shape()
+    {
+        var file = _signsvc.Folder.Write("every", "in every page");
+        for (var i = 0; i < 5; i++)
+            (await _signsvc.RunAsync("sign", file)).Ended(0);
+        string[] search = ["audit", "search", "--action", "keys:Sign", "--digest", $"sha256:{Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData("in every page"u8))}"];
+
+        var atOnce = (await _signsvc.RunAsync([.. search, "-o", "json"])).Ended(0).Json.GetProperty("records");
+        var inPages = (await _signsvc.RunAsync([.. search, "--all", "--limit", "2", "-o", "json"])).Ended(0).Json;
+
+        Assert.Equal(5, atOnce.GetArrayLength());
+        Assert.Equal(atOnce.EnumerateArray().Select(r => r.GetRawText()), inPages.GetProperty("records").EnumerateArray().Select(r => r.GetRawText()), StringComparer.Ordinal);
+        Assert.Equal(System.Text.Json.JsonValueKind.Null, inPages.GetProperty("next").ValueKind);
+        var table = (await _signsvc.RunAsync([.. search, "--all", "--limit", "2"])).Ended(0);
+        Assert.Equal(5, table.Text.Split("keys:Sign").Length - 1);
+        Assert.Empty(table.Errors);
+        Assert.Equal(0, (await _signsvc.RunAsync("audit", "search", "--all", "--key", "nobody", "-o", "json")).Ended(0).Json.GetProperty("records").GetArrayLength());
+    }
+
+    [Fact]
+    public async Task A_whole_that_does_not_end_is_no_JSON_and_a_fault()
+    {
+        await using var broken = StrangeServer.Answering("200 OK", "application/json", """{"records":[],"next":"same"}""");
+        _signsvc.Set("SIGNSVC_URL", broken.Url);
+
+        var search = (await _signsvc.RunAsync("audit", "search", "--all", "-o", "json")).Ended(4);
+
+        Assert.Contains("the same page", search.Errors, StringComparison.Ordinal);
+        Assert.ThrowsAny<System.Text.Json.JsonException>(() => search.Json);
+    }
+
+    [Fact]
     public async Task A_whole_audit_is_intact()
     {
         var check = (await _signsvc.RunAsync("audit", "check")).Ended(0);

@@ -28,15 +28,34 @@ public sealed class FailureTests(RunningService service) : IDisposable
     [InlineData("audit", "search", "--digest", "sha256:zz")]
     [InlineData("credentials", "create", "x")]
     [InlineData("completion", "fish")]
-    public async Task Wrong_usage_ends_with_2_and_one_line(params string[] arguments)
+    public async Task Wrong_usage_ends_with_2_and_one_line_and_what_to_do(params string[] arguments)
     {
         var run = (await _signsvc.RunAsync(arguments)).Ended(2);
 
         Assert.StartsWith("signsvc: ", run.Errors, StringComparison.Ordinal);
-        Assert.InRange(run.Errors.TrimEnd('\n').Split('\n').Length, 1, 2);
+        // What there is to choose from stands on lines of its own.
+        var lines = run.Errors.TrimEnd('\n').Split('\n');
+        Assert.InRange(lines.Count(l => !l.StartsWith("         '", StringComparison.Ordinal)), 1, 2);
+        Assert.All(lines.Skip(1), l => Assert.StartsWith("         ", l, StringComparison.Ordinal));
+        Assert.DoesNotContain("??", run.Errors, StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", run.Errors, StringComparison.Ordinal);
         Assert.DoesNotContain("secret", run.Errors, StringComparison.Ordinal);
         Assert.Equal("", run.Text);
+    }
+
+    [Theory]
+    [InlineData("{\n\"mediaType\": }", "it is not JSON from line 2, position 14 on.")]
+    [InlineData("", "it is not JSON from line 1, position 1 on.")]
+    [InlineData("[]", "it lacks a member that a bundle of a signature by a key has, or is no object.")]
+    [InlineData("""{"mediaType":7}""", "what it has at $.mediaType does not belong there, or lacks a member.")]
+    public async Task What_is_no_bundle_is_said_in_words_of_the_file(string content, string reason)
+    {
+        var bundle = _signsvc.Folder.Write("p.json", content);
+        var file = _signsvc.Folder.Write("artifact", "any");
+
+        var run = (await _signsvc.RunAsync("verify-blob", file, "--bundle", bundle)).Ended(2);
+
+        Assert.Equal($"signsvc: {bundle} is no Sigstore bundle: {reason}\n", run.Errors);
     }
 
     [Fact]

@@ -88,6 +88,16 @@ public sealed class LoginTests(RunningService service) : IDisposable
     }
 
     [Fact]
+    public async Task A_login_with_a_bad_token_stores_nothing_and_does_not_advise_to_log_in()
+    {
+        var run = (await _signsvc.RunAsync("ssv1_other"u8.ToArray(), "login", "--url", service.Url)).Ended(3);
+
+        Assert.Contains("Nothing was stored.", run.Errors, StringComparison.Ordinal);
+        Assert.DoesNotContain("Run 'signsvc login'", run.Errors, StringComparison.Ordinal);
+        Assert.False(File.Exists(_signsvc.StoredLogin));
+    }
+
+    [Fact]
     public async Task The_environment_goes_before_the_stored_login()
     {
         (await _signsvc.RunAsync(Encoding.ASCII.GetBytes(service.Token), "login", "--url", service.Url)).Ended(0);

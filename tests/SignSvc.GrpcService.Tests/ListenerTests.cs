@@ -38,6 +38,26 @@ public sealed class ListenerTests
         Directory.Delete(folder, recursive: true);
     }
 
+    [Theory]
+    [InlineData("signsvc.v1.Signing/Sign")]
+    [InlineData("signsvc.v1.Signing/Forge")]
+    public async Task A_call_at_the_address_of_HTTP_1_hears_where_gRPC_is(string method)
+    {
+        await using var service = await ServiceProcess.StartAsync(With(("SignSvc__Grpc__Url", "http://127.0.0.1:0")));
+        using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false });
+        client.DefaultRequestHeaders.Authorization = new System.Net.Http.Headers.AuthenticationHeaderValue("Bearer", service.AdminToken);
+        using var body = new ByteArrayContent(new byte[5]);
+        body.Headers.ContentType = new System.Net.Http.Headers.MediaTypeHeaderValue("application/grpc");
+
+        using var response = await client.PostAsync(new Uri(service.Url, method), body, Cancellation);
+
+        Assert.Equal(HttpStatusCode.UpgradeRequired, response.StatusCode);
+        var problem = await response.Content.ReadAsStringAsync(Cancellation);
+        Assert.Contains("invalid-request", problem, StringComparison.Ordinal);
+        Assert.Contains("HTTP/2", problem, StringComparison.Ordinal);
+        Assert.Contains("Grpc:Url", problem, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_Unix_socket_serves_gRPC_and_survives_a_kill()
     {

@@ -15,14 +15,22 @@ public sealed partial class PackagingTests
         Assert.Contains("proved", proof.Output, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public void The_image_is_pinned_labelled_and_takes_no_form_that_needs_a_shell()
+    [Theory]
+    [InlineData("Dockerfile")]
+    [InlineData("deploy/image/kms-emulator.Dockerfile")]
+    public void An_image_is_pinned_not_root_and_takes_no_form_that_needs_a_shell(string file)
     {
-        var lines = File.ReadAllLines(Outside.File("Dockerfile")).Where(l => !l.StartsWith('#')).ToArray();
+        var lines = File.ReadAllLines(Outside.File(file.Split('/'))).Where(l => !l.StartsWith('#')).ToArray();
         Assert.All(lines.Where(l => Instruction().IsMatch(l)), l => Assert.Contains("[", l, StringComparison.Ordinal));
         Assert.All(lines.Where(l => l.StartsWith("ARG SDK=", StringComparison.Ordinal) || l.StartsWith("ARG RUNTIME=", StringComparison.Ordinal)), l => Assert.Matches(Pinned(), l));
         Assert.Contains("STOPSIGNAL SIGTERM", lines, StringComparer.Ordinal);
         Assert.Contains("USER 1654:1654", lines, StringComparer.Ordinal);
+    }
+
+    [Fact]
+    public void The_image_is_labelled()
+    {
+        var lines = File.ReadAllLines(Outside.File("Dockerfile"));
         foreach (var label in new[] { "title", "description", "version", "revision", "base.name" })
             Assert.Contains(lines, l => l.Contains($"org.opencontainers.image.{label}=", StringComparison.Ordinal));
     }
@@ -57,6 +65,16 @@ public sealed partial class PackagingTests
         {
             Directory.Delete(secrets, recursive: true);
         }
+    }
+
+    [Fact]
+    public async Task The_service_takes_the_settings_of_the_profile_with_the_stand_in_for_AWS_KMS()
+    {
+        var settings = (await File.ReadAllLinesAsync(Outside.File("deploy", "kms-emulator.env"), TestContext.Current.CancellationToken))
+            .Where(l => !l.StartsWith('#')).Select(l => l.Split('=', 2)).ToDictionary(l => l[0], l => l[1], StringComparer.Ordinal);
+        Assert.Contains("SignSvc__Backends__AwsKms__default__ServiceUrl", settings.Keys, StringComparer.Ordinal);
+        var check = await Outside.RunAsync("see README.md", "dotnet", [Outside.Service, "--check"], settings);
+        Assert.True(check.ExitCode == 0, check.ToString());
     }
 
     [Fact]

@@ -85,6 +85,7 @@ public sealed class StartFaultTests : IDisposable
         { "", ["SignSvc__Store__Postgres=Host=127.0.0.1;Port=9;Database=signsvc;Username=signsvc"], ["The connection to the database", "signsvc at 127.0.0.1, port 9", "SignSvc__Store__Postgres"] },
         { "", ["SignSvc__Backends__Pkcs11__ModulePath=FOLDER/garbage", "SignSvc__Backends__Pkcs11__Tokens__0__Label=a", "SignSvc__Backends__Pkcs11__Tokens__0__PinFile=FOLDER/garbage"], ["The PKCS#11 module FOLDER/garbage cannot be loaded"] },
         { "restore FOLDER/garbage", [], ["There is no root key in FOLDER/data"] },
+        { "restore --check FOLDER/garbage", [], ["There is no root key in FOLDER/data"] },
         // One that only Kestrel knows of, when everything else has been started.
         { "", ["ASPNETCORE_URLS=", "Kestrel__Endpoints__A__Url=https://127.0.0.1:FREE", "Kestrel__Endpoints__A__Certificate__Path=FOLDER/garbage"], ["SignSvc does not know this fault", "SIGNSVC_START_TRACE=1"] },
     };
@@ -139,7 +140,7 @@ public sealed class StartFaultTests : IDisposable
     {
         var ended = await RunAsync(arguments, settings);
         Assert.True(ended.ExitCode == 1, ended.ToString());
-        Assert.StartsWith("SignSvc did not start.\n", ended.Error, StringComparison.Ordinal);
+        Assert.StartsWith(Failed(arguments) + "\n", ended.Error, StringComparison.Ordinal);
         foreach (var word in words)
             Assert.Contains(Filled(word), ended.Error, StringComparison.Ordinal);
         Assert.Empty(ended.Output);
@@ -148,6 +149,15 @@ public sealed class StartFaultTests : IDisposable
         Assert.DoesNotContain("secret", ended.Error, StringComparison.Ordinal);
         Assert.InRange(ended.Error.TrimEnd().Split('\n').Length, 2, 12);
     }
+
+    /// <summary>Who did not ask for a start does not hear of one.</summary>
+    private static string Failed(string[] arguments) => arguments switch
+    {
+        ["restore", "--check", ..] => "The backup is not proven whole.",
+        ["restore", ..] => "Nothing was restored.",
+        ["--check"] => "A start would fail.",
+        _ => "SignSvc did not start.",
+    };
 
     private Task<Ended> RunAsync(string[] arguments, string[] settings)
     {

@@ -173,6 +173,18 @@ public sealed class BadInputTests(RunningService service)
     }
 
     [Theory]
+    [InlineData("/v1/keys?purpose=foo", "purpose is one of artifacts, tokens.")]
+    [InlineData("/v1/keys?state=foo", "pendingDeletion")]
+    [InlineData("/v1/audit?outcome=foo", "outcome is one of allowed, denied, failed.")]
+    public async Task What_can_be_asked_for_is_said_in_the_API_s_own_words(string path, string words)
+    {
+        var answer = await _admin.CallAsync(new HttpRequestMessage(HttpMethod.Get, path));
+
+        answer.MustBeProblem(400, "invalid-request");
+        Assert.Contains(words, answer.Json.GetProperty("detail").GetString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("text/plain")]
     [InlineData("application/xml")]
     [InlineData("application/x-www-form-urlencoded")]

@@ -32,22 +32,34 @@ internal static class AuditCommands
         var outcome = Parameters.OneOf("--outcome", "How it ended.", "allowed", "denied", "failed");
         var digest = Parameters.Text("--digest", "digest", "What was signed: base64, or sha256:<hex>, sha384:<hex>, sha512:<hex>.");
         var auditId = Parameters.Text("--audit-id", "id", "One record.");
-        var limit = Parameters.Number("--limit", "At most so many. Default: 100.");
+        var limit = Parameters.Number("--limit", "At most so many; with --all, so many at a time. Default: 100, with --all 500.");
         var after = Parameters.Text("--after", "cursor", "Goes on where the page before ended.");
+        var all = new Option<bool>("--all") { Description = "Everything that is found, to the oldest record." };
 
-        var command = new Command("search", "Finds audit records, newest first.") { from, to, caller, key, action, outcome, digest, auditId, limit, after };
+        var command = new Command("search", "Finds audit records, newest first.") { from, to, caller, key, action, outcome, digest, auditId, limit, after, all };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            var path = ApiPath.WithQuery(
-                "/v1/audit",
+            var isWhole = parsed.GetValue(all);
+            var size = parsed.GetValue(limit) ?? (isWhole ? WholeSearch.DefaultPage : null);
+            (string, string?)[] found =
+            [
                 ("from", Time("--from", parsed.GetValue(from))), ("to", Time("--to", parsed.GetValue(to))),
                 ("caller", parsed.GetValue(caller)), ("key", parsed.GetValue(key)), ("action", parsed.GetValue(action)),
                 ("outcome", parsed.GetValue(outcome)), ("digest", ParseDigest(parsed.GetValue(digest))), ("auditId", parsed.GetValue(auditId)),
-                ("limit", parsed.GetValue(limit)?.ToString(CultureInfo.InvariantCulture)), ("after", parsed.GetValue(after)));
+                ("limit", size?.ToString(CultureInfo.InvariantCulture)),
+            ];
             using var service = ServiceClient.Connect(parsed);
-            var answer = await service.GetAsync(path, cancellationToken);
+            if (isWhole)
+            {
+                await WholeSearch.ShowAsync(service, PathAfter, parsed.GetValue(after), parsed, WritePage, cancellationToken);
+                return ExitCode.Ok;
+            }
+
+            var answer = await service.GetAsync(PathAfter(parsed.GetValue(after)), cancellationToken);
             await answer.ShowAsync(parsed, CliJson.Default.AuditPage, WritePage, cancellationToken);
             return ExitCode.Ok;
+
+            string PathAfter(string? cursor) => ApiPath.WithQuery("/v1/audit", [.. found, ("after", cursor)]);
         });
         return command;
 

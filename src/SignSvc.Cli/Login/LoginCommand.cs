@@ -65,6 +65,11 @@ internal static class LoginCommand
         {
             // The service knows the caller, who may do other things.
         }
+        catch (CommandException e) when (e.Status == 401)
+        {
+            throw new CommandException(
+                e.ExitCode, e.Message, "Nothing was stored. Was the token copied whole? Else ask for one that is neither expired nor revoked.", e, e.Status);
+        }
     }
 
     private static async Task<(string Token, string Source)> ReadTokenAsync(string? file, TimeProvider time, CancellationToken cancellationToken)

@@ -15,17 +15,25 @@ internal static class BundleFile
         try
         {
             var bundle = JsonSerializer.Deserialize(bytes, SigstoreJson.Default.SigstoreBundle);
-            if (bundle?.MediaType.StartsWith(MediaType, StringComparison.Ordinal) == true)
+            if (bundle?.MediaType?.StartsWith(MediaType, StringComparison.Ordinal) == true)
                 return bundle;
         }
         catch (JsonException e)
         {
-            throw NoBundle(path, e);
+            throw NoBundle(path, ReasonOf(e), e);
         }
 
-        throw NoBundle(path, inner: null);
+        throw NoBundle(path, $"its mediaType does not begin with {MediaType}");
     }
 
-    private static CommandException NoBundle(string path, JsonException? inner) => CommandException.Usage(
-        $"{InputFile.NameOf(path)} is no Sigstore bundle of a signature by a key.", inner?.Message, inner);
+    /// <summary>The serializer's own words name the types behind it; only of text that is no JSON does it wrap the reader's.</summary>
+    private static string ReasonOf(JsonException e) => e switch
+    {
+        { InnerException: JsonException, LineNumber: { } line, BytePositionInLine: { } position } => $"it is not JSON from line {line + 1}, position {position + 1} on",
+        { Path: null or "$" } => "it lacks a member that a bundle of a signature by a key has, or is no object",
+        _ => $"what it has at {e.Path} does not belong there, or lacks a member",
+    };
+
+    private static CommandException NoBundle(string path, string reason, JsonException? inner = null) =>
+        CommandException.Usage($"{InputFile.NameOf(path)} is no Sigstore bundle: {reason}.", inner: inner);
 }

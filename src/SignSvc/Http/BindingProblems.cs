@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using Google.Protobuf.Reflection;
 using Microsoft.AspNetCore.Http.Json;
 using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.Extensions.Options;
@@ -16,10 +17,13 @@ internal static partial class BindingProblems
         404 => Problems.Create("not-found", 404, "It does not exist.", "There is nothing at this address."),
         405 => Problems.Create("method-not-allowed", 405, "The method is not allowed here.", "See the Allow header."),
         413 => Problems.Create("too-large", 413, "The request is too large.", "The body is larger than this address takes."),
-        415 => Problems.Create("unsupported-media-type", 415, "The body has the wrong media type.", "Send application/json."),
+        415 => Problems.Create("unsupported-media-type", 415, "The body has the wrong media type.", IsGrpcMethod(http) ? "This is a gRPC method: send application/grpc, or application/grpc-web." : "Send application/json."),
         408 => Invalid("The body came too slowly.", status),
+        426 => Invalid("gRPC takes HTTP/2: call the address of the setting Grpc:Url (port 8081 by default), or one with https, where both sides agree on it. gRPC-Web is taken here.", status),
         _ => Invalid("The request was refused.", status),
     };
+
+    private static bool IsGrpcMethod(HttpContext http) => http.GetEndpoint()?.Metadata.GetMetadata<MethodDescriptor>() is not null;
 
     public static Problem Of(HttpContext http, BadHttpRequestException e) => e.StatusCode switch
     {

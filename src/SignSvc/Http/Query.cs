@@ -16,7 +16,7 @@ internal static class Query
                 return candidate;
         }
 
-        throw new SigningException(SigningFault.InvalidRequest, $"{name} is one of {string.Join(", ", System.Enum.GetNames<T>())}.");
+        throw new SigningException(SigningFault.InvalidRequest, $"{name} is one of {WireEnums.ChoicesOf<T>()}.");
     }
 
     public static int Limit(int limit, int max) =>

@@ -47,6 +47,10 @@ internal static class WireEnums
             options.Converters.Add(one.Converter);
     }
 
+    /// <summary>The words of an enumeration, as the API writes them.</summary>
+    public static string ChoicesOf<T>()
+        where T : struct, Enum => All.First(e => e.Type == typeof(T)).Choices;
+
     /// <summary>What can stand at a place; null where it is not for an enumeration.</summary>
     /// <param name="root">What is read.</param>
     /// <param name="path">As the serializer has it: <c>$.roles[0]</c>.</param>

@@ -44,7 +44,7 @@ public sealed class RestoreCommand
             : throw new StartException($"There is no file {args[^1]}{(Directory.Exists(args[^1]) ? ", but a folder" : "")}: restore takes a backup that POST /v1/backup or 'signsvc backup' made.");
     }
 
-    /// <exception cref="StartException">Nothing was restored; the message says why and what to do.</exception>
+    /// <exception cref="StartException">The message says why and what to do.</exception>
     public async Task<int> RunAsync(CancellationToken cancellationToken)
     {
         // A check reads the root key alone, also beside a service that runs.
@@ -65,7 +65,7 @@ public sealed class RestoreCommand
         }
         catch (Exception e) when (e is SigningException or IOException or UnauthorizedAccessException)
         {
-            throw new StartException($"{e.Message}\nNothing was restored from {_file}.", e);
+            throw new StartException($"{e.Message}\nThe file is {_file}.", e);
         }
     }
 
