@@ -9,9 +9,9 @@ namespace SignSvc.Cli.Cosign;
 internal sealed record CachedPublicKey(string Pem, long Until);
 
 /// <summary>
-/// The public key between the processes that cosign starts for one signature (it asks up to three times). Short, so
-/// that a rotation is not missed for long; of this URL, credential and key alone; in a folder that nobody else can
-/// write. Whatever is wrong with a file, it is as if it were not there.
+/// The public key between the processes that one cosign starts for one signature (it asks up to three times). The next
+/// cosign asks the service again, and so misses no rotation. Of this URL, credential and key alone; in a folder that
+/// nobody else can write. Whatever is wrong with a file, it is as if it were not there.
 /// </summary>
 internal sealed class PublicKeyCache(Connection connection, string key, int? version, TimeProvider time)
 {
@@ -21,7 +21,14 @@ internal sealed class PublicKeyCache(Connection connection, string key, int? ver
         | UnixFileMode.OtherRead | UnixFileMode.OtherWrite | UnixFileMode.OtherExecute;
     private const int MaxFileBytes = 16 * 1024;
 
-    private static readonly TimeSpan Lifetime = TimeSpan.FromSeconds(30);
+    /// <summary>Programs that sign for days start the plugin themselves, too.</summary>
+    private static readonly TimeSpan LongestLifetime = TimeSpan.FromSeconds(30);
+
+    /// <summary>Where one cosign is not told from the next: about as long as a signature takes.</summary>
+    private static readonly TimeSpan LifetimeForAnybody = TimeSpan.FromSeconds(2);
+
+    private static readonly string? Asker = AskingProcess.Identify();
+    private static readonly TimeSpan Lifetime = Asker is null ? LifetimeForAnybody : LongestLifetime;
 
     private readonly string? _path = PathOf(connection, key, version);
 
@@ -60,6 +67,7 @@ internal sealed class PublicKeyCache(Connection connection, string key, int? ver
                 JsonSerializer.Serialize(file, entry, PluginJson.Default.CachedPublicKey);
             // Readers see the old entry or the new one, never a part.
             File.Move(draft, _path, overwrite: true);
+            RemoveOld(folder);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -73,6 +81,17 @@ internal sealed class PublicKeyCache(Connection connection, string key, int? ver
             File.Delete(_path);
     }
 
+    /// <summary>What former processes left behind, drafts too.</summary>
+    private void RemoveOld(string folder)
+    {
+        var old = (time.GetUtcNow() - LongestLifetime).UtcDateTime;
+        foreach (var file in Directory.EnumerateFiles(folder))
+        {
+            if (File.GetLastWriteTimeUtc(file) < old)
+                File.Delete(file);
+        }
+    }
+
     /// <summary>XDG Base Directory Specification. Null where there is no home.</summary>
     private static string? PathOf(Connection connection, string key, int? version)
     {
@@ -81,7 +100,7 @@ internal sealed class PublicKeyCache(Connection connection, string key, int? ver
             : Environment.GetFolderPath(Environment.SpecialFolder.UserProfile) is { Length: > 0 } home ? Path.Combine(home, ".cache") : null;
         if (cache is null)
             return null;
-        var name = SHA256.HashData(Encoding.UTF8.GetBytes($"{connection.Url}\n{connection.Token}\n{key}\n{version}"));
+        var name = SHA256.HashData(Encoding.UTF8.GetBytes($"{connection.Url}\n{connection.Token}\n{key}\n{version}\n{Asker}"));
         return Path.Combine(cache, "signsvc", "public-keys", Convert.ToHexStringLower(name));
     }
 

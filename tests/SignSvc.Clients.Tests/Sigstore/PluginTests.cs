@@ -111,6 +111,28 @@ public sealed class PluginTests(RunningService service)
     }
 
     [Fact]
+    public async Task The_cosign_after_a_rotation_signs_at_once_with_the_new_version()
+    {
+        using var run = await CosignCase.OpenAsync(service, "cosign-3.1", "ECC_NIST_P256");
+        var folder = Path.Combine(run.Home, "cache", "signsvc", "public-keys");
+        var (before, after) = (await run.BlobAsync("before"), await run.BlobAsync("after"));
+        AssertDone(await run.SignBlobAsync(before));
+        // What the first cosign left is a minute old by now, and is not kept.
+        var entry = Assert.Single(Directory.GetFiles(folder));
+        File.SetLastWriteTimeUtc(entry, File.GetLastWriteTimeUtc(entry) - TimeSpan.FromMinutes(1));
+
+        await service.PostAsync($"/v1/keys/{run.Key}/rotate", new { }, Cancellation);
+        AssertDone(await run.SignBlobAsync(after));
+
+        var next = await run.WriteAsync("next.pub", await service.GetTextAsync($"/v1/keys/{run.Key}/public-key", Cancellation));
+        Assert.NotEqual(await File.ReadAllTextAsync(run.PublicKey, Cancellation), await File.ReadAllTextAsync(next, Cancellation));
+        AssertDone(await run.VerifyBlobAsync(after, proofOf: after, next));
+        AssertDone(await run.VerifyBlobAsync(before, proofOf: before));
+        Assert.False((await run.VerifyBlobAsync(after, proofOf: after)).Succeeded);
+        Assert.NotEqual(entry, Assert.Single(Directory.GetFiles(folder)));
+    }
+
+    [Fact]
     public async Task A_cache_that_others_can_write_is_not_read()
     {
         using var run = await CosignCase.OpenAsync(service, "cosign-3.1", "ECC_NIST_P256");
