@@ -73,6 +73,7 @@ public sealed partial class PackagingTests
         var settings = (await File.ReadAllLinesAsync(Outside.File("deploy", "kms-emulator.env"), TestContext.Current.CancellationToken))
             .Where(l => !l.StartsWith('#')).Select(l => l.Split('=', 2)).ToDictionary(l => l[0], l => l[1], StringComparer.Ordinal);
         Assert.Contains("SignSvc__Backends__AwsKms__default__ServiceUrl", settings.Keys, StringComparer.Ordinal);
+        Assert.True(File.Exists(Outside.File("deploy", "embedded.env")), "compose.yaml names it where no other is named.");
         var check = await Outside.RunAsync("see README.md", "dotnet", [Outside.Service, "--check"], settings);
         Assert.True(check.ExitCode == 0, check.ToString());
     }
