@@ -64,6 +64,7 @@ try
     app.UseAliasesInPaths();
     app.UseTransitAnswers();
     app.UseCallers();
+    app.UseStrictQueries();
     app.UseGrantTokens();
     app.UseDeadlines();
 
