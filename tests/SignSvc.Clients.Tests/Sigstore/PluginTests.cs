@@ -125,11 +125,11 @@ public sealed class PluginTests(RunningService service)
         AssertDone(await run.SignBlobAsync(after));
 
         var next = await run.WriteAsync("next.pub", await service.GetTextAsync($"/v1/keys/{run.Key}/public-key", Cancellation));
-        Assert.NotEqual(await File.ReadAllTextAsync(run.PublicKey, Cancellation), await File.ReadAllTextAsync(next, Cancellation));
+        Assert.NotEqual(await File.ReadAllTextAsync(run.PublicKey, Cancellation), await File.ReadAllTextAsync(next, Cancellation), StringComparer.Ordinal);
         AssertDone(await run.VerifyBlobAsync(after, proofOf: after, next));
         AssertDone(await run.VerifyBlobAsync(before, proofOf: before));
         Assert.False((await run.VerifyBlobAsync(after, proofOf: after)).Succeeded);
-        Assert.NotEqual(entry, Assert.Single(Directory.GetFiles(folder)));
+        Assert.NotEqual(entry, Assert.Single(Directory.GetFiles(folder)), StringComparer.Ordinal);
     }
 
     [Fact]
