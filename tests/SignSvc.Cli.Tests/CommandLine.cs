@@ -49,12 +49,30 @@ public sealed class CommandLine : IDisposable
     public Task<Run> RunAsync(params string[] arguments) => RunAsync(input: null, arguments);
 
     /// <summary>At a terminal (by script(1), of bsdutils): what it prints on either output comes back as one.</summary>
-    public Task<Run> RunAtTerminalAsync(string typed, params string[] arguments)
+    public Task<Run> RunAtTerminalAsync(string typed, params string[] arguments) =>
+        RunAsync(StartAtTerminal(arguments), Encoding.UTF8.GetBytes(typed));
+
+    /// <summary>At a terminal, where something happens between its question and the answer.</summary>
+    public async Task<Run> RunAtTerminalAsync(Func<Task> atTheQuestion, string typed, params string[] arguments)
     {
-        if (!File.Exists("/usr/bin/script"))
-            throw new FileNotFoundException("script is missing. Run: apt-get install bsdutils");
-        var line = string.Join(' ', arguments.Prepend(BuiltPrograms.Cli).Prepend("dotnet").Select(a => $"'{a}'"));
-        return RunAsync(Start("/usr/bin/script", ["-qec", line, "/dev/null"]), Encoding.UTF8.GetBytes(typed));
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        timeout.CancelAfter(RunTimeout);
+        using var process = StartAtTerminal(arguments);
+        var shown = new StringBuilder();
+        var some = new char[1024];
+        while (!shown.ToString().Contains("to go on: ", StringComparison.Ordinal))
+        {
+            var read = await process.StandardOutput.ReadAsync(some, timeout.Token);
+            Assert.True(read > 0, $"It ended without a question:\n{shown}");
+            shown.Append(some, 0, read);
+        }
+
+        await atTheQuestion();
+        await process.StandardInput.WriteAsync(typed.AsMemory(), timeout.Token);
+        process.StandardInput.Close();
+        shown.Append(await process.StandardOutput.ReadToEndAsync(timeout.Token));
+        await process.WaitForExitAsync(timeout.Token);
+        return new Run(process.ExitCode, Encoding.UTF8.GetBytes(shown.ToString()), Errors: "");
     }
 
     public Task<Run> RunAsync(byte[]? input, params string[] arguments) => RunAsync(Start(arguments), input);
@@ -95,10 +113,17 @@ public sealed class CommandLine : IDisposable
         return new Run(process.ExitCode, output.ToArray(), await errors);
     }
 
-    /// <summary>For a test that meets it while it runs.</summary>
-    /// <summary>As a terminal starts it: a test run in the background of a shell hands down that SIGINT is ignored.</summary>
+    /// <summary>For a test that meets it while it runs. As a terminal starts it: a test run in the background of a shell hands down that SIGINT is ignored.</summary>
     public Process Start(params string[] arguments) =>
         Start("/usr/bin/env", ["--default-signal=INT,TERM", "dotnet", BuiltPrograms.Cli, .. arguments]);
+
+    private Process StartAtTerminal(string[] arguments)
+    {
+        if (!File.Exists("/usr/bin/script"))
+            throw new FileNotFoundException("script is missing. Run: apt-get install bsdutils");
+        var line = string.Join(' ', arguments.Prepend(BuiltPrograms.Cli).Prepend("dotnet").Select(a => $"'{a}'"));
+        return Start("/usr/bin/script", ["-qec", line, "/dev/null"]);
+    }
 
     private Process Start(string program, IEnumerable<string> arguments)
     {

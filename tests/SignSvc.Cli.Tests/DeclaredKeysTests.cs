@@ -137,8 +137,26 @@ public sealed class DeclaredKeysTests(RunningService service) : IDisposable
 
         Assert.All(runs, r => r.Ended(0));
         Assert.Equal(10, runs.Sum(r => r.Text.Split('\n').Count(l => l.EndsWith(": made", StringComparison.Ordinal))));
-        Assert.Contains(runs, r => r.Text.Contains(": as declared already: somebody else made it meanwhile\n", StringComparison.Ordinal));
         (await _signsvc.RunAsync("plan", "-f", file, "--set", "first", "--exit-code")).Ended(0);
+    }
+
+    [Fact]
+    public async Task A_key_that_somebody_else_made_after_the_plan_is_held_against_its_declaration()
+    {
+        var file = Write("late.yaml", Signing("dk-late-1", "owner: a") + "---\n" + Signing("dk-late-2", "owner: a"));
+        var late = await _signsvc.RunAtTerminalAsync(
+            async () => (await _signsvc.RunAsync("apply", "-f", file, "--set", "late", "--yes")).Ended(0), "yes\n", "apply", "-f", file, "--set", "late");
+
+        Assert.Contains("done: dk-late-1: as declared already: somebody else made it meanwhile", late.Ended(0).Text, StringComparison.Ordinal);
+        Assert.Contains("done: dk-late-2: as declared already: somebody else made it meanwhile", late.Text, StringComparison.Ordinal);
+
+        var other = Write("later.yaml", Signing("dk-later", "owner: b"));
+        var refused = await _signsvc.RunAtTerminalAsync(
+            async () => (await _signsvc.RunAsync("apply", "-f", Write("sooner.yaml", Signing("dk-later", "owner: a")), "--set", "later", "--yes")).Ended(0),
+            "yes\n", "apply", "-f", other, "--set", "later");
+
+        Assert.Contains("Somebody else made dk-later meanwhile", refused.Ended(3).Text, StringComparison.Ordinal);
+        Assert.Contains("\"owner\":\"a\"", (await KeyAsync("dk-later")).GetRawText(), StringComparison.Ordinal);
     }
 
     [Fact]
