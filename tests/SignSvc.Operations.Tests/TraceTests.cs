@@ -110,16 +110,34 @@ public sealed class TraceTests
         Assert.Equal(TraceId, refused["traceId"]);
     }
 
+    [Fact]
+    public async Task A_stranger_who_asks_why_is_found_by_the_trace_id_that_he_was_told()
+    {
+        await using var service = await ServiceProcess.StartAsync();
+        using var request = Traced(HttpMethod.Get, "/v1/whoami");
+        request.Headers.Authorization = new("Bearer", "wrong");
+        var refused = await service.Client.CallAsync(request);
+        Assert.Equal(401, refused.Code);
+
+        Assert.Equal(TraceId, refused["traceId"]);
+        var record = (await service.Client.GetJsonAsync("/v1/audit?caller=unknown")).Json.GetProperty("records")[0];
+        Assert.Equal(TraceId, record.GetProperty("traceId").GetString());
+    }
+
     private static readonly string[] Steps = ["signsvc.policy", "signsvc.budget", "signsvc.backend", "signsvc.audit"];
 
     private static Task<JsonAnswer> SignAsync(ServiceProcess service, string body, string key = "release")
     {
-        var request = new HttpRequestMessage(HttpMethod.Post, $"/v1/keys/{key}/sign")
-        {
-            Content = new StringContent(body, System.Text.Encoding.UTF8, "application/json"),
-        };
-        request.Headers.Add("traceparent", $"00-{TraceId}-00f067aa0ba902b7-01");
+        var request = Traced(HttpMethod.Post, $"/v1/keys/{key}/sign");
+        request.Content = new StringContent(body, System.Text.Encoding.UTF8, "application/json");
         return service.Client.CallAsync(request);
+    }
+
+    private static HttpRequestMessage Traced(HttpMethod method, string path)
+    {
+        var request = new HttpRequestMessage(method, path);
+        request.Headers.Add("traceparent", $"00-{TraceId}-00f067aa0ba902b7-01");
+        return request;
     }
 
     private static Span[] Trace(Collector collector) => [.. collector.Spans.Where(s => s.TraceId is TraceId)];

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using SignSvc.Signing;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Audit;
@@ -38,6 +39,7 @@ public sealed class StrangerLog(AuditLog audit, TimeProvider time)
                     Fault = refusal.Fault,
                     Detail = $"refusal {count} of an unknown caller since the start: {why}",
                     Address = address,
+                    TraceId = Activity.Current?.TraceId.ToHexString(),
                 },
                 cancellationToken);
         }
