@@ -1,153 +1,24 @@
-using System.Security.Cryptography;
 using SignSvc.Signing;
 using SignSvc.Signing.Backends;
 using SignSvc.Signing.Backends.Budgets;
-using SignSvc.Signing.Keys;
-using SignSvc.Tests.Shared;
 
 namespace SignSvc.Backends.AwsKms.Tests.Budgets;
 
-public sealed class BudgetedBackendTests
+public sealed class BudgetedBackendTests : BudgetTests
 {
-    private static readonly KeyVersion Version = NewVersion();
-
-    private readonly ManualClock _clock = new();
-    private readonly ScriptedBackend _inner = new();
-
-    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
-
-    [Fact]
-    public async Task Calls_beyond_the_rate_wait_and_leave_at_the_rate()
-    {
-        using var backend = Budgeted(new BudgetLimits { PerSecond = 10, Burst = TimeSpan.FromMilliseconds(200) });
-        var calls = Enumerable.Range(0, 12).Select(_ => SignAsync(backend)).ToArray();
-        Assert.Equal(2, _inner.Calls.Count);
-        Assert.Equal(10, State(backend).WaitingInteractive);
-
-        await AdvanceUntilAsync(() => _inner.Calls.Count == 7, TimeSpan.FromMilliseconds(500));
-        await AdvanceUntilAsync(() => _inner.Calls.Count == 12, TimeSpan.FromMilliseconds(500));
-        await Task.WhenAll(calls).WaitAsync(TimeSpan.FromSeconds(10), Cancel);
-        Assert.Equal(0, State(backend).WaitingInteractive);
-    }
-
-    [Fact]
-    public async Task Who_cannot_get_a_turn_before_the_deadline_is_refused_at_once()
-    {
-        using var backend = Budgeted(new BudgetLimits { PerSecond = 0.9 });
-        var waiting = Enumerable.Range(0, 5).Select(_ => SignAsync(backend)).ToArray();
-        var refused = await Assert.ThrowsAsync<SigningException>(() => SignAsync(backend));
-        Assert.Equal(SigningFault.Overloaded, refused.Fault);
-        Assert.True(refused.RetryAfter >= TimeSpan.FromSeconds(5), $"{refused.RetryAfter}");
-        Assert.Equal(1, State(backend).Refused);
-        await AdvanceUntilAsync(() => _inner.Calls.Count == 5, TimeSpan.FromSeconds(4.6));
-        await Task.WhenAll(waiting);
-    }
-
-    [Fact]
-    public async Task A_turn_that_would_leave_no_time_for_the_answer_is_not_waited_for()
-    {
-        using var backend = Budgeted(new BudgetLimits { PerSecond = 1 });
-        _inner.Answer = (_, _, cancel) => Task.Delay(TimeSpan.FromSeconds(1.5), _clock, cancel);
-        var known = SignAsync(backend);
-        await AdvanceUntilAsync(() => known.IsCompleted, TimeSpan.FromSeconds(2.5));
-        await known;
-
-        // Five seconds of patience, one and a half of which the answer takes.
-        var calls = Enumerable.Range(0, 8).Select(_ => SignAsync(backend)).ToArray();
-        var refused = calls.Where(c => c.IsFaulted).ToArray();
-        Assert.InRange(refused.Length, 4, 4);
-        Assert.All(refused, c => Assert.Equal(SigningFault.Overloaded, Assert.IsType<SigningException>(c.Exception!.InnerException).Fault));
-        await AdvanceUntilAsync(() => calls.All(c => c.IsCompleted), TimeSpan.FromSeconds(6));
-        Assert.All(calls.Except(refused), c => Assert.True(c.IsCompletedSuccessfully, $"{c.Exception}"));
-    }
-
-    [Fact]
-    public async Task A_full_queue_refuses()
-    {
-        using var backend = Budgeted(new BudgetLimits { PerSecond = 1, QueueLimit = 2 });
-        var taken = Enumerable.Range(0, 3).Select(_ => SignAsync(backend)).ToArray();
-        var refused = await Assert.ThrowsAsync<SigningException>(() => SignAsync(backend));
-        Assert.Equal(SigningFault.Overloaded, refused.Fault);
-        Assert.NotNull(refused.RetryAfter);
-        await AdvanceUntilAsync(() => taken.All(t => t.IsCompleted), TimeSpan.FromSeconds(3));
-    }
-
-    [Fact]
-    public async Task A_caller_that_waits_longer_than_its_deadline_is_told_so_though_the_rate_fell_meanwhile()
-    {
-        using var backend = Budgeted(new BudgetLimits { PerSecond = 10, Burst = TimeSpan.FromMilliseconds(100), LeastShare = 0.01, DecreaseFactor = 0.01 });
-        _inner.Answer = (_, _, _) => throw Throttled();
-        var first = SignAsync(backend);
-        Task<BackendSignature> late;
-        using (CallTerms.Begin(Lane.Interactive, TimeSpan.FromSeconds(20), _clock))
-            late = SignAsync(backend);
-        Assert.False(late.IsCompleted);
-
-        _clock.Advance(TimeSpan.FromSeconds(20));
-        var refused = await Assert.ThrowsAsync<SigningException>(() => late.WaitAsync(TimeSpan.FromSeconds(10), Cancel));
-        Assert.Equal(SigningFault.Overloaded, refused.Fault);
-        await Assert.ThrowsAsync<SigningException>(() => first.WaitAsync(TimeSpan.FromSeconds(10), Cancel));
-    }
-
-    [Fact]
-    public async Task A_cancelled_caller_leaves_the_queue_and_the_others_move_up()
-    {
-        using var backend = Budgeted(new BudgetLimits { PerSecond = 1 });
-        await SignAsync(backend);
-        using var cancel = new CancellationTokenSource();
-        var leaving = SignAsync(backend, cancel.Token);
-        var staying = SignAsync(backend);
-        await cancel.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => leaving);
-        Assert.Equal(1, State(backend).WaitingInteractive);
-        await AdvanceUntilAsync(() => staying.IsCompleted, TimeSpan.FromSeconds(1));
-        await staying;
-        Assert.Equal(2, _inner.Calls.Count);
-    }
-
-    [Fact]
-    public async Task Interactive_calls_go_first_and_bulk_calls_are_not_starved()
-    {
-        using var backend = Budgeted(new BudgetLimits { PerSecond = 100, Burst = TimeSpan.FromMilliseconds(10), BulkTurn = 8, InFlightLimit = 1 });
-        var hold = new TaskCompletionSource();
-        var order = new List<Lane>();
-        // One at a time, so that they are asked in order.
-        _inner.Answer = (_, _, _) =>
-        {
-            lock (order)
-                order.Add(CallTerms.Current.Lane);
-            return hold.Task;
-        };
-        var first = SignAsync(backend);
-        var calls = new List<Task>();
-        foreach (var lane in Enumerable.Repeat(Lane.Bulk, 8).Concat(Enumerable.Repeat(Lane.Interactive, 24)))
-        {
-            using (CallTerms.Begin(lane, TimeSpan.FromMinutes(1), _clock))
-                calls.Add(SignAsync(backend));
-        }
-
-        hold.SetResult();
-        await first;
-        await AdvanceUntilAsync(() => calls.TrueForAll(c => c.IsCompleted), TimeSpan.FromSeconds(2));
-        await Task.WhenAll(calls);
-        // 24 interactive calls end with three bulk calls among them; the five others follow.
-        Assert.Equal(3, order.Skip(1).Take(27).Count(l => l == Lane.Bulk));
-        Assert.All(order.Skip(28), l => Assert.Equal(Lane.Bulk, l));
-    }
-
     [Fact]
     public async Task A_throttle_lowers_the_rate_once_and_time_raises_it_again()
     {
         using var backend = Budgeted(new BudgetLimits { PerSecond = 100 }, o => o with { MostTries = 1 });
-        _inner.Answer = (_, _, _) => throw Throttled();
+        Inner.Answer = (_, _, _) => throw Throttled();
         for (var i = 0; i < 3; i++)
             await Assert.ThrowsAsync<SigningException>(() => ThenAdvanceAsync(SignAsync(backend)));
         Assert.InRange(State(backend).Rate!.Value, 75, 76);
         Assert.Equal(3, State(backend).Throttled);
 
-        _clock.Advance(TimeSpan.FromSeconds(5));
+        Clock.Advance(TimeSpan.FromSeconds(5));
         Assert.InRange(State(backend).Rate!.Value, 89.9, 91);
-        _clock.Advance(TimeSpan.FromSeconds(60));
+        Clock.Advance(TimeSpan.FromSeconds(60));
         Assert.Equal(100, State(backend).Rate);
     }
 
@@ -160,39 +31,39 @@ public sealed class BudgetedBackendTests
             (SigningFault.BackendUnavailable, 3), (SigningFault.Overloaded, 3), (SigningFault.KeyNotUsable, 1), (SigningFault.BackendFailed, 1),
         })
         {
-            _inner.Calls.Clear();
-            _inner.Answer = (_, _, _) => throw new SigningException(fault, "scripted");
+            Inner.Calls.Clear();
+            Inner.Answer = (_, _, _) => throw new SigningException(fault, "scripted");
             var failed = await Assert.ThrowsAsync<SigningException>(() => ThenAdvanceAsync(SignAsync(backend)));
             Assert.Equal(fault, failed.Fault);
-            Assert.Equal(tries, _inner.Calls.Count);
+            Assert.Equal(tries, Inner.Calls.Count);
         }
 
-        _inner.Calls.Clear();
-        _inner.Answer = (_, n, _) => n < 3 ? throw Down() : Task.CompletedTask;
+        Inner.Calls.Clear();
+        Inner.Answer = (_, n, _) => n < 3 ? throw Down() : Task.CompletedTask;
         await ThenAdvanceAsync(SignAsync(backend));
-        Assert.Equal(3, _inner.Calls.Count);
+        Assert.Equal(3, Inner.Calls.Count);
     }
 
     [Fact]
     public async Task A_backend_that_is_down_is_left_alone_and_found_again_by_one_probe()
     {
         using var backend = Budgeted(new BudgetLimits { BreakerFailures = 3, BreakerOpen = TimeSpan.FromSeconds(1) }, o => o with { MostTries = 1 });
-        _inner.Answer = (_, _, _) => throw Down();
+        Inner.Answer = (_, _, _) => throw Down();
         for (var i = 0; i < 3; i++)
             await Assert.ThrowsAsync<SigningException>(() => SignAsync(backend));
         Assert.Equal(BreakerState.Open, State(backend).Breaker);
         var refused = await Assert.ThrowsAsync<SigningException>(() => SignAsync(backend));
         Assert.Equal(SigningFault.BackendUnavailable, refused.Fault);
         Assert.InRange(refused.RetryAfter!.Value, TimeSpan.FromMilliseconds(900), TimeSpan.FromSeconds(1));
-        Assert.Equal(3, _inner.Calls.Count);
+        Assert.Equal(3, Inner.Calls.Count);
 
         var answer = new TaskCompletionSource();
-        _inner.Answer = (_, _, _) => answer.Task;
-        _clock.Advance(TimeSpan.FromSeconds(1));
+        Inner.Answer = (_, _, _) => answer.Task;
+        Clock.Advance(TimeSpan.FromSeconds(1));
         var probe = SignAsync(backend);
         Assert.Equal(BreakerState.HalfOpen, State(backend).Breaker);
         await Assert.ThrowsAsync<SigningException>(() => SignAsync(backend));
-        Assert.Equal(4, _inner.Calls.Count);
+        Assert.Equal(4, Inner.Calls.Count);
 
         answer.SetResult();
         await probe;
@@ -204,16 +75,16 @@ public sealed class BudgetedBackendTests
     public async Task A_probe_whose_caller_left_decides_nothing_and_the_next_call_is_the_probe()
     {
         using var backend = Budgeted(new BudgetLimits { BreakerFailures = 1 }, o => o with { MostTries = 1 });
-        _inner.Answer = (_, _, _) => throw Down();
+        Inner.Answer = (_, _, _) => throw Down();
         await Assert.ThrowsAsync<SigningException>(() => SignAsync(backend));
-        _clock.Advance(TimeSpan.FromSeconds(1));
-        _inner.Answer = (_, _, cancel) => Task.Delay(Timeout.InfiniteTimeSpan, _clock, cancel);
+        Clock.Advance(TimeSpan.FromSeconds(1));
+        Inner.Answer = (_, _, cancel) => Task.Delay(Timeout.InfiniteTimeSpan, Clock, cancel);
         using var cancel = new CancellationTokenSource();
         var probe = SignAsync(backend, cancel.Token);
         await cancel.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => probe);
 
-        _inner.Answer = (_, _, _) => Task.CompletedTask;
+        Inner.Answer = (_, _, _) => Task.CompletedTask;
         await SignAsync(backend);
         Assert.Equal(BreakerState.Closed, State(backend).Breaker);
     }
@@ -222,29 +93,29 @@ public sealed class BudgetedBackendTests
     public async Task A_hanging_backend_costs_no_more_than_the_deadline()
     {
         using var backend = Budgeted(new BudgetLimits());
-        _inner.Answer = (_, _, cancel) => Task.Delay(Timeout.InfiniteTimeSpan, _clock, cancel);
-        var from = _clock.GetUtcNow();
+        Inner.Answer = (_, _, cancel) => Task.Delay(Timeout.InfiniteTimeSpan, Clock, cancel);
+        var from = Clock.GetUtcNow();
         var hanging = SignAsync(backend);
         await AdvanceUntilAsync(() => hanging.IsCompleted, TimeSpan.FromSeconds(5));
         var failed = await Assert.ThrowsAsync<SigningException>(() => hanging);
         // Where the deadline passes while the next try waits for its turn, that is what the caller is told.
         Assert.True(
             failed.Fault is SigningFault.BackendUnavailable or SigningFault.DeadlineExceeded or SigningFault.Overloaded, $"{failed.Fault}");
-        Assert.True(_clock.GetUtcNow() - from <= TimeSpan.FromSeconds(5));
-        Assert.True(_inner.Calls.Count <= 3);
+        Assert.True(Clock.GetUtcNow() - from <= TimeSpan.FromSeconds(5));
+        Assert.True(Inner.Calls.Count <= 3);
     }
 
     [Fact]
     public async Task Callers_without_patience_do_not_make_a_backend_look_down()
     {
         using var backend = Budgeted(new BudgetLimits { BreakerFailures = 2 });
-        _inner.Answer = (_, _, cancel) => Task.Delay(TimeSpan.FromMilliseconds(100), _clock, cancel);
+        Inner.Answer = (_, _, cancel) => Task.Delay(TimeSpan.FromMilliseconds(100), Clock, cancel);
         for (var i = 0; i < 5; i++)
         {
             Task<BackendSignature> call;
-            using (CallTerms.Begin(Lane.Interactive, TimeSpan.FromMilliseconds(50), _clock))
+            using (CallTerms.Begin(Lane.Interactive, TimeSpan.FromMilliseconds(50), Clock))
                 call = SignAsync(backend);
-            _clock.Advance(TimeSpan.FromMilliseconds(50));
+            Clock.Advance(TimeSpan.FromMilliseconds(50));
             var late = await Assert.ThrowsAsync<SigningException>(() => call.WaitAsync(TimeSpan.FromSeconds(10), Cancel));
             Assert.Equal(SigningFault.DeadlineExceeded, late.Fault);
         }
@@ -256,7 +127,7 @@ public sealed class BudgetedBackendTests
     public async Task While_one_place_is_down_the_other_signs_and_the_first_is_used_again_when_it_is_back()
     {
         var inner = new ScriptedBackend("here", "there");
-        using var backend = new BudgetedBackend(inner, new BudgetOptions { Others = new BudgetLimits { BreakerFailures = 2 } }, _clock);
+        using var backend = new BudgetedBackend(inner, new BudgetOptions { Others = new BudgetLimits { BreakerFailures = 2 } }, Clock);
         var isDown = true;
         inner.Answer = (place, _, _) => isDown && string.Equals(place, "here", StringComparison.Ordinal) ? throw Down() : Task.CompletedTask;
         for (var i = 0; i < 10; i++)
@@ -265,7 +136,7 @@ public sealed class BudgetedBackendTests
         Assert.Equal(10, inner.Calls.Count(p => string.Equals(p, "there", StringComparison.Ordinal)));
 
         isDown = false;
-        _clock.Advance(TimeSpan.FromSeconds(2));
+        Clock.Advance(TimeSpan.FromSeconds(2));
         inner.Calls.Clear();
         await SignAsync(backend);
         Assert.Equal("here", Assert.Single(inner.Calls));
@@ -279,62 +150,9 @@ public sealed class BudgetedBackendTests
             Families = new Dictionary<string, BudgetLimits>(StringComparer.Ordinal) { ["RSA"] = new() { PerSecond = 0, BulkTurn = 1 } },
             MostTries = 4,
         };
-        var refused = Assert.Throws<ArgumentException>(() => new BudgetedBackend(_inner, options, _clock));
+        var refused = Assert.Throws<ArgumentException>(() => new BudgetedBackend(Inner, options, Clock));
         Assert.Contains("RSA: PerSecond", refused.Message, StringComparison.Ordinal);
         Assert.Contains("RSA: BulkTurn", refused.Message, StringComparison.Ordinal);
         Assert.Contains("MostTries", refused.Message, StringComparison.Ordinal);
-    }
-
-    private BudgetedBackend Budgeted(BudgetLimits limits, Func<BudgetOptions, BudgetOptions>? change = null)
-    {
-        var options = new BudgetOptions { Others = limits };
-        return new BudgetedBackend(_inner, change is null ? options : change(options), _clock);
-    }
-
-    private static Task<BackendSignature> SignAsync(BudgetedBackend backend, CancellationToken? cancellationToken = null) =>
-        backend.SignAsync(Version, SigningAlgorithm.ES256, new byte[32], cancellationToken ?? Cancel).AsTask();
-
-    private static BudgetState State(BudgetedBackend backend) => Assert.Single(backend.Budgets);
-
-    /// <summary>Lets exactly so much time pass, in small steps: what a step sets free runs on other threads.</summary>
-    private async Task AdvanceUntilAsync(Func<bool> isDone, TimeSpan most)
-    {
-        for (var passed = TimeSpan.Zero; passed < most; passed += TimeSpan.FromMilliseconds(5))
-        {
-            _clock.Advance(TimeSpan.FromMilliseconds(5));
-            await SettleAsync();
-        }
-
-        // No more of the test's time passes: what was set free has to arrive.
-        for (var i = 0; i < 10_000 && !isDone(); i++)
-            await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, Cancel);
-        Assert.True(isDone());
-    }
-
-    private async Task<T> ThenAdvanceAsync<T>(Task<T> call)
-    {
-        for (var i = 0; i < 10_000 && !call.IsCompleted; i++)
-        {
-            _clock.Advance(TimeSpan.FromMilliseconds(1));
-            await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, Cancel);
-        }
-
-        return await call.WaitAsync(TimeSpan.FromSeconds(10), Cancel);
-    }
-
-    private static async Task SettleAsync()
-    {
-        for (var i = 0; i < 4; i++)
-            await Task.Yield();
-    }
-
-    private static SigningException Throttled() => new(SigningFault.Overloaded, "throttled");
-
-    private static SigningException Down() => new(SigningFault.BackendUnavailable, "down");
-
-    private static KeyVersion NewVersion()
-    {
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        return EmulatedKms.VersionOf(new BackendKeyPair("handle", PublicKey.FromSpki(key.ExportSubjectPublicKeyInfo()), Protection.Kms));
     }
 }

@@ -19,8 +19,9 @@ internal enum TryOutcome
 /// <summary>
 /// One budget: a bucket at the quota, two bounded lanes of callers that wait for it, and a breaker. Whoever enters has
 /// to leave. Nobody waits who cannot get through before the deadline, and nobody is let through whom the backend could no
-/// longer answer in time: a turn that is spent on a late call is lost for one that is not. A waiting bulk call gets its
-/// turn among interactive ones. There is one timer, and it is set only while somebody waits.
+/// longer answer in time: a turn that is spent on a late call is lost for one that is not. A queue that stays, because more
+/// come than leave, serves nobody: it makes everyone wait and lets no more through. So it is let shrink. A waiting bulk call
+/// gets its turn among interactive ones. There is one timer, and it is set only while somebody waits.
 /// </summary>
 public sealed class Budget : IDisposable
 {
@@ -39,6 +40,7 @@ public sealed class Budget : IDisposable
     private readonly LinkedList<Waiter> _bulk = new();
     private readonly ITimer _timer;
     private bool _timerIsSet;
+    private bool _isOverloaded;
     private int _inFlight;
     private int _turn;
     private long _passed;
@@ -86,12 +88,17 @@ public sealed class Budget : IDisposable
             if (!_breaker.MayPass(out var isProbe, out var retryAfter))
                 throw Down(retryAfter);
             _bucket.Refill();
+            _isOverloaded &= Waiting > 0;
             if (Waiting == 0 && TryPass())
                 return ValueTask.FromResult(isProbe);
             var wait = WaitOf(lane, isRetry);
             var longest = patience - ReserveOf(patience);
+            if (_isOverloaded)
+                longest = Earlier(longest, patience * _limits.OverloadShare);
             if (Waiting >= _limits.QueueLimit || wait > longest)
             {
+                // Who has little patience says nothing of the queue.
+                _isOverloaded |= wait > _limits.LongQueue;
                 _refused++;
                 _breaker.Undecided(isProbe);
                 throw Full(wait);
@@ -187,11 +194,14 @@ public sealed class Budget : IDisposable
             RefuseLate(lane);
         }
 
+        _isOverloaded &= Waiting > 0;
         SetTimer();
     }
 
+    private static TimeSpan Earlier(TimeSpan a, TimeSpan b) => a < b ? a : b;
+
     /// <summary>What a caller keeps of its patience for the answer: what answers took lately, the slow ones longest remembered.</summary>
-    private TimeSpan ReserveOf(TimeSpan patience) => _usual < patience / 2 ? _usual : patience / 2;
+    private TimeSpan ReserveOf(TimeSpan patience) => Earlier(_usual, patience / 2);
 
     /// <summary>The rate fell while they waited, and their turn comes too late.</summary>
     private void RefuseLate(LinkedList<Waiter> lane)

@@ -24,6 +24,12 @@ public sealed record BudgetLimits
     /// <summary>Calls that may wait, in both lanes together; more are refused at once.</summary>
     public int QueueLimit { get; init; } = 1_024;
 
+    /// <summary>Where somebody has to be refused though the queue is longer than this, more come than leave: it is overloaded until it is empty.</summary>
+    public TimeSpan LongQueue { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>What a newcomer may spend of its patience in the queue while it is overloaded; the others are refused at once.</summary>
+    public double OverloadShare { get; init; } = 0.2;
+
     /// <summary>Calls that may be at the backend at once.</summary>
     public int InFlightLimit { get; init; } = 512;
 
@@ -55,6 +61,8 @@ public sealed record BudgetLimits
         Check(IncreasePerSecond is > 0 and <= 1, $"{nameof(IncreasePerSecond)} must be above 0 and at most 1.");
         Check(LeastShare is > 0 and <= 1, $"{nameof(LeastShare)} must be above 0 and at most 1.");
         Check(QueueLimit is >= 0 and <= 1_000_000, $"{nameof(QueueLimit)} must be 0 to 1,000,000.");
+        Check(LongQueue > TimeSpan.Zero && LongQueue <= TimeSpan.FromMinutes(5), $"{nameof(LongQueue)} must be above 0 and at most 5 minutes.");
+        Check(OverloadShare is > 0 and <= 1, $"{nameof(OverloadShare)} must be above 0 and at most 1.");
         Check(InFlightLimit is >= 1 and <= 100_000, $"{nameof(InFlightLimit)} must be 1 to 100,000.");
         Check(BulkTurn is >= 2 and <= 1_000, $"{nameof(BulkTurn)} must be 2 to 1,000.");
         Check(BreakerFailures is >= 1 and <= 10_000, $"{nameof(BreakerFailures)} must be 1 to 10,000.");
