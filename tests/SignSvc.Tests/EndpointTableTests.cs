@@ -13,8 +13,6 @@ public sealed class EndpointTableTests(RunningService service)
     private const string Begin = "<!-- who may call what: begin -->";
     private const string End = "<!-- who may call what: end -->";
 
-    private static readonly string[] Roles = ["admin", "operator", "signer", "auditor"];
-
     /// <summary>Bodies that can be read; where none stands here an endpoint takes none.</summary>
     private static readonly Dictionary<string, string> Bodies = new(StringComparer.Ordinal)
     {
@@ -95,9 +93,9 @@ public sealed class EndpointTableTests(RunningService service)
                 continue;
             }
 
-            var marks = await Task.WhenAll(Roles.Select(role => IsAllowedAsync(action, role)));
+            var marks = await Task.WhenAll(RunningService.Roles.Select(role => service.MayAsync(role, action)));
             rows.Append($"| `{endpoint}` | `{action}` | {string.Join(" | ", marks.Select(m => m ? "✓" : ""))} |\n");
-            foreach (var role in Roles.Where((_, i) => !marks[i]))
+            foreach (var role in RunningService.Roles.Where((_, i) => !marks[i]))
             {
                 using var client = await service.AsAsync(role);
                 Assert.Equal(action, await ActionAsync(await CallAsync(client, endpoint)));
@@ -171,13 +169,6 @@ public sealed class EndpointTableTests(RunningService service)
             return error.GetString() is "unauthorized_client" ? answer["audit_id"] : null;
         var problem = answer.Code == 200 && answer.Json.TryGetProperty("results", out var results) ? results[0].GetProperty("problem") : answer.Json;
         return problem.TryGetProperty("status", out var status) && status.GetInt32() == 403 ? problem.GetProperty("auditId").GetString() : null;
-    }
-
-    private async Task<bool> IsAllowedAsync(string action, string role)
-    {
-        var explained = await service.Admin.MustPostAsync(
-            200, "/v1/policy/explain", $$"""{"action":"{{action}}","principal":"credential:nobody-at-all","roles":["{{role}}"]}""");
-        return explained.Json.GetProperty("allowed").GetBoolean();
     }
 
     /// <summary>As the build knew it: a deterministic build hides paths from the compiler.</summary>

@@ -5,6 +5,9 @@ namespace SignSvc.Tests;
 /// <summary>One service for all tests that leave it as healthy as they found it. They use names of their own.</summary>
 public sealed class RunningService : IAsyncLifetime
 {
+    /// <summary>Those of people and of programs, as the table of <c>docs/api.md</c> has them.</summary>
+    public static readonly string[] Roles = ["admin", "operator", "signer", "auditor"];
+
     private static int _names;
 
     private ServiceProcess? _process;
@@ -22,6 +25,14 @@ public sealed class RunningService : IAsyncLifetime
 
     public Task<JsonAnswer> NewCredentialAsync(params string[] roles) => Admin.MustPostAsync(
         201, "/v1/credentials", $$"""{"name":"{{NewName("caller")}}","roles":[{{string.Join(',', roles.Select(r => $"\"{r}\""))}}]}""");
+
+    /// <summary>Whether a role alone allows an action, as the service explains it.</summary>
+    public async Task<bool> MayAsync(string role, string action)
+    {
+        var explained = await Admin.MustPostAsync(
+            200, "/v1/policy/explain", $$"""{"action":"{{action}}","principal":"credential:nobody-at-all","roles":["{{role}}"]}""");
+        return explained.Json.GetProperty("allowed").GetBoolean();
+    }
 
     public async ValueTask DisposeAsync()
     {
