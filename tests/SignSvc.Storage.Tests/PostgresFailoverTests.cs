@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using SignSvc.Signing;
 using SignSvc.Storage.Postgres;
 using static SignSvc.Storage.Tests.Documents;
