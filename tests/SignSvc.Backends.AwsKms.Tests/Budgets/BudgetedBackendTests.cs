@@ -326,6 +326,8 @@ public sealed class BudgetedBackendTests
     {
         for (var i = 0; i < 4; i++)
             await Task.Yield();
+        // Another thread may have no turn yet, and the next step must not overtake it.
+        await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, Cancel);
     }
 
     private static SigningException Throttled() => new(SigningFault.Overloaded, "throttled");

@@ -25,7 +25,8 @@ public sealed class MotoServer : IAsyncDisposable
     /// <summary>The backend as it is, in moto's one account.</summary>
     public async Task<AwsKmsBackend> OpenAsync(Action<AwsKmsOptions>? change = null)
     {
-        var options = new AwsKmsOptions { Region = Region, Installation = "moto", ServiceUrl = await UriAsync() };
+        // It looks for the primes of a long RSA key while the call waits.
+        var options = new AwsKmsOptions { Region = Region, Installation = "moto", ServiceUrl = await UriAsync(), CallTimeoutMilliseconds = 120_000 };
         change?.Invoke(options);
         return AwsKmsBackend.Open("aws-kms", options, new MemoryIntents(), TimeProvider.System, new BasicAWSCredentials("any", "any"));
     }
