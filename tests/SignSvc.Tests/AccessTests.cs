@@ -188,6 +188,8 @@ public sealed class AccessTests(RunningService service)
         }
         while (seconds < 1.5);
         var page = await _admin.MustGetAsync($"/v1/audit?caller=unknown&limit=1000&from={Uri.EscapeDataString(before.ToString("O"))}");
+        // Strangers of other tests go on meanwhile.
+        seconds = (TimeProvider.System.GetUtcNow() - before).TotalSeconds;
         Assert.InRange(page.Json.GetProperty("records").GetArrayLength(), 1, 10 * (int)(seconds + 2));
     }
 
