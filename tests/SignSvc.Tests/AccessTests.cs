@@ -111,7 +111,7 @@ public sealed class AccessTests(RunningService service)
     [Fact]
     public async Task A_credential_is_refused_from_its_expiry_on()
     {
-        var expiry = TimeProvider.System.GetUtcNow().AddSeconds(3);
+        var expiry = TimeProvider.System.GetUtcNow().AddSeconds(5);
         var made = await _admin.MustPostAsync(
             201, "/v1/credentials", $$"""{"name":"{{RunningService.NewName("short")}}","roles":["signer"],"expiresAt":"{{expiry:O}}"}""");
         using var client = service.Process.As(made["token"]);
