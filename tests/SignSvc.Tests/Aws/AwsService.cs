@@ -111,10 +111,10 @@ public sealed class AwsService : IAsyncLifetime
     /// <summary>Waits for what the service does by itself, at most as long as promised.</summary>
     public static async Task WithinAsync(TimeSpan patience, Func<Task<bool>> holds)
     {
-        var from = TimeProvider.System.GetTimestamp();
+        using var waited = RunningTime.Start();
         while (!await holds())
         {
-            Assert.True(TimeProvider.System.GetElapsedTime(from) < patience, $"It was not so within {patience}.");
+            Assert.True(waited.Elapsed < patience, $"It was not so within {patience}.");
             await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, Cancel);
         }
     }
