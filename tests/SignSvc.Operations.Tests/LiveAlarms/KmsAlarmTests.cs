@@ -31,7 +31,7 @@ public sealed class KmsAlarmTests
         },
     ];
 
-    internal static readonly StagedFault<Site>[] FaultsOfAnother =
+    internal static readonly StagedFault<Site>[] Overasked =
     [
         // More is asked for than the budget allows, by callers who wait for a second.
         new(["SignSvcBudgetFull"], _ => Task.CompletedTask)
@@ -45,7 +45,7 @@ public sealed class KmsAlarmTests
     public Task What_goes_wrong_in_the_cloud_fires_its_alarms() => StageAsync(Faults);
 
     [Fact]
-    public Task More_than_the_budget_allows_fires_its_alarm() => StageAsync(FaultsOfAnother);
+    public Task More_than_the_budget_allows_fires_its_alarm() => StageAsync(Overasked);
 
     private static async Task StageAsync(StagedFault<Site>[] faults)
     {
@@ -70,7 +70,7 @@ public sealed class KmsAlarmTests
         await alarms.StageAsync(site, faults);
     }
 
-    /// <summary>The key that its tags name.</summary>
+    /// <summary>Its alias there has its name here.</summary>
     private static async Task DisableThereAsync(Site site)
     {
         var alias = (await site.Kms.AwsAsync("kms", "list-aliases")).GetProperty("Aliases").EnumerateArray()

@@ -7,6 +7,9 @@ public sealed class StoreAlarmTests
 {
     private const string Flushes = "fdatasync,fsync";
 
+    /// <summary>The least that the settings allow.</summary>
+    private const int Queue = 16;
+
     internal static readonly StagedFault<Site>[] Faults =
     [
         new(["SignSvcAuditSlow"], site => site.InjectAsync("delay_enter=600000"))
@@ -22,10 +25,7 @@ public sealed class StoreAlarmTests
         },
     ];
 
-    /// <summary>The least that the settings allow.</summary>
-    private const int Queue = 16;
-
-    internal static readonly StagedFault<Site>[] FaultsOfAnother =
+    internal static readonly StagedFault<Site>[] Failing =
     [
         new(["SignSvcAuditNotWritten", .. StagedFault<Site>.LostSignatures], site => site.InjectAsync("delay_enter=20000000"))
         {
@@ -38,7 +38,7 @@ public sealed class StoreAlarmTests
     public Task A_slow_disk_and_a_full_queue_fire_their_alarms() => StageAsync(Faults);
 
     [Fact]
-    public Task A_disk_that_hangs_and_one_that_fails_fire_their_alarms() => StageAsync(FaultsOfAnother);
+    public Task A_disk_that_hangs_and_one_that_fails_fire_their_alarms() => StageAsync(Failing);
 
     private static async Task StageAsync(StagedFault<Site>[] faults)
     {
