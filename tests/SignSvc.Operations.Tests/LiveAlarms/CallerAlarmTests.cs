@@ -28,8 +28,10 @@ public sealed class CallerAlarmTests
         using var settings = new SettingsFile("{}");
         var certificate = new ServedCertificate(settings.Folder);
         certificate.Renew(TimeSpan.FromDays(90));
+        using var disk = new MemoryDisk();
         await using var service = await ServiceProcess.StartAsync(new ServiceOptions
         {
+            Data = disk.Folder,
             Environment = new Dictionary<string, string>([.. settings.Options.Environment, .. certificate.Environment], StringComparer.Ordinal)
             {
                 ["SignSvc__Usage__Learning"] = "00:00:01",

@@ -34,8 +34,9 @@ public sealed class HsmAlarmTests
     {
         await using var tokens = await HsmTokens.MakeAsync("alarms");
         var module = await tokens.MakeRemovableAsync();
-        await using var service = await ServiceProcess.StartAsync(tokens.Service(
-            ("Backends__Pkcs11__ModulePath", module.Path), ("Backends__Pkcs11__OperationDeadlineMilliseconds", "1000")));
+        using var disk = new MemoryDisk();
+        var settings = tokens.Service(("Backends__Pkcs11__ModulePath", module.Path), ("Backends__Pkcs11__OperationDeadlineMilliseconds", "1000"));
+        await using var service = await ServiceProcess.StartAsync(settings with { Data = disk.Folder });
         var site = new Site(service, module);
         var made = await service.Client.PostJsonAsync(
             "/v1/keys", """{"name":"hsm","purpose":"artifacts","tier":"assured","backend":"pkcs11","spec":"ECC_NIST_P256"}""");

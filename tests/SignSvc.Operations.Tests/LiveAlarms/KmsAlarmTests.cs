@@ -50,8 +50,10 @@ public sealed class KmsAlarmTests
     private static async Task StageAsync(StagedFault<Site>[] faults)
     {
         await using var kms = await EmulatedKms.StartAsync();
+        using var disk = new MemoryDisk();
         await using var service = await ServiceProcess.StartAsync(new ServiceOptions
         {
+            Data = disk.Folder,
             Environment = new Dictionary<string, string>(kms.Environment, StringComparer.Ordinal)
             {
                 ["SignSvc__Backends__AwsKms__default__StateSurveySeconds"] = "1",

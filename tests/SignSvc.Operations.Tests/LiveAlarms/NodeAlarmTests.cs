@@ -20,7 +20,8 @@ public sealed class NodeAlarmTests
     [Fact]
     public async Task No_alarm_fires_while_all_is_well_and_each_staged_fault_fires_its_own()
     {
-        await using var service = await ServiceProcess.StartAsync();
+        using var disk = new MemoryDisk();
+        await using var service = await ServiceProcess.StartAsync(new ServiceOptions { Data = disk.Folder });
         // What is no fault: keys of all kinds, of which one is rotated every hour, a rotation, a credential for a month.
         Assert.Equal(201, (await service.Client.PostJsonAsync(
             "/v1/keys", """{"name":"hourly","purpose":"tokens","tier":"volume","spec":"ECC_NIST_P256","rotation":{"periodSeconds":3600}}""")).Code);

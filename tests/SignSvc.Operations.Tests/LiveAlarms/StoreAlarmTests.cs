@@ -42,9 +42,15 @@ public sealed class StoreAlarmTests
 
     private static async Task StageAsync(StagedFault<Site>[] faults)
     {
+        using var disk = new MemoryDisk();
         await using var service = await ServiceProcess.StartAsync(new ServiceOptions
         {
-            Environment = new Dictionary<string, string>(StringComparer.Ordinal) { ["SignSvc__Audit__QueuedEntries"] = $"{Queue}" },
+            Data = disk.Folder,
+            Environment = new Dictionary<string, string>(StringComparer.Ordinal)
+            {
+                ["SignSvc__Audit__QueuedEntries"] = $"{Queue}",
+                ["SignSvc__Audit__CommitTimeoutMilliseconds"] = "1500",
+            },
         });
         await using var site = new Site(service);
         // What a first call costs is not the store's; and rates are told from what goes well.

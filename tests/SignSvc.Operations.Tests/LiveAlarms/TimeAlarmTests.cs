@@ -47,8 +47,10 @@ public sealed class TimeAlarmTests
 
             await using var kms = await EmulatedKms.StartAsync();
             var key = (await kms.AwsAsync("kms", "create-key")).GetProperty("KeyMetadata").GetProperty("Arn").GetString()!;
+            using var disk = new MemoryDisk();
             await using var service = await ServiceProcess.StartAsync(new ServiceOptions
             {
+                Data = disk.Folder,
                 Environment = new Dictionary<string, string>(kms.Environment, StringComparer.Ordinal)
                 {
                     ["SignSvc__Backends__AwsKms__default__WrappingKey"] = key,
