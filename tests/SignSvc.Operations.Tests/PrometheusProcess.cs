@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 
@@ -38,7 +36,7 @@ internal sealed partial class PrometheusProcess : IAsyncDisposable
                 static_configs: [{ targets: ["{{service.Authority}}"] }]
             """,
             cancellationToken);
-        var url = new Uri($"http://127.0.0.1:{FreePort()}");
+        var url = new Uri($"http://127.0.0.1:{FreePort.Next()}");
         var process = Process.Start(new ProcessStartInfo(
             "prometheus",
             [
@@ -82,13 +80,6 @@ internal sealed partial class PrometheusProcess : IAsyncDisposable
         await _process.WaitForExitAsync();
         _process.Dispose();
         _folder.Delete(recursive: true);
-    }
-
-    private static int FreePort()
-    {
-        using var probe = new TcpListener(IPAddress.Loopback, 0);
-        probe.Start();
-        return ((IPEndPoint)probe.LocalEndpoint).Port;
     }
 
     [GeneratedRegex(@"for: \d+[mh]", RegexOptions.CultureInvariant, 1000)]

@@ -52,7 +52,7 @@ public sealed class ReloadTests
 
         settings.Write(bad);
         await UntilAsync(() => Task.FromResult(service.Output.Contains("The new settings are refused", StringComparison.Ordinal)));
-        Assert.Contains(named, service.Output, StringComparison.Ordinal);
+        await UntilAsync(() => Task.FromResult(service.Output.Contains(named, StringComparison.Ordinal)));
         Assert.Equal(200, (await client.GetJsonAsync("/v1/keys")).Code);
         Assert.Equal(1, (await Scrape.OfAsync(service.Client)).Sum("signsvc_settings_refused"));
 

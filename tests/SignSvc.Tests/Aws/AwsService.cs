@@ -28,7 +28,9 @@ public sealed class AwsService : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        Emulator = await KmsEmulator.StartAsync(new KmsEmulatorOptions { StateFile = Path.Combine(_folder.FullName, "kms.json") }, Cancel);
+        // A port that is its own also while it is down.
+        var url = new Uri($"http://127.0.0.1:{FreePort.Next()}");
+        Emulator = await KmsEmulator.StartAsync(new KmsEmulatorOptions { Url = url, StateFile = Path.Combine(_folder.FullName, "kms.json") }, Cancel);
         Emulator.Quotas.Enforced = false;
         using var kms = Kms;
         var wrapping = await kms.CreateKeyAsync(new CreateKeyRequest(), Cancel);
