@@ -1,7 +1,6 @@
 using System.Buffers.Text;
 using System.Text;
 using System.Text.Json;
-using SignSvc.Signing.Access.Policies;
 using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Signing.Tests;

@@ -1,3 +1,5 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+
 namespace SignSvc.Http;
 
 /// <summary>What everybody may read, the scripts of any web page may read, too (Fetch standard, section 3.3: CORS).</summary>
@@ -13,7 +15,7 @@ internal static class OpenToBrowsers
     public static void MapPreflight(this IEndpointRouteBuilder routes, string path) =>
         routes.MapMethods(path, [HttpMethods.Options], Answer).ExcludeFromDescription();
 
-    private static IResult Answer(HttpContext http)
+    private static NoContent Answer(HttpContext http)
     {
         var headers = http.Response.Headers;
         headers.AccessControlAllowOrigin = "*";
