@@ -16,7 +16,7 @@ public sealed class ProfileTests(RunningService service) : IDisposable
         Assert.Equal($"client_credentials {exchange}", await GrantsAsync("--require-binding", "--exchange"));
         Assert.Equal("direct", await GrantsAsync("--grant", "direct"));
         Assert.Equal(exchange, await GrantsAsync("--grant", exchange));
-        var refused = (await _signsvc.RunAsync("tokens", "issue", "--profile", "cli-grants", "--audience", "api://a")).Ended(3);
+        var refused = (await _signsvc.RunAsync("token", "issue", "--profile", "cli-grants", "--audience", "api://a")).Ended(3);
         Assert.Contains("/oauth2/token", refused.Errors, StringComparison.Ordinal);
     }
 
