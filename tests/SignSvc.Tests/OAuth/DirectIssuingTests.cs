@@ -126,7 +126,7 @@ public sealed class DirectIssuingTests(RunningService service) : IAsyncLifetime
         }
 
         var after = KidOf((await GrantAsync()).GetProperty("access_token").GetString()!);
-        Assert.NotEqual(before, after);
+        Assert.NotEqual(before, after, StringComparer.Ordinal);
         Assert.Contains(after, announced, StringComparison.Ordinal);
         Assert.Equal(204, (await _admin.CallAsync(HttpMethod.Delete, $"/v1/profiles/{name}-next", "")).Code);
         Assert.Equal(after, KidOf((await GrantAsync()).GetProperty("access_token").GetString()!));
