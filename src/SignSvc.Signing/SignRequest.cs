@@ -54,7 +54,7 @@ public sealed record SignedDigest(byte[] Signature, SigningAlgorithm Algorithm, 
 
 /// <summary>A token whose audit record is durable.</summary>
 /// <param name="Token">JWS compact serialization.</param>
-public sealed record IssuedToken(string Token, DateTimeOffset ExpiresAt, string Kid, string TokenId, string AuditId);
+public sealed record IssuedToken(string Token, DateTimeOffset IssuedAt, DateTimeOffset ExpiresAt, string Kid, string TokenId, string AuditId);
 
 /// <param name="Version">The version that the signature is of; null where it is of none.</param>
 public sealed record Verification(bool Valid, int? Version);

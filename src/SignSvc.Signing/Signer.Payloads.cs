@@ -47,6 +47,9 @@ public sealed partial class Signer
             if (!profile.Payloads)
                 throw new SigningException(SigningFault.InvalidRequest, $"The profile {profile.Name} issues tokens and signs no payloads.");
 
+            if (PayloadClaims.NameIssuer(order.Payload.Span, tokens.IssuersOf(live.Current.Profiles.Values)))
+                throw new SigningException(SigningFault.InvalidRequest, "The payload reads as claims of an issuer of this service (iss): it could pass for a token.");
+
             var version = UsableVersion(key, number: null);
             var algorithm = key.Algorithms[0];
             var header = Base64Url.EncodeToString(TokenWriter.WriteHeader(profile.Type, algorithm, version.Kid));

@@ -59,7 +59,7 @@ public sealed partial class Signer
             return new Decided<IssuedToken>(
                 Completed(record, signature, permit),
                 auditId => new IssuedToken(
-                    TokenWriter.Join(input, signature.Value), claims.ExpiresAt, version.Kid, claims.TokenId, auditId));
+                    TokenWriter.Join(input, signature.Value), claims.IssuedAt, claims.ExpiresAt, version.Kid, claims.TokenId, auditId));
         }
         catch (Exception e) when (AsRefusal(e) is { } refusal)
         {

@@ -116,6 +116,22 @@ public sealed class ApiTests(GrpcServer server)
         Assert.Equal("build-42", (await GrpcServer.RecordAsync(server.Service, issued.AuditId)).GetProperty("subject").GetString());
     }
 
+    [Theory]
+    [InlineData(""","grants":["client_credentials"]""", "ask at")]
+    [InlineData(""","requireBinding":true""", "bound to a key")]
+    [InlineData(""","scopes":["read"]""", "scopes of the profile")]
+    public async Task What_a_profile_demands_of_the_token_endpoint_s_clients_is_demanded_here(string members, string why)
+    {
+        var put = await server.Service.Client.CallAsync(HttpMethod.Put, "/v1/profiles/bounded", $$"""{"key":"tokens","audiences":["a"]{{members}}}""");
+        Assert.True(put.Code == 200, put.ToString());
+        var wish = new IssueRequest { Subject = "ceo@example", Claims = new Struct { Fields = { ["scope"] = Value.ForString("admin write") } } };
+        var refused = await server.Admin.FailAsync<IssueResponse>($"{Tokens}/Issue", new IssueRequest(wish) { Profile = "bounded" });
+        Assert.Equal(StatusCode.InvalidArgument, refused.Status);
+        Assert.Contains(why, refused.Message, StringComparison.Ordinal);
+        var batch = await server.Admin.CallAsync<IssueBatchResponse>($"{Tokens}/IssueBatch", new IssueBatchRequest { Profile = "bounded", Items = { wish } });
+        Assert.Contains(why, Assert.Single(batch.Results).Fault.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Ten_thousand_tokens_come_in_one_batch()
     {

@@ -50,6 +50,8 @@ internal static class ProfileCommands
         return command;
     }
 
+    private const string TokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange";
+
     private static Command CreatePut()
     {
         var profile = Parameters.Required("profile", "Its name.");
@@ -62,17 +64,19 @@ internal static class ProfileCommands
         var subject = Parameters.Text("--subject", "template", "The claim sub: repo:{caller.repository}. Default: what is asked for, else the caller.");
         var claims = Parameters.Many("--claim", "name=template|name:=json", "A claim that every token has: repository={caller.repository}.");
         var required = Parameters.Many("--require-claim", "name", "A claim without which nothing is signed.");
-        var scopes = Parameters.Many("--scope", "scope", "A scope that may be asked for at the token endpoint.");
+        var scopes = Parameters.Many("--scope", "scope", "A scope that may be asked for.");
+        var grants = Parameters.Many(
+            "--grant", "grant", $"How its tokens are had: client_credentials, {TokenExchange}, direct (POST /v1/tokens). Default: client_credentials and, without --require-binding, direct.");
         var exchange = new Option<bool>("--exchange") { Description = "The token endpoint gives it for other tokens (token exchange), too." };
         var introspection = new Option<bool>("--introspection") { Description = "Tokens can be introspected and revoked one by one." };
-        var binding = new Option<bool>("--require-binding") { Description = "The token endpoint gives only tokens that are bound to a key or certificate." };
+        var binding = new Option<bool>("--require-binding") { Description = "Its tokens are bound to a key or certificate: the token endpoint alone gives them." };
         var payloads = new Option<bool>("--payloads") { Description = "It signs what callers give, and issues no tokens. Its key signs nothing else." };
 
         var force = new Option<bool>("--force") { Description = "Also where verifiers of the issuer may not know the key yet." };
 
         var command = new Command("put", "Makes a token profile, or replaces it whole. Rules for claims are put over HTTP.")
         {
-            profile, key, audiences, usual, longest, issuer, type, subject, claims, required, scopes, exchange, introspection, binding, payloads, force,
+            profile, key, audiences, usual, longest, issuer, type, subject, claims, required, scopes, grants, exchange, introspection, binding, payloads, force,
         };
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -80,7 +84,7 @@ internal static class ProfileCommands
                 parsed.GetRequiredValue(key), parsed.GetRequiredValue(audiences), Durations.Seconds("--default-lifetime", parsed.GetValue(usual)),
                 Durations.Seconds("--max-lifetime", parsed.GetValue(longest)), parsed.GetValue(issuer), parsed.GetValue(type),
                 parsed.GetValue(subject), TokenCommands.ParseClaims(parsed.GetValue(claims)), Given(parsed.GetValue(required)),
-                parsed.GetValue(exchange) ? ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"] : null,
+                GrantsOf(Given(parsed.GetValue(grants)), parsed.GetValue(exchange), parsed.GetValue(binding)),
                 Given(parsed.GetValue(scopes)), IfSo(parsed.GetValue(introspection)), IfSo(parsed.GetValue(binding)), IfSo(parsed.GetValue(payloads)));
             using var service = ServiceClient.Connect(parsed);
             var answer = await service.PutAsync(
@@ -105,6 +109,15 @@ internal static class ProfileCommands
             return ExitCode.Ok;
         });
         return command;
+    }
+
+    /// <returns>Null: the service's default.</returns>
+    private static string[]? GrantsOf(string[]? given, bool exchange, bool binding)
+    {
+        if (!exchange)
+            return given;
+        string[] usual = binding ? ["client_credentials"] : ["client_credentials", "direct"];
+        return [.. (given ?? usual).Append(TokenExchange).Distinct(StringComparer.Ordinal)];
     }
 
     private static string[]? Given(string[]? texts) => texts is { Length: > 0 } ? texts : null;

@@ -105,7 +105,7 @@ public sealed class CompactJws
         && key.Verify(algorithm, algorithm.HashData(SigningInput.Span), Signature.Span);
 
     /// <returns>Null where it is missing or no text.</returns>
-    public string? Text(string claim) => Claims.TryGetProperty(claim, out var value) ? TryString(value) : null;
+    public string? Text(string claim) => Claims.TryGetProperty(claim, out var value) ? TextOf(value) : null;
 
     /// <summary>
     /// RFC 7519 section 2: a NumericDate is a JSON number. Libraries that take a text for one disagree with those that see no
@@ -120,13 +120,13 @@ public sealed class CompactJws
             ? DateTimeOffset.FromUnixTimeSeconds((long)seconds)
             : null;
 
-    /// <summary>Undefined where it is no JSON object that can mean only one thing.</summary>
+    /// <summary>Undefined where it is no JSON object that can mean only one thing, or holds what is no text.</summary>
     private static JsonElement TryReadObject(ReadOnlySpan<byte> json)
     {
         try
         {
             var read = JsonElement.Parse(json, Strict);
-            return read.ValueKind == JsonValueKind.Object ? read : default;
+            return read.ValueKind == JsonValueKind.Object && ForeignJson.IsUnicode(read) ? read : default;
         }
         // A name that is half of a surrogate pair cannot be compared with the others.
         catch (Exception e) when (e is JsonException or InvalidOperationException)
@@ -141,22 +141,11 @@ public sealed class CompactJws
         text = null;
         if (!header.TryGetProperty(name, out var member))
             return true;
-        text = TryString(member);
+        text = TextOf(member);
         return text is { Length: > 0 } && text.Length <= maxLength;
     }
 
-    private static string? TryString(JsonElement value)
-    {
-        try
-        {
-            return value.ValueKind == JsonValueKind.String ? value.GetString() : null;
-        }
-        // Half of a surrogate pair is no text.
-        catch (InvalidOperationException)
-        {
-            return null;
-        }
-    }
+    private static string? TextOf(JsonElement value) => value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     private static string? Normal(string? type)
     {

@@ -35,7 +35,7 @@ internal static class KeyAnnouncement
         {
             throw new SigningException(
                 SigningFault.KeyNotUsable,
-                string.Create(CultureInfo.InvariantCulture, $"The key set of {whose} does not show {key.Name}, and its verifiers refuse what it signs. Put it on a further profile of the issuer, and move this one {lead.TotalSeconds} seconds later; or ask for it with force."));
+                string.Create(CultureInfo.InvariantCulture, $"The key set of {whose} does not show {key.Name}, and its verifiers refuse what it signs. Put it on a further profile of the issuer, with the grants {TokenGrant.Direct} alone, and move this one {lead.TotalSeconds} seconds later; or ask for it with force."));
         }
 
         if (now - lead < since)

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Text;
+using System.Collections.Immutable;
 using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text.Json;
@@ -23,9 +24,10 @@ public sealed class KeySet
 
     private readonly Lazy<byte[]> _gzip;
 
-    private KeySet(byte[] json, int maxAgeSeconds)
+    private KeySet(byte[] json, int maxAgeSeconds, ImmutableArray<string> algorithms)
     {
         Json = json;
+        Algorithms = algorithms;
         MaxAge = maxAgeSeconds;
         var hash = Base64Url.EncodeToString(SHA256.HashData(json).AsSpan(0, 18));
         ETag = $"\"{hash}\"";
@@ -34,6 +36,9 @@ public sealed class KeySet
     }
 
     public ReadOnlyMemory<byte> Json { get; }
+
+    /// <summary>With which its keys sign, in order of their names.</summary>
+    public ImmutableArray<string> Algorithms { get; }
 
     /// <summary>Quoted, as it stands in the header.</summary>
     public string ETag { get; }
@@ -62,7 +67,10 @@ public sealed class KeySet
             .Where(lead => lead > TimeSpan.Zero)
             .DefaultIfEmpty(TimeSpan.MaxValue)
             .Min();
-        return new KeySet(json, (int)Math.Clamp(shortest.TotalSeconds / 3, MinAgeSeconds, MaxAgeSeconds));
+        var algorithms = all.Where(k => k.Versions.Any(v => v.IsPublished)).SelectMany(k => k.Algorithms.Select(a => a.Name));
+        return new KeySet(
+            json, (int)Math.Clamp(shortest.TotalSeconds / 3, MinAgeSeconds, MaxAgeSeconds),
+            [.. algorithms.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)]);
     }
 
     /// <summary>One public JWK with <c>kid</c> and <c>use</c>; <c>alg</c> where the key has exactly one algorithm; <c>x5c</c> where it has a chain.</summary>

@@ -44,7 +44,7 @@ public sealed record ServiceAccountClaims
             using var json = JsonDocument.Parse(
                 Base64Url.DecodeFromChars(encoded), new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 16 });
             var claims = json.RootElement;
-            if (claims.ValueKind != JsonValueKind.Object)
+            if (claims.ValueKind != JsonValueKind.Object || !ForeignJson.IsUnicode(claims))
                 throw Invalid("claims is a JSON object.");
             if (!claims.TryGetProperty("exp", out var exp) || exp.ValueKind != JsonValueKind.Number || !exp.TryGetInt64(out var seconds)
                 || seconds is < 0 or > 253_402_300_799)
@@ -61,7 +61,7 @@ public sealed record ServiceAccountClaims
                 Audience = AudienceOf(claims),
             };
         }
-        catch (Exception e) when (e is FormatException or JsonException)
+        catch (Exception e) when (e is FormatException or JsonException or InvalidOperationException)
         {
             throw new SigningException(SigningFault.InvalidRequest, "claims is base64url of a JSON object.", e);
         }

@@ -16,6 +16,13 @@ public sealed record TokenGrant(
     public const string ClientCredentials = "client_credentials";
     public const string TokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange";
 
+    /// <summary>In a profile's <c>grants</c>: no grant at all, but <c>/v1/tokens</c> and gRPC. See <see cref="TokenProfile.Direct"/>.</summary>
+    public const string Direct = "direct";
+
+    /// <summary>Members of <c>cnf</c>: RFC 9449 section 6.1, RFC 8705 section 3.1.</summary>
+    public const string OfKey = "jkt";
+    public const string OfCertificate = "x5t#S256";
+
     /// <summary>RFC 6749 appendix A.4: printable ASCII without space, quote and backslash.</summary>
     public static bool IsScopeToken(string text) =>
         text is { Length: > 0 and <= TokenRequest.MaxTextLength } && text.All(c => c is '!' or (>= '#' and <= '[') or (>= ']' and <= '~'));

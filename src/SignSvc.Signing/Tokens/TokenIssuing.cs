@@ -15,11 +15,17 @@ public sealed class TokenIssuing(string defaultIssuer)
         ? defaultIssuer
         : TokenProfile.NameOf(issuer) is { } name ? $"{defaultIssuer}/issuers/{name}" : issuer;
 
+    /// <summary>The claims <c>iss</c> that tokens of these profiles have, or had while some may be alive; the service's own among them.</summary>
+    public IEnumerable<string> IssuersOf(IEnumerable<TokenProfile> profiles) =>
+        profiles.Where(p => !p.Payloads).SelectMany(p => p.Former.Select(f => f.Issuer).Append(p.Issuer)).Append(null).Select(UrlOf).Distinct(StringComparer.Ordinal);
+
     /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>: the profile does not allow it.</exception>
     public TokenClaims Settle(Caller caller, TokenProfile profile, TokenRequest request, DateTimeOffset now)
     {
         if (profile.Payloads)
             throw Refused($"The profile {profile.Name} signs payloads and issues no tokens.");
+        if (request.Grant is null)
+            RequireDirect(profile, request.Claims);
         // NumericDate has whole seconds here: what the answer says and what the claim says are the same.
         var issuedAt = DateTimeOffset.FromUnixTimeSeconds(now.ToUnixTimeSeconds());
         var claims = new TokenClaims(
@@ -33,6 +39,26 @@ public sealed class TokenIssuing(string defaultIssuer)
             SettleFurther(caller, profile, request));
         TokenLint.Check(profile, claims);
         return claims;
+    }
+
+    /// <summary>Who asks without a grant shows no proof of a key and no token to exchange: what a profile demands of the token endpoint's clients, it demands of all.</summary>
+    private void RequireDirect(TokenProfile profile, JsonElement? claims)
+    {
+        if (!profile.IsDirect)
+        {
+            var what = profile.RequireBinding ? "are bound to a key or a certificate and cannot be had directly" : "are not had directly";
+            // The token endpoint speaks for issuers that are hosted here.
+            var where = profile.Grants.IsEmpty || (profile.Issuer is not null && profile.HostedIssuer is null)
+                ? $"its grants would have to name {TokenGrant.Direct}"
+                : $"ask at {UrlOf(profile.Issuer)}/oauth2/token, by {string.Join(" or ", profile.Grants)}";
+            throw Refused($"Tokens of the profile {profile.Name} {what}: {where}.");
+        }
+
+        if (!profile.Scopes.IsEmpty && claims is { } wishes && wishes.TryGetProperty("scope", out var scope)
+            && !(scope.ValueKind == JsonValueKind.String && scope.GetString()!.Split(' ').All(s => profile.Scopes.Contains(s, StringComparer.Ordinal))))
+        {
+            throw Refused($"The claim scope is a text of scopes of the profile {profile.Name}, joined by single spaces: {string.Join(' ', profile.Scopes)}.");
+        }
     }
 
     private static long SettleLifetime(TokenProfile profile, TokenRequest request, DateTimeOffset issuedAt)

@@ -70,13 +70,16 @@ public sealed record TokenProfile
     /// <summary>How tokens of it are had at the token endpoint; see <see cref="TokenGrant"/>.</summary>
     public ImmutableArray<string> Grants { get; init => field = value.IsDefault ? [TokenGrant.ClientCredentials] : value; } = [TokenGrant.ClientCredentials];
 
-    /// <summary>Scope tokens that may be asked for at the token endpoint.</summary>
+    /// <summary>Its tokens are had from the API, too, without a grant; null: in a document from before this was kept.</summary>
+    public bool? Direct { get; init; }
+
+    /// <summary>Scope tokens that may be asked for: at the token endpoint, and in the claim <c>scope</c> of who asks directly.</summary>
     public ImmutableArray<string> Scopes { get; init => field = value.IsDefault ? [] : value; } = [];
 
     /// <summary>Its tokens can be introspected and revoked one by one.</summary>
     public bool Introspection { get; init; }
 
-    /// <summary>Tokens of the token endpoint are bound to a DPoP key or a client certificate; bearer tokens are refused.</summary>
+    /// <summary>Its tokens are bound to a DPoP key or a client certificate, which only the token endpoint sees; bearer tokens are refused.</summary>
     public bool RequireBinding { get; init; }
 
     /// <summary>
@@ -92,7 +95,11 @@ public sealed record TokenProfile
     public ImmutableArray<FormerSigning> Former { get; init => field = value.IsDefault ? [] : value; } = [];
 
     [JsonIgnore]
-    public bool IsAccessToken => Type is AccessTokenType;
+    public bool IsAccessToken => Type.Equals(AccessTokenType, StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>Documents that do not say it are of a time when every profile was; those that name a grant for themselves meant it.</summary>
+    [JsonIgnore]
+    public bool IsDirect => !Payloads && !RequireBinding && (Direct ?? Grants is [] or [TokenGrant.ClientCredentials]);
 
     /// <summary>The issuer's name, where it is one that this service hosts.</summary>
     [JsonIgnore]
@@ -141,7 +148,7 @@ public sealed record TokenProfile
         if (Payloads)
             Require(!isOfToken, "The type of a profile for payloads must be none of a token: what callers give must not pass for one.");
         else
-            Require(Type is AccessTokenType or "JWT" || (isOfToken && Type.EndsWith("+jwt", StringComparison.Ordinal)), "type is at+jwt, JWT, or ends with +jwt.");
+            Require(Type is AccessTokenType or "JWT" || (!IsAccessToken && Type.EndsWith("+jwt", StringComparison.Ordinal)), "type is at+jwt, JWT, or ends with +jwt.");
     }
 
     private void CheckClaims()
@@ -181,7 +188,8 @@ public sealed record TokenProfile
     {
         Require(
             Grants.Length <= 8 && Grants.All(g => g is TokenGrant.ClientCredentials or TokenGrant.TokenExchange),
-            $"grants are {TokenGrant.ClientCredentials} and {TokenGrant.TokenExchange}.");
+            $"grants are {TokenGrant.ClientCredentials}, {TokenGrant.TokenExchange} and {TokenGrant.Direct}.");
+        Require(!(RequireBinding && Direct is true), $"A token that is had directly is bound to nothing: {TokenGrant.Direct} does not go with requireBinding.");
         Require(
             Scopes.Length <= MaxScopes && Scopes.All(TokenGrant.IsScopeToken),
             $"scopes are at most {MaxScopes} texts without spaces, quotes and backslashes (RFC 6749 section 3.3).");

@@ -1,6 +1,3 @@
-using System.Buffers;
-using System.Runtime.InteropServices;
-using System.Text;
 using System.Text.Json;
 
 namespace SignSvc.Signing.Tokens;
@@ -109,42 +106,10 @@ public sealed record TokenRequest
     private static bool HasControls(ReadOnlySpan<char> text) =>
         text.ContainsAnyInRange('\0', '\x1f') || text.ContainsAnyInRange('\x7f', '\x9f');
 
-    /// <summary>
-    /// A JSON element is kept as it was sent, and JSON may hold halves of surrogate pairs and bytes that are no UTF-8:
-    /// no text in .NET or in a token can hold those (RFC 7493 section 2.1).
-    /// </summary>
     private static void RequireUnicode(string name, JsonElement? element)
     {
-        if (element is null or { ValueKind: JsonValueKind.Undefined })
-            return;
-        var raw = JsonMarshal.GetRawUtf8Value(element.Value);
-        if (Ascii.IsValid(raw) && !raw.Contains((byte)'\\'))
-            return;
-        var reader = new Utf8JsonReader(raw, isFinalBlock: true, state: default);
-        var text = ArrayPool<char>.Shared.Rent(1);
-        try
-        {
-            while (reader.Read())
-            {
-                if (reader.TokenType is not (JsonTokenType.String or JsonTokenType.PropertyName))
-                    continue;
-                if (text.Length < reader.ValueSpan.Length)
-                {
-                    ArrayPool<char>.Shared.Return(text);
-                    text = ArrayPool<char>.Shared.Rent(reader.ValueSpan.Length);
-                }
-
-                reader.CopyString(text);
-            }
-        }
-        catch (InvalidOperationException)
-        {
+        if (element is { } given && !ForeignJson.IsUnicode(given))
             throw Invalid($"{name} holds text that is not Unicode.");
-        }
-        finally
-        {
-            ArrayPool<char>.Shared.Return(text);
-        }
     }
 
     private static SigningException Invalid(string message) => new(SigningFault.InvalidRequest, message);

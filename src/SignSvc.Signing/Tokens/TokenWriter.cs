@@ -23,6 +23,9 @@ public static class TokenWriter
 {
     private const int UsualPayloadBytes = 1024;
 
+    /// <summary>Of RSA 4096 in base64url, and the dot before it.</summary>
+    private const int LongestSignature = 1 + 683;
+
     /// <summary>128 random bits, base64url: unguessable and, for all practice, unique.</summary>
     public static string NewTokenId()
     {
@@ -32,6 +35,7 @@ public static class TokenWriter
     }
 
     /// <summary>Header and payload, each base64url, joined by a dot, in ASCII: what is signed.</summary>
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>: the token would be longer than those that are read here (<see cref="CompactJws.MaxLength"/>), and could be neither introspected nor revoked.</exception>
     public static byte[] WriteSigningInput(string type, SigningAlgorithm algorithm, string kid, TokenClaims claims)
     {
         var header = WriteHeader(type, algorithm, kid);
@@ -41,7 +45,10 @@ public static class TokenWriter
         writer.Flush();
 
         var headerLength = Base64Url.GetEncodedLength(header.Length);
-        var input = new byte[headerLength + 1 + Base64Url.GetEncodedLength(payload.Length)];
+        var length = headerLength + 1 + Base64Url.GetEncodedLength(payload.Length);
+        if (length + LongestSignature > CompactJws.MaxLength)
+            throw new SigningException(SigningFault.InvalidRequest, $"The token would have more than {CompactJws.MaxLength} characters: it says too much.");
+        var input = new byte[length];
         Base64Url.EncodeToUtf8(header, input);
         input[headerLength] = (byte)'.';
         Base64Url.EncodeToUtf8(payload.Bytes, input.AsSpan(headerLength + 1));

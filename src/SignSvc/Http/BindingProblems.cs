@@ -60,6 +60,7 @@ internal static partial class BindingProblems
         {
             var m when m.Contains("could not be mapped", StringComparison.Ordinal) => "has an unknown member",
             var m when m.Contains("missing required", StringComparison.Ordinal) => $"lacks a required member{NamesIn(m)}",
+            var m when m.Contains("Not Unicode", StringComparison.Ordinal) => "holds text that is not Unicode",
             var m when m.Contains("Duplicate", StringComparison.OrdinalIgnoreCase) => "has a member twice",
             var m when m.Contains("maximum configured depth", StringComparison.OrdinalIgnoreCase) => "is nested too deeply",
             var m when m.Contains("could not be converted", StringComparison.Ordinal)

@@ -57,7 +57,7 @@ public static class HttpSetup
         return next(http);
     });
 
-    /// <summary>Unknown members, members given twice, numbers as text and deep nesting are refused rather than read somehow.</summary>
+    /// <summary>Unknown members, members given twice, numbers as text, deep nesting and halves of characters are refused rather than read somehow.</summary>
     public static void Configure(JsonSerializerOptions options)
     {
         options.TypeInfoResolverChain.Clear();
@@ -71,6 +71,7 @@ public static class HttpSetup
         options.RespectNullableAnnotations = true;
         options.RespectRequiredConstructorParameters = true;
         options.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
+        options.Converters.Add(new UnicodeJson());
         WireEnums.AddTo(options);
     }
 }

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using SignSvc.Access.Certificates;
+using SignSvc.Http;
 using SignSvc.Signing;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
@@ -66,9 +67,24 @@ public sealed record IssuerMetadata
 /// <summary>Discovery documents: RFC 8414 puts the well-known segment before the issuer's path, OpenID Connect behind it; both are served.</summary>
 public static class IssuerMetadataEndpoints
 {
+    private static readonly string[] OfServicePaths = ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"];
+
+    private static readonly string[] OfIssuerPaths =
+    [
+        "/issuers/{issuer}/.well-known/openid-configuration", "/issuers/{issuer}/.well-known/oauth-authorization-server",
+        "/.well-known/oauth-authorization-server/issuers/{issuer}", "/.well-known/openid-configuration/issuers/{issuer}",
+    ];
+
     public static void MapIssuerMetadata(this IEndpointRouteBuilder routes)
     {
         var group = routes.MapGroup("").WithTags("Verifiers").AllowAnonymous();
+        // Not described: they would be second operations with the same ids.
+        foreach (var path in OfServicePaths)
+            group.MapMethods(path, [HttpMethods.Head], ReadOfService).ExcludeFromDescription();
+        foreach (var path in OfIssuerPaths)
+            group.MapMethods(path, [HttpMethods.Head], ReadOfIssuer).ExcludeFromDescription();
+        foreach (var path in (string[])[.. OfServicePaths, .. OfIssuerPaths])
+            group.MapPreflight(path);
         group.MapGet("/.well-known/openid-configuration", ReadOfService).WithName("ReadOpenIdConfiguration");
         group.MapGet("/.well-known/oauth-authorization-server", ReadOfService).WithName("ReadAuthorizationServerMetadata");
         group.MapGet("/issuers/{issuer}/.well-known/openid-configuration", ReadOfIssuer).WithName("ReadIssuerOpenIdConfiguration");
@@ -88,13 +104,13 @@ public static class IssuerMetadataEndpoints
     private static Ok<IssuerMetadata> Answer(HttpContext http, Snapshot snapshot, string url, string? issuer, KeySet keys)
     {
         http.Response.Headers.CacheControl = $"public, max-age={keys.MaxAge}";
-        http.Response.Headers.AccessControlAllowOrigin = "*";
+        http.Response.AllowReadingAnywhere();
         var services = http.RequestServices;
-        var metadata = Of(snapshot, url, issuer, services.GetRequiredService<ClientAuthentication>().Methods);
+        var metadata = Of(snapshot, url, issuer, keys, services.GetRequiredService<ClientAuthentication>().Methods);
         return TypedResults.Ok(services.GetRequiredService<ClientCertificates>().IsOn ? metadata with { HasCertificateBoundTokens = true } : metadata);
     }
 
-    private static IssuerMetadata Of(Snapshot snapshot, string url, string? issuer, ImmutableArray<string> methods)
+    private static IssuerMetadata Of(Snapshot snapshot, string url, string? issuer, KeySet keys, ImmutableArray<string> methods)
     {
         var profiles = snapshot.Profiles.Values.Where(p => !p.Payloads && string.Equals(p.Issuer, issuer, StringComparison.Ordinal)).ToArray();
         var hasStatus = profiles.Any(p => p.Introspection);
@@ -113,20 +129,11 @@ public static class IssuerMetadataEndpoints
             RevocationEndpoint = hasStatus ? $"{url}/oauth2/revoke" : null,
             RevocationAuthMethods = hasStatus ? methods : null,
             DpopAlgorithms = AllAlgorithms,
-            SigningAlgorithms = Sorted(AlgorithmsOf(snapshot, issuer, profiles)),
+            SigningAlgorithms = keys.Algorithms,
         };
     }
 
     private static readonly ImmutableArray<string> AllAlgorithms = [.. SigningAlgorithm.All.Select(a => a.Name)];
-
-    private static IEnumerable<string> AlgorithmsOf(Snapshot snapshot, string? issuer, TokenProfile[] profiles)
-    {
-        // The service's own set holds keys that no profile names yet; a verifier may be told of their algorithms, too.
-        var keys = issuer is null
-            ? snapshot.Keys.All.Where(k => k.Purpose == KeyPurpose.Tokens)
-            : snapshot.Keys.All.Where(k => profiles.Any(p => string.Equals(p.KeyId, k.Id, StringComparison.Ordinal)));
-        return keys.SelectMany(k => k.Algorithms.Select(a => a.Name));
-    }
 
     private static ImmutableArray<string> Sorted(IEnumerable<string> texts) =>
         [.. texts.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];

@@ -52,7 +52,8 @@ internal static class OAuthFaults
         http.Response.StatusCode = status;
         if (status == StatusCodes.Status401Unauthorized)
             http.Response.Headers.WWWAuthenticate = "Basic realm=\"signsvc\", charset=\"UTF-8\"";
-        if (status is StatusCodes.Status429TooManyRequests or StatusCodes.Status503ServiceUnavailable)
+        // When a key can be used again, nobody knows.
+        if (status is StatusCodes.Status429TooManyRequests or StatusCodes.Status503ServiceUnavailable && fault.Fault != SigningFault.KeyNotUsable)
             http.Response.Headers.RetryAfter = Math.Ceiling((fault.RetryAfter ?? TimeSpan.FromSeconds(1)).TotalSeconds + Random.Shared.Next(3)).ToString();
         await TypedResults.Json(new OAuthError(error, Describe(fault.Message), fault.AuditId), statusCode: status).ExecuteAsync(http);
     }

@@ -1,5 +1,8 @@
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Primitives;
+using Microsoft.Net.Http.Headers;
+using SignSvc.Signing;
+using SignSvc.Signing.Tokens;
 
 namespace SignSvc.OAuth;
 
@@ -11,7 +14,9 @@ internal sealed class OAuthForm
 {
     private const int MaxParameters = 64;
     private const int MaxLength = 64 * 1024;
-    private const int MaxValueLength = 16 * 1024;
+
+    /// <summary>The longest value is a token.</summary>
+    private const int MaxValueLength = CompactJws.MaxLength;
 
     private static readonly HashSet<string> MayRepeat = new(StringComparer.Ordinal) { "resource", "audience" };
 
@@ -19,11 +24,11 @@ internal sealed class OAuthForm
 
     private OAuthForm(IFormCollection form) => _form = form;
 
-    /// <exception cref="OAuthException"><c>invalid_request</c>.</exception>
+    /// <exception cref="OAuthException"><c>invalid_request</c>; as <see cref="SigningFault.TooLarge"/> where the body is.</exception>
     public static async Task<OAuthForm> ReadAsync(HttpContext http, CancellationToken cancellationToken)
     {
-        if (!http.Request.HasFormContentType || http.Request.ContentType?.StartsWith("application/x-www-form-urlencoded", StringComparison.OrdinalIgnoreCase) != true)
-            throw OAuthException.InvalidRequest("Send parameters as application/x-www-form-urlencoded in the body.");
+        if (!IsForm(http.Request.ContentType))
+            throw OAuthException.InvalidRequest("Send parameters as application/x-www-form-urlencoded, in UTF-8, in the body.");
         if (http.Request.QueryString.HasValue)
             throw OAuthException.InvalidRequest("Parameters stand in the body, not in the URL.");
         if (http.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } size)
@@ -42,6 +47,10 @@ internal sealed class OAuthForm
 
             return new OAuthForm(form);
         }
+        catch (BadHttpRequestException e) when (e.StatusCode == StatusCodes.Status413PayloadTooLarge)
+        {
+            throw new OAuthException("invalid_request", SigningFault.TooLarge, "The body is longer than 64 KiB.");
+        }
         catch (Exception e) when (e is InvalidDataException or BadHttpRequestException or IOException)
         {
             throw OAuthException.InvalidRequest("The body is no form of these bounds: 64 parameters, 64 KiB.");
@@ -56,6 +65,12 @@ internal sealed class OAuthForm
 
     public IReadOnlyList<string> All(string name) =>
         _form.TryGetValue(name, out var values) ? [.. values.Where(v => !string.IsNullOrEmpty(v)).Select(v => v!)] : [];
+
+    /// <summary>RFC 6749 appendix B: UTF-8. Another charset would be looked up by its name, and some that have one are not to be had.</summary>
+    private static bool IsForm(string? contentType) =>
+        MediaTypeHeaderValue.TryParse(contentType, out var type)
+        && type.MediaType.Equals("application/x-www-form-urlencoded", StringComparison.OrdinalIgnoreCase)
+        && (!type.Charset.HasValue || HeaderUtilities.RemoveQuotes(type.Charset).Equals("utf-8", StringComparison.OrdinalIgnoreCase));
 
     private static string Shown(string name) => name.Length <= 32 ? name : name[..32];
 }

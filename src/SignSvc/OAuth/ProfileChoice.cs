@@ -13,14 +13,18 @@ internal sealed record ProfileWish(string Grant, IReadOnlyList<string> Scopes, I
         if (scopes.Length > 64 || !scopes.All(TokenGrant.IsScopeToken))
             throw OAuthException.InvalidScope("scope is a list of at most 64 scope tokens, joined by single spaces.");
         var resources = form.All("resource");
-        // RFC 8707 section 2.
-        if (!resources.All(r => Uri.TryCreate(r, UriKind.Absolute, out var uri) && uri.Fragment.Length == 0 && !r.Contains('#', StringComparison.Ordinal)))
+        if (!resources.All(IsResource))
             throw OAuthException.InvalidTarget("A resource is an absolute URI without a fragment.");
         var audiences = resources.Concat(form.All("audience")).Distinct(StringComparer.Ordinal).ToArray();
         if (audiences.Length > TokenRequest.MaxAudiences || audiences.Any(a => a.Length > TokenRequest.MaxTextLength))
             throw OAuthException.InvalidTarget($"A token has at most {TokenRequest.MaxAudiences} audiences of {TokenRequest.MaxTextLength} characters.");
         return new ProfileWish(grant, [.. scopes.Distinct(StringComparer.Ordinal)], audiences, form["profile"]);
     }
+
+    /// <summary>RFC 8707 section 2, RFC 3986 section 4.3. A path counts as a URI of a file for .NET.</summary>
+    private static bool IsResource(string text) =>
+        text.IndexOf(':', StringComparison.Ordinal) is > 0 and var colon && Uri.CheckSchemeName(text[..colon])
+        && Uri.TryCreate(text, UriKind.Absolute, out _) && !text.Contains('#', StringComparison.Ordinal);
 
     /// <summary>
     /// The profile of this issuer that allows all of it: the one that is named; else the one that lists every audience

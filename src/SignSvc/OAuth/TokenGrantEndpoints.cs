@@ -19,7 +19,7 @@ public sealed record GrantedToken(
 
 /// <summary><c>/oauth2/token</c>, of the service and of every issuer that it hosts.</summary>
 internal sealed class TokenGrants(
-    Signer signer, LiveSnapshot live, TokenIssuing tokens, Decisions decisions, DpopProofs proofs, TokenExchange exchange, TimeProvider time)
+    Signer signer, LiveSnapshot live, TokenIssuing tokens, Decisions decisions, DpopProofs proofs, TokenExchange exchange)
 {
     public async Task<GrantedToken> GrantAsync(OAuthRequest request, CancellationToken cancellationToken)
     {
@@ -32,17 +32,18 @@ internal sealed class TokenGrants(
         var profile = wish.Choose(snapshot, issuer, p => MayUse(snapshot, client, p, wish));
 
         var thumbprint = await proofs.CheckAsync(http, $"{tokens.UrlOf(issuer)}/oauth2/token", cancellationToken);
-        var grant = new TokenGrant(grantType, wish.Scopes.Count == 0 ? null : string.Join(' ', wish.Scopes), Confirm(http, thumbprint));
+        var certificate = http.Connection.ClientCertificate is { } shown ? Base64Url.EncodeToString(SHA256.HashData(shown.RawData)) : null;
+        var grant = new TokenGrant(grantType, wish.Scopes.Count == 0 ? null : string.Join(' ', wish.Scopes), Confirm(thumbprint, certificate));
         if (profile.RequireBinding && grant.Confirmation is null)
             throw OAuthException.InvalidProof($"Tokens of the profile {profile.Name} are bound: send a DPoP proof or a client certificate.");
 
         ExchangedSubject? subject = null;
         if (grantType is TokenGrant.TokenExchange)
         {
-            subject = await exchange.ReadSubjectAsync(form, issuer, thumbprint, cancellationToken);
+            subject = await exchange.ReadSubjectAsync(form, issuer, new ProvenKeys(thumbprint, certificate), cancellationToken);
             grant = grant with
             {
-                Actor = TokenExchange.ActorOf(client, subject.Claims),
+                Actor = TokenExchange.ActorOf(client, subject),
                 SubjectClaims = subject.Claims,
                 LatestExpiry = subject.ExpiresAt,
             };
@@ -50,7 +51,7 @@ internal sealed class TokenGrants(
 
         var issued = await signer.IssueAsync(client, new TokenOrder(profile.Name, TokenRequest.Of(grant, subject?.Subject, wish.Audiences)), cancellationToken);
         return new GrantedToken(
-            issued.Token, thumbprint is null ? "Bearer" : "DPoP", (long)(issued.ExpiresAt - time.GetUtcNow()).TotalSeconds, grant.Scope,
+            issued.Token, thumbprint is null ? "Bearer" : "DPoP", (long)(issued.ExpiresAt - issued.IssuedAt).TotalSeconds, grant.Scope,
             subject is null ? null : TokenExchange.AccessToken);
     }
 
@@ -67,14 +68,10 @@ internal sealed class TokenGrants(
     }
 
     /// <summary>RFC 9449 section 6.1 before RFC 8705 section 3.1: a proof is meant, a certificate may just be how the client connects.</summary>
-    private static (string Member, string Value)? Confirm(HttpContext http, string? thumbprint)
-    {
-        if (thumbprint is not null)
-            return ("jkt", thumbprint);
-        return http.Connection.ClientCertificate is { } certificate
-            ? ("x5t#S256", Base64Url.EncodeToString(SHA256.HashData(certificate.RawData)))
-            : null;
-    }
+    private static (string Member, string Value)? Confirm(string? thumbprint, string? certificate) =>
+        thumbprint is not null ? (TokenGrant.OfKey, thumbprint)
+        : certificate is not null ? (TokenGrant.OfCertificate, certificate)
+        : null;
 }
 
 /// <summary>A form of a client that was recognised.</summary>

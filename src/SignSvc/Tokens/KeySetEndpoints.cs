@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Primitives;
 using Microsoft.Net.Http.Headers;
+using SignSvc.Http;
 using SignSvc.Signing;
 using SignSvc.Signing.Storage;
 using SignSvc.Signing.Tokens;
@@ -25,6 +26,8 @@ public static class KeySetEndpoints
         group.MapMethods("/.well-known/jwks.json", [HttpMethods.Head], ReadOfServiceAsync).ExcludeFromDescription();
         group.MapMethods("/issuers/{issuer}/jwks.json", [HttpMethods.Head], ReadOfIssuerAsync).ExcludeFromDescription();
         group.MapMethods("/v1/keys/{key}/jwks.json", [HttpMethods.Head], ReadOfKeyAsync).ExcludeFromDescription();
+        foreach (var path in (string[])["/.well-known/jwks.json", "/issuers/{issuer}/jwks.json", "/v1/keys/{key}/jwks.json"])
+            group.MapPreflight(path);
     }
 
     private static Task ReadOfServiceAsync(HttpContext http, LiveSnapshot live) => WriteAsync(http, live.Current.KeySets.OfService);
@@ -48,7 +51,7 @@ public static class KeySetEndpoints
         headers.CacheControl = string.Create(CultureInfo.InvariantCulture, $"public, max-age={keys.MaxAge}");
         headers.ETag = tag;
         headers.Vary = HeaderNames.AcceptEncoding;
-        headers.AccessControlAllowOrigin = "*";
+        http.Response.AllowReadingAnywhere();
         var ifNoneMatch = http.Request.Headers.IfNoneMatch;
         if (Names(ifNoneMatch, keys.ETag) || Names(ifNoneMatch, keys.GzipETag))
         {

@@ -19,10 +19,10 @@ namespace SignSvc.Tokens;
 /// <param name="CallerClaims">The claims that a caller may set; default: any that is not reserved.</param>
 /// <param name="RequiredClaims">Claims without which nothing is signed.</param>
 /// <param name="Lint">What claims have to be when all is settled.</param>
-/// <param name="Grants">Grant types of the token endpoint; default: <c>client_credentials</c>.</param>
-/// <param name="Scopes">Scope tokens that may be asked for.</param>
+/// <param name="Grants">How its tokens are had: grant types of the token endpoint, and <c>direct</c> for <c>/v1/tokens</c> and gRPC; default: <c>client_credentials</c> and, without <c>requireBinding</c>, <c>direct</c>.</param>
+/// <param name="Scopes">Scope tokens that may be asked for, directly by the claim <c>scope</c>.</param>
 /// <param name="Introspection">Tokens can be introspected and revoked one by one.</param>
-/// <param name="RequireBinding">The token endpoint gives tokens only that are bound to a key or a certificate.</param>
+/// <param name="RequireBinding">Tokens are bound to a key or a certificate: the token endpoint alone gives them.</param>
 /// <param name="Payloads">It signs what callers give, and issues no tokens.</param>
 public sealed record ProfileBody(
     string Key, ImmutableArray<string> Audiences, int DefaultLifetimeSeconds = 300, int MaxLifetimeSeconds = 3600,
@@ -45,7 +45,8 @@ public sealed record ProfileBody(
         CallerClaims = Sorted(CallerClaims),
         RequiredClaims = RequiredClaims ?? [],
         Lint = Sorted(Lint) ?? ImmutableSortedDictionary<string, ClaimRule>.Empty,
-        Grants = Grants ?? [TokenGrant.ClientCredentials],
+        Grants = Grants?.RemoveAll(g => g is TokenGrant.Direct) ?? [TokenGrant.ClientCredentials],
+        Direct = Grants?.Contains(TokenGrant.Direct, StringComparer.Ordinal) ?? (!RequireBinding && !Payloads),
         Scopes = Scopes ?? [],
         Introspection = Introspection,
         RequireBinding = RequireBinding,
@@ -68,7 +69,7 @@ public sealed record ProfileAnswer(
     public static ProfileAnswer Of(TokenProfile p) => new(
         p.Name, p.KeyId, p.Issuer, p.Audiences, p.DefaultLifetimeSeconds, p.MaxLifetimeSeconds, p.Type, p.Subject,
         p.Claims.IsEmpty ? null : p.Claims, p.CallerClaims, p.RequiredClaims.IsEmpty ? null : p.RequiredClaims,
-        p.Lint.IsEmpty ? null : p.Lint, p.Grants, p.Scopes.IsEmpty ? null : p.Scopes, p.Introspection, p.RequireBinding, p.Payloads, p.KeySince);
+        p.Lint.IsEmpty ? null : p.Lint, p.IsDirect ? p.Grants.Add(TokenGrant.Direct) : p.Grants, p.Scopes.IsEmpty ? null : p.Scopes, p.Introspection, p.RequireBinding, p.Payloads, p.KeySince);
 }
 
 public sealed record ProfileList(ImmutableArray<ProfileAnswer> Profiles);

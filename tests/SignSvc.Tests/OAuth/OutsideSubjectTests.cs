@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using System.Net.Http.Headers;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 
@@ -48,12 +49,27 @@ public sealed class OutsideSubjectTests : IAsyncLifetime
         Assert.Equal("""{"sub":"bootstrap"}""", claims.GetProperty("act").GetRawText());
         Assert.InRange(claims.GetProperty("exp").GetInt64(), 1, OAuthCalls.Now + 120);
 
+        // Who acted there is nobody here, whatever the name and whatever issuer stands beside it.
+        var url = service.Url.ToString().TrimEnd('/');
+        var acted = (await service.Client.GrantAsync(
+            "/oauth2/token", ExchangeOf(With($$$"""act":{"sub":"bootstrap","email":"x","act":{"sub":"admin","iss":"{{{url}}}"} }""")), basic)).Claims();
+        Assert.Equal(
+            """{"sub":"bootstrap","act":{"sub":"bootstrap","iss":"https://ci.example","act":{"sub":"admin","iss":"https://ci.example"}}}""",
+            acted.GetProperty("act").GetRawText());
+        await service.Client.GrantAsync("/oauth2/token", ExchangeOf(With(Chain(7))), basic);
+
+        string With(string member) => Token(OAuthCalls.Now + 120, more: $",\"{member}");
+        static string Chain(int actors) => $"act\":{string.Concat(Enumerable.Range(1, actors - 1).Select(i => $"{{\"sub\":\"{i}\",\"act\":"))}{{\"sub\":\"last\"}}{new string('}', actors - 1)}";
+
         using var other = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         foreach (var bad in (string[])
             [
                 Token(OAuthCalls.Now - 600), Token(OAuthCalls.Now + 120, audience: "other"), Token(OAuthCalls.Now + 120, issuer: "https://other.example"),
                 Token(OAuthCalls.Now + 120, more: $",\"nbf\":\"{OAuthCalls.Now}\""), Token($"\"{OAuthCalls.Now + 120}\""),
                 Token(OAuthCalls.Now + 120, key: other), Token(OAuthCalls.Now + 120, more: ",\"may_act\":{\"sub\":\"somebody\"}"),
+                With("""may_act":{"sub":"\ud800"}"""), With("""act":{"sub":"\ud800"}"""), With("""act":{"\ud800":"x"}"""),
+                With("act\":\"bootstrap\""), With("""act":null"""), With("""act":{}"""), With("""act":{"sub":7}"""), With("""act":{"sub":""}"""),
+                With("""act":{"sub":"a","act":["b"]}"""), With(Chain(8)),
             ])
         {
             (await service.Client.PostFormAsync("/oauth2/token", ExchangeOf(bad), basic)).MustBeOAuthError(400, "invalid_request");
@@ -101,6 +117,18 @@ public sealed class OutsideSubjectTests : IAsyncLifetime
             Assert.Equal(thumbprint, answer.Json.Claims().GetProperty("cnf").GetProperty("x5t#S256").GetString());
         }
 
+        using var admin = Connect(service, root, certificate: null);
+        admin.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", service.AdminToken);
+        await admin.MustPutAsync(200, "/v1/profiles/bound", $$"""{"key":"tokens","issuer":"bound","audiences":["a"],"requireBinding":true,"grants":["client_credentials","{{OAuthCalls.Exchange}}"]}""");
+        var bound = (await known.PostFormAsync("/issuers/bound/oauth2/token", "grant_type=client_credentials"))["access_token"];
+        var exchange = $"grant_type={OAuthCalls.Escape(OAuthCalls.Exchange)}&subject_token={bound}&subject_token_type=urn:ietf:params:oauth:token-type:access_token";
+        var exchanged = await known.PostFormAsync("/issuers/bound/oauth2/token", exchange);
+        Assert.True(exchanged.Code == 200, exchanged.ToString());
+        Assert.True(exchanged.Json.Claims().GetProperty("cnf").TryGetProperty("x5t#S256", out _));
+        var thief = await stranger.PostFormAsync("/issuers/bound/oauth2/token", exchange, $"bootstrap:{service.AdminToken}", Proof(clientKey, $"{service.Url}issuers/bound/oauth2/token"));
+        thief.MustBeOAuthError(400, "invalid_request");
+        Assert.Contains("bound to a key", thief["error_description"], StringComparison.Ordinal);
+
         (await known.PostFormAsync("/oauth2/token", $"{form}&client_id=%2F%2Facme.example%2Fci")).MustBeOAuthError(401, "invalid_client");
         (await known.PostFormAsync("/oauth2/token", $"{form}&client_id=bootstrap")).MustBeOAuthError(401, "invalid_client");
         (await stranger.PostFormAsync("/oauth2/token", form)).MustBeOAuthError(401, "invalid_client");
@@ -141,6 +169,10 @@ public sealed class OutsideSubjectTests : IAsyncLifetime
         using var issued = request.Create(root.SubjectName, X509SignatureGenerator.CreateForECDsa(rootKey), now.AddHours(-1), now.AddHours(1), RandomNumberGenerator.GetBytes(8));
         return issued.CopyWithPrivateKey(key);
     }
+
+    private static string Proof(ECDsa key, string address) => key.Sign(
+        $$"""{"alg":"ES256","typ":"dpop+jwt","jwk":{{key.Jwk()}}}""",
+        $$"""{"htm":"POST","htu":"{{address}}","iat":{{OAuthCalls.Now}},"jti":"{{OAuthCalls.NewId()}}"}""");
 
     private static string ExchangeOf(string token) =>
         $"grant_type={OAuthCalls.Escape(OAuthCalls.Exchange)}&subject_token={token}&subject_token_type=urn:ietf:params:oauth:token-type:id_token&resource=https://deploy.example/";

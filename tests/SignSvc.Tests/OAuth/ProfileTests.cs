@@ -51,6 +51,11 @@ public sealed class ProfileTests(RunningService service)
     [InlineData("""{"scopes":["a b"]}""")]
     [InlineData("""{"type":"jwt\""}""")]
     [InlineData("""{"type":"at+JWT"}""")]
+    [InlineData("""{"type":"AT+jwt"}""")]
+    [InlineData("""{"claims":{"a":"\ud800"}}""")]
+    [InlineData("""{"claims":{"a":{"\ud800":1}}}""")]
+    [InlineData("""{"claims":{"\ud800":1}}""")]
+    [InlineData("""{"callerClaims":{"a":{"values":["\ud800"]}}}""")]
     [InlineData("""{"payloads":true,"type":"at+jwt"}""")]
     [InlineData("""{"payloads":true,"type":"x+JWT"}""")]
     [InlineData("""{"payloads":true,"scopes":["a"]}""")]
@@ -88,6 +93,7 @@ public sealed class ProfileTests(RunningService service)
         Assert.Equal(200, (await _admin.CallAsync(HttpMethod.Put, $"/v1/profiles/{name}", $$"""{"key":"{{name}}","audiences":["a"],"payloads":true,"type":"vnd.acme.order"}""")).Code);
 
         var payload = Encoding.UTF8.GetBytes("""{"iss":"https://issuer.example","order":7}""");
+        await MustNotSignClaimsAsync(name);
         var signed = await _admin.MustPostAsync(201, "/v1/tokens/jws", $$"""{"profile":"{{name}}","payload":"{{Convert.ToBase64String(payload)}}"}""");
         var parts = signed["jws"].Split('.');
         Assert.Equal(payload, Base64Url.DecodeFromChars(parts[1]));
@@ -105,5 +111,35 @@ public sealed class ProfileTests(RunningService service)
         (await _admin.PostJsonAsync("/v1/tokens/jws", """{"profile":"default","payload":"AAAA"}""")).MustBeProblem(400, "invalid-request");
         (await _admin.PostJsonAsync("/v1/tokens/jws", $$"""{"profile":"{{name}}","payload":"?"}""")).MustBeProblem(400, "invalid-request");
         (await _admin.CallAsync(HttpMethod.Put, $"/v1/profiles/{name}-token", $$"""{"key":"{{name}}","audiences":["a"]}""")).MustBeProblem(400, "invalid-request");
+    }
+
+    /// <summary>A verifier that has the key in its copy of the service's key set, from before, knows a token by its issuer alone.</summary>
+    private async Task MustNotSignClaimsAsync(string profile)
+    {
+        var issuer = RunningService.NewName("hosted");
+        foreach (var (put, iss) in ((string, string)[])[(issuer, issuer), ($"{issuer}-elsewhere", "https://tokens.example/x")])
+            await _admin.MustPutAsync(200, $"/v1/profiles/{put}", $$"""{"key":"tokens","audiences":["a"],"issuer":"{{iss}}"}""");
+        var own = service.Process.Url.ToString().TrimEnd('/');
+        foreach (var iss in (string[])[own, $"{own}/", own.ToUpperInvariant(), $"{own}/issuers/{issuer}", "https://tokens.example/x"])
+        {
+            var claims = $$"""{"sub":"admin","iss":"{{iss}}","exp":4102444800}""";
+            foreach (var payload in (byte[][])
+                [
+                    Encoding.UTF8.GetBytes(claims), Encoding.UTF8.GetBytes($" \n{claims}"), [.. Encoding.UTF8.GetPreamble(), .. Encoding.UTF8.GetBytes(claims)],
+                    Encoding.Unicode.GetBytes(claims), Encoding.BigEndianUnicode.GetBytes(claims), Encoding.UTF32.GetBytes(claims),
+                    Encoding.UTF8.GetBytes(claims.Replace("iss", "ISS", StringComparison.Ordinal)),
+                    Encoding.UTF8.GetBytes(claims.Replace("iss", "i\\u0073s", StringComparison.Ordinal)),
+                    Encoding.UTF8.GetBytes($$"""{"iss":"https://other.example",{{claims[1..]}}"""),
+                    Encoding.UTF8.GetBytes($"{claims[..^1]},\"x\":NaN}}"),
+                ])
+            {
+                var refused = await _admin.PostJsonAsync("/v1/tokens/jws", $$"""{"profile":"{{profile}}","payload":"{{Convert.ToBase64String(payload)}}"}""");
+                refused.MustBeProblem(400, "invalid-request");
+                Assert.Contains("iss", refused["detail"], StringComparison.Ordinal);
+            }
+        }
+
+        foreach (var payload in (string[])[$$$"""{"order":{"iss":"{{{own}}}"} }""", $$"""["iss","{{own}}"]""", $"iss: {own}", "", "{", """{"a":"b"}"""])
+            await _admin.MustPostAsync(201, "/v1/tokens/jws", $$"""{"profile":"{{profile}}","payload":"{{Convert.ToBase64String(Encoding.UTF8.GetBytes(payload))}}"}""");
     }
 }

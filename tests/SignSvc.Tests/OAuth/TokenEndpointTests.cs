@@ -30,8 +30,9 @@ public sealed class TokenEndpointTests(RunningService service) : IAsyncLifetime
     {
         var byHeader = await _stranger.GrantAsync(Path, Form, Basic);
         Assert.Equal("Bearer", byHeader.GetProperty("token_type").GetString());
-        Assert.InRange(byHeader.GetProperty("expires_in").GetInt32(), 290, 300);
         var claims = byHeader.Claims();
+        Assert.Equal(300, byHeader.GetProperty("expires_in").GetInt32());
+        Assert.Equal(300, claims.GetProperty("exp").GetInt64() - claims.GetProperty("iat").GetInt64());
         Assert.Equal("https://api.example/", claims.GetProperty("aud").GetString());
         Assert.Equal(_name, claims.GetProperty("sub").GetString());
         Assert.Equal(_name, claims.GetProperty("client_id").GetString());
@@ -67,6 +68,10 @@ public sealed class TokenEndpointTests(RunningService service) : IAsyncLifetime
     [InlineData("grant_type=client_credentials&resource=https://x/&scope=%22", "invalid_scope")]
     [InlineData("grant_type=client_credentials&resource=relative", "invalid_target")]
     [InlineData("grant_type=client_credentials&resource=https://x/%23fragment", "invalid_target")]
+    [InlineData("grant_type=client_credentials&resource=/foo", "invalid_target")]
+    [InlineData("grant_type=client_credentials&resource=//evil/x", "invalid_target")]
+    [InlineData("grant_type=client_credentials&resource=//evil:80/x", "invalid_target")]
+    [InlineData("grant_type=client_credentials&resource=:x", "invalid_target")]
     [InlineData("grant_type=client_credentials", "invalid_target")]
     [InlineData("grant_type=client_credentials&resource=https://x/&profile=nobody", "invalid_request")]
     [InlineData("grant_type=client_credentials&resource=https://x/%00", "invalid_request")]
@@ -108,9 +113,39 @@ public sealed class TokenEndpointTests(RunningService service) : IAsyncLifetime
         var json = new HttpRequestMessage(HttpMethod.Post, Path) { Content = new StringContent("{}", Encoding.UTF8, "application/json") };
         json.Headers.Authorization = new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes(Basic)));
         (await _stranger.CallAsync(json)).MustBeOAuthError(400, "invalid_request");
-        (await _stranger.PostFormAsync(Path, $"{Form}&x={new string('x', 100_000)}", Basic)).MustBeOAuthError(400, "invalid_request");
+        (await _stranger.PostFormAsync(Path, $"{Form}&x={new string('x', 100_000)}", Basic)).MustBeOAuthError(413, "invalid_request");
+        (await _stranger.PostFormAsync(Path, $"{Form}&x={new string('x', 17_000)}", Basic)).MustBeOAuthError(400, "invalid_request");
         (await _stranger.PostFormAsync(Path, string.Join('&', Enumerable.Range(0, 100).Select(i => $"p{i}=1")), Basic)).MustBeOAuthError(400, "invalid_request");
         Assert.Equal(405, (await _stranger.GetJsonAsync(Path)).Code);
+    }
+
+    /// <summary>Nobody has to be known for this: what is not had must not fall over.</summary>
+    [Theory]
+    [InlineData("utf-7")]
+    [InlineData("utf-16")]
+    [InlineData("nothing-that-is")]
+    [InlineData("\"")]
+    public async Task A_form_in_another_charset_is_refused(string charset)
+    {
+        foreach (var path in (string[])[Path, "/oauth2/introspect", "/oauth2/revoke"])
+        {
+            using var content = new StringContent(Form);
+            content.Headers.Remove("Content-Type");
+            Assert.True(content.Headers.TryAddWithoutValidation("Content-Type", $"application/x-www-form-urlencoded; charset={charset}"));
+            (await _stranger.CallAsync(new HttpRequestMessage(HttpMethod.Post, path) { Content = content })).MustBeOAuthError(400, "invalid_request");
+        }
+    }
+
+    [Fact]
+    public async Task A_key_that_is_disabled_is_unavailable_and_nobody_says_for_how_long()
+    {
+        var name = RunningService.NewName("disabled");
+        await service.Admin.MustPostAsync(201, "/v1/keys", $$"""{"name":"{{name}}","purpose":"tokens","spec":"ECC_NIST_P256"}""");
+        await PutAsync(name, $$"""{"key":"{{name}}","issuer":"{{name}}","audiences":["a"]}""");
+        await service.Admin.MustPostAsync(200, $"/v1/keys/{name}/disable");
+        var answer = await _stranger.PostFormAsync($"/issuers/{name}/oauth2/token", "grant_type=client_credentials", Basic);
+        answer.MustBeOAuthError(503, "temporarily_unavailable");
+        Assert.Null(answer.Headers.RetryAfter);
     }
 
     [Fact]

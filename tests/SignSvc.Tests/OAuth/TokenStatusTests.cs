@@ -102,6 +102,17 @@ public sealed class TokenStatusTests(RunningService service) : IAsyncLifetime
         Assert.Equal(_name, third.Claims().GetProperty("sub").GetString());
     }
 
+    [Fact]
+    public async Task What_a_revoked_client_got_is_exchanged_for_nothing()
+    {
+        var leaver = await service.NewCredentialAsync("signer");
+        var token = (await _stranger.GrantAsync($"/issuers/{_issuer}/oauth2/token", "grant_type=client_credentials", $"{leaver["name"]}:{leaver["token"]}"))
+            .GetProperty("access_token").GetString()!;
+        Assert.Equal(200, (await PostAsync("token", ExchangeOf(token))).Code);
+        await service.Admin.MustPostAsync(200, $"/v1/credentials/{leaver["name"]}/revoke");
+        (await PostAsync("token", ExchangeOf(token))).MustBeOAuthError(400, "invalid_request");
+    }
+
     [Theory]
     [InlineData("subject_token=x&subject_token_type=urn:ietf:params:oauth:token-type:access_token")]
     [InlineData("subject_token=TOKEN")]

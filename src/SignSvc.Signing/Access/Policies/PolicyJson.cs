@@ -12,6 +12,7 @@ public sealed class PolicyDocumentConverter : JsonConverter<PolicyDocument>
     public override PolicyDocument Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
         using var json = JsonDocument.ParseValue(ref reader);
+        PolicyReader.Require(ForeignJson.IsUnicode(json.RootElement), "The policy holds text that is not Unicode.");
         return PolicyReader.Read(json.RootElement);
     }
 
@@ -76,6 +77,7 @@ public sealed class PolicyConditionsConverter : JsonConverter<PolicyConditions>
     public override PolicyConditions Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
         using var json = JsonDocument.ParseValue(ref reader);
+        PolicyReader.Require(ForeignJson.IsUnicode(json.RootElement), "The grant holds text that is not Unicode.");
         return new PolicyConditions(PolicyReader.ReadConditions(json.RootElement, "The grant"));
     }
 

@@ -118,26 +118,13 @@ internal static class PolicyReader
     {
         var text = json.ValueKind switch
         {
-            JsonValueKind.String => Unicode(json),
+            JsonValueKind.String => json.GetString(),
             JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False => json.GetRawText(),
             _ => null,
         };
         return text is { Length: > 0 and <= PolicyStatement.MaxTextLength }
             ? text
             : throw Refused($"{what}: {Shown(member)} holds texts of 1 to {PolicyStatement.MaxTextLength} characters.");
-    }
-
-    /// <summary>JSON may hold halves of surrogate pairs, which no text in .NET can.</summary>
-    private static string? Unicode(JsonElement json)
-    {
-        try
-        {
-            return json.GetString();
-        }
-        catch (InvalidOperationException)
-        {
-            return null;
-        }
     }
 
     private static string Shown(string name) => name.Length <= 64 ? name : $"{name.AsSpan(0, 64)}…";

@@ -34,7 +34,7 @@ internal sealed class JwkSet
         try
         {
             using var document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 8 });
-            if (document.RootElement.ValueKind != JsonValueKind.Object
+            if (!ForeignJson.IsUnicode(document.RootElement) || document.RootElement.ValueKind != JsonValueKind.Object
                 || !document.RootElement.TryGetProperty("keys", out var members)
                 || members.ValueKind != JsonValueKind.Array
                 || members.GetArrayLength() > MaxKeys)
@@ -47,7 +47,8 @@ internal sealed class JwkSet
                 .Where(k => !ambiguous.Contains(k.Kid)).ToImmutableArray();
             return keys.Length > 0 ? new JwkSet(keys) : throw new InvalidDataException("None of its keys can be used.");
         }
-        catch (JsonException e)
+        // A name that is half of a surrogate pair cannot be compared with the others.
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw new InvalidDataException("The key set is no JSON that can mean only one thing.", e);
         }

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
+using SignSvc.Signing;
 
 namespace SignSvc.Access.Issuers;
 
@@ -118,9 +119,11 @@ internal sealed class KeyDocuments : IDisposable
     {
         try
         {
-            return JsonDocument.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 16 });
+            var document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 16 });
+            return ForeignJson.IsUnicode(document.RootElement) ? document : throw new JsonException("It holds what is no text.");
         }
-        catch (JsonException e)
+        // A name that is half of a surrogate pair cannot be compared with the others.
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw new InvalidDataException("The discovery document is no JSON that can mean only one thing.", e);
         }
