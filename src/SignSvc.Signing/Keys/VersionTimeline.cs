@@ -18,14 +18,13 @@ public sealed record VersionTimeline(
     public static VersionTimeline Of(Key key, KeyVersion version, DateTimeOffset? latestExpiry, TimeSpan longestLife)
     {
         var stopped = Earliest(version.RetiredAt, version.RevokedAt);
-        var neverSigned = version is { State: VersionState.Revoked, RetiredAt: null } && version.RevokedAt < version.SignsFrom;
         var retires = Earliest(stopped, version.RetiresAt, TakenOverAt(key, version));
         var stops = stopped is null ? version.SignsUntil ?? retires : Earliest(stopped, version.SignsUntil);
         // What has stopped signs no further token; what has not may sign one at its last moment.
         var ends = stopped ?? stops + longestLife;
         var removable = Removable(key, version, Later(latestExpiry, ends));
         return new VersionTimeline(
-            version.CreatedAt, neverSigned ? null : version.SignsFrom, neverSigned ? null : retires, stops,
+            version.CreatedAt, version.NeverSigned ? null : version.SignsFrom, version.NeverSigned ? null : retires, stops,
             removable, removable is null ? null : Later(removable.Value, latestExpiry is { } expiry ? TokensEndedAt(expiry) : null));
     }
 

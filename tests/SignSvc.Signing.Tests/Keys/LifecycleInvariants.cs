@@ -18,6 +18,12 @@ internal sealed class LifecycleInvariants(SimulatedNode node, string name)
     /// <summary>A version that an emergency put in place, before its lead was over.</summary>
     public string? Promoted { get; set; }
 
+    /// <summary>The version that signed was revoked, and no successor could be made: the next one does not wait.</summary>
+    public bool IsCutOff { get; set; }
+
+    /// <summary>The last published version was revoked, and no successor could be made.</summary>
+    public bool MayBeEmpty { get; set; }
+
     /// <summary>By a clock that was set, what happened later may have happened earlier.</summary>
     public bool ClockWasSet { get; set; }
 
@@ -44,6 +50,7 @@ internal sealed class LifecycleInvariants(SimulatedNode node, string name)
             CheckTimeline(key, version);
         foreach (var active in key.Versions.Where(v => v.State == VersionState.Active && _active.Add(v.Kid)))
             CheckLead(key, active);
+        IsCutOff &= key.Versions.All(v => v.State != VersionState.Active);
         if (key.Signing(node.Now) is { } signing)
             CheckSigning(key, signing, published);
         _published = published;
@@ -62,6 +69,10 @@ internal sealed class LifecycleInvariants(SimulatedNode node, string name)
             Hold(alarms.Length > 0, "a version signs beyond its period and nobody is told");
         if (isCautious)
             Hold(alarms.Any(a => a.Key.Length == 0), "the clock was set and nobody is told");
+        if (IsCutOff)
+            Hold(alarms.Any(a => a.Message.Contains("as soon as every node serves it", StringComparison.Ordinal)), "it is not said when the next version signs");
+        if (!backendWasDown)
+            Hold(!IsCutOff && !MayBeEmpty, "the backend is back, and no version took the place of the one that was revoked");
         if (isCautious || backendWasDown)
             return;
         foreach (var version in key.Versions.Where(v => v.State is VersionState.Retired && v.RetiredAt + KeySchedule.Convergence <= node.Now))
@@ -95,7 +106,8 @@ internal sealed class LifecycleInvariants(SimulatedNode node, string name)
 
     private void CheckPublication(Key key, IReadOnlySet<string> published)
     {
-        Hold(published.Count > 0, "the key set is empty");
+        MayBeEmpty &= published.Count == 0;
+        Hold(published.Count > 0 || MayBeEmpty, "the key set is empty");
         foreach (var kid in published)
             _publishedSince.TryAdd(kid, node.Elapsed);
         Hold(!published.Overlaps(_revoked), "a revoked version is published");
@@ -138,7 +150,7 @@ internal sealed class LifecycleInvariants(SimulatedNode node, string name)
     /// <summary>At the moment at which a version becomes active, under the policy of that moment.</summary>
     private void CheckLead(Key key, KeyVersion active)
     {
-        if (active.Number == 1 || string.Equals(active.Kid, Promoted, StringComparison.Ordinal))
+        if (active.Number == 1 || IsCutOff || string.Equals(active.Kid, Promoted, StringComparison.Ordinal))
             return;
         var waited = node.Elapsed - _publishedSince[active.Kid];
         Hold(waited >= key.Rotation!.Lead, $"version {active.Number} is active {waited} after it was published, and its lead is {key.Rotation.Lead}");

@@ -200,7 +200,7 @@ public sealed class KeyImport(
         // As with a key that is made here: nobody can rely on a key set in which it never had a version.
         return key.Versions.IsEmpty
             ? SigningPeriod.From(now, key, arrived.Version with { State = VersionState.Active, ServedAt = now })
-            : SigningPeriod.From(now + SigningPeriod.LeadOf(key), key, arrived.Version with { TakesOverEarly = atOnce });
+            : SigningPeriod.From(now + SigningPeriod.NextLeadOf(key), key, arrived.Version with { TakesOverEarly = atOnce });
     }
 
     private static AuditRecord Describe(AuditRecord record, Key edited)
