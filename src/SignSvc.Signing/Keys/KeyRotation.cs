@@ -10,9 +10,9 @@ namespace SignSvc.Signing.Keys;
 public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet backends, TimeProvider time)
 {
     /// <summary>
-    /// Announces a successor that takes over as soon as its lead is over. While it waits, whoever asks gets the same one;
-    /// without a lead it signs at once, and who asks after that gets another. Of those who name the same
-    /// <see cref="KeyTag"/> exactly one makes a successor.
+    /// Announces a successor that takes over as soon as its lead is over, or hastens the one that is announced. While it
+    /// waits, whoever asks gets the same one; where its lead is over, or it has none, it signs at once, and who asks after
+    /// that gets another. Of those who name the same <see cref="KeyTag"/> exactly one makes a successor.
     /// </summary>
     /// <param name="onlyIf">The <see cref="KeyTag"/> that the key must have; null: any.</param>
     /// <exception cref="SigningException"><see cref="SigningFault.KeyNotUsable"/>: the key is not enabled; <see cref="SigningFault.PreconditionFailed"/>.</exception>
@@ -186,18 +186,18 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
     private Task<Key> AnnounceAsync(
         Caller caller, string reference, string detail, bool takesOverEarly, CancellationToken cancellationToken, string? onlyIf = null)
     {
-        var newestWhenAsked = live.Current.Keys.TryGet(reference, out var asked) ? asked.Versions.Length : 0;
+        var signedWhenAsked = live.Current.Keys.TryGet(reference, out var asked) ? NumberOfActive(asked) : 0;
         return ApplyAsync(
             caller, Actions.KeysRotate, reference, detail,
             async (current, pair) =>
             {
                 if (current.State == KeyState.PendingDeletion || (takesOverEarly && current.State != KeyState.Enabled))
                     throw new SigningException(SigningFault.KeyNotUsable, $"{current.Name} is not enabled.");
-                if (current.Versions.FirstOrDefault(v => v.State == VersionState.Announced) is { } waiting)
-                    return waiting.TakesOverEarly || !takesOverEarly ? current : Counted(current.With(waiting with { TakesOverEarly = true }));
-                // Made for somebody who asked at the same time, and without a lead it signs already.
-                if (!current.Versions.IsEmpty && current.Versions[^1] is { State: VersionState.Active } newest && newest.Number > newestWhenAsked)
+                // It took over for somebody who asked at the same time: the one that is announced by now is the next one's.
+                if (NumberOfActive(current) > signedWhenAsked)
                     return current;
+                if (current.Versions.FirstOrDefault(v => v.State == VersionState.Announced) is { } waiting)
+                    return waiting.TakesOverEarly || !takesOverEarly ? current : Counted(current.With(Hastened(current, waiting)));
                 if (current.Origin != KeyOrigin.Generated)
                     throw new SigningException(SigningFault.KeyNotUsable, $"The material of {current.Name} is imported: import its next version.");
                 var next = await pair.MakeAsync(current, cancellationToken) with { TakesOverEarly = takesOverEarly };
@@ -208,6 +208,15 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
             cancellationToken,
             key => ApprovalSubject.OfKey(Actions.KeysRotate, key),
             onlyIf);
+    }
+
+    private static int NumberOfActive(Key key) => key.Versions.LastOrDefault(v => v.State == VersionState.Active)?.Number ?? 0;
+
+    /// <summary>It takes over when its lead is over: now, where it has been for long.</summary>
+    private KeyVersion Hastened(Key key, KeyVersion waiting)
+    {
+        var now = time.GetUtcNow();
+        return SigningPeriod.From(waiting.SignsFrom > now ? waiting.SignsFrom : now, key, waiting with { TakesOverEarly = true });
     }
 
     private static Key Counted(Key key) => key with { RotationsOnDemand = key.RotationsOnDemand + 1 };

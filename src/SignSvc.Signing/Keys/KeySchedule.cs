@@ -80,7 +80,7 @@ public static class KeySchedule
         else if (takesOver)
             due.Add(new DueStep.Activate(next!.Number));
 
-        if (next is null && (active is null || IsTimeForSuccessor(key, active, now)))
+        if (next is null && (active is null || key.Rotation is { Standby: true } || IsTimeForSuccessor(key, active, now)))
             due.Add(key.Origin == KeyOrigin.Generated ? new DueStep.Announce() : new DueStep.Alarm("its successor has to be imported"));
 
         if (now >= active?.SignsUntil && !takesOver)

@@ -30,6 +30,20 @@ public static class SigningPeriod
     }
 
     /// <summary>
+    /// The version with the moments to come as things stand now: an announced one that nobody hastens takes over when the
+    /// period before it ends, however early it was announced, and its own period begins then. Where it waits to be asked,
+    /// it may sign from the end of its lead, and the end of its period is not known.
+    /// </summary>
+    public static KeyVersion Planned(Key key, KeyVersion version)
+    {
+        if (version.State != VersionState.Announced || version.TakesOverEarly || key.Versions.LastOrDefault(v => v.State == VersionState.Active) is not { } active)
+            return version;
+        return active.RetiresAt is { } end
+            ? From(Later(version.SignsFrom, end), key, version)
+            : version with { RetiresAt = null, SignsUntil = null };
+    }
+
+    /// <summary>
     /// The key under another policy, which holds at once: for the version that signs and for the one that waits. A shorter
     /// period leaves time to announce the successor; and the same policy given again changes nothing.
     /// </summary>

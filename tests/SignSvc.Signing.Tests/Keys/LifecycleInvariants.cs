@@ -13,13 +13,15 @@ internal sealed class LifecycleInvariants(SimulatedNode node, string name)
     private readonly HashSet<string> _revoked = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (DateTimeOffset Wall, TimeSpan True)> _tokensEnd = new(StringComparer.Ordinal);
     private readonly Dictionary<string, DateTimeOffset> _removable = new(StringComparer.Ordinal);
-    private IReadOnlySet<string> _published = new HashSet<string>(StringComparer.Ordinal);
 
     /// <summary>A version that an emergency put in place, before its lead was over.</summary>
-    public string? Promoted { get; set; }
+    private string? _promoted;
+
+    private IReadOnlySet<string> _published = new HashSet<string>(StringComparer.Ordinal);
+
 
     /// <summary>The version that signed was revoked, and no successor could be made: the next one does not wait.</summary>
-    public bool IsCutOff { get; set; }
+    public bool IsCutOff { get; private set; }
 
     /// <summary>The last published version was revoked, and no successor could be made.</summary>
     public bool MayBeEmpty { get; set; }
@@ -28,6 +30,19 @@ internal sealed class LifecycleInvariants(SimulatedNode node, string name)
     public bool ClockWasSet { get; set; }
 
     public int Signed { get; private set; }
+
+    /// <summary>A version has just been revoked: of whoever was announced nobody is passed over, and who had waited out the lead is no exception to it.</summary>
+    public void Revoked(Key before, Key after)
+    {
+        var (old, now) = (before.Versions.LastOrDefault(v => v.State == VersionState.Active), after.Versions.LastOrDefault(v => v.State == VersionState.Active));
+        IsCutOff |= old is not null && now is null;
+        if (now is null || now.Number == old?.Number)
+            return;
+        var standby = before.Versions.FirstOrDefault(v => v.State == VersionState.Announced && after.Versions[v.Number - 1].State != VersionState.Revoked);
+        Hold(standby is null || string.Equals(standby.Kid, now.Kid, StringComparison.Ordinal), "a successor was announced, and another version took over");
+        var hadWaited = standby?.ServedAt <= node.Now && standby.SignsFrom <= node.Now;
+        _promoted = hadWaited ? null : now.Kid;
+    }
 
     public void Issued(string kid, DateTimeOffset expiresAt, TimeSpan lifetime)
     {
@@ -69,6 +84,8 @@ internal sealed class LifecycleInvariants(SimulatedNode node, string name)
             Hold(alarms.Length > 0, "a version signs beyond its period and nobody is told");
         if (isCautious)
             Hold(alarms.Any(a => a.Key.Length == 0), "the clock was set and nobody is told");
+        if (key.Rotation is { Standby: true } && !backendWasDown)
+            Hold(key.Versions.Any(v => v.State == VersionState.Announced && _published.Contains(v.Kid)), "there is no standby");
         if (IsCutOff)
             Hold(alarms.Any(a => a.Message.Contains("as soon as every node serves it", StringComparison.Ordinal)), "it is not said when the next version signs");
         if (!backendWasDown)
@@ -150,7 +167,7 @@ internal sealed class LifecycleInvariants(SimulatedNode node, string name)
     /// <summary>At the moment at which a version becomes active, under the policy of that moment.</summary>
     private void CheckLead(Key key, KeyVersion active)
     {
-        if (active.Number == 1 || IsCutOff || string.Equals(active.Kid, Promoted, StringComparison.Ordinal))
+        if (active.Number == 1 || IsCutOff || string.Equals(active.Kid, _promoted, StringComparison.Ordinal))
             return;
         var waited = node.Elapsed - _publishedSince[active.Kid];
         Hold(waited >= key.Rotation!.Lead, $"version {active.Number} is active {waited} after it was published, and its lead is {key.Rotation.Lead}");

@@ -179,8 +179,7 @@ internal sealed class RoughHistory
         Log($"revoke {number}");
         var revoked = await _node.Rotation.RevokeAsync(
             SimulatedNode.Operator, key.Id, number, RevocationReason.Compromised, _cancellation);
-        _rules.Promoted = revoked.Versions.LastOrDefault(v => v.State == VersionState.Active)?.Kid;
-        _rules.IsCutOff |= number == signing?.Number && _rules.Promoted is null;
+        _rules.Revoked(key, revoked);
     }
 
     private TimeSpan SomeTime(Key key)

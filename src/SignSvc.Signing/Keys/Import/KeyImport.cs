@@ -222,7 +222,7 @@ public sealed class KeyImport(
     {
         if (key.Versions.FirstOrDefault(v => v.State == VersionState.Announced) is { } waiting)
             throw new SigningException(SigningFault.Conflict, $"Version {waiting.Number} is announced already; import when it signs.");
-        if (!atOnce && !key.Versions.Any(v => v.State == VersionState.Active && v.RetiresAt is not null))
+        if (!atOnce && key.Rotation is not { Standby: true } && !key.Versions.Any(v => v.State == VersionState.Active && v.RetiresAt is not null))
             throw new SigningException(SigningFault.InvalidRequest, $"No period of {key.Name} is running that its next version could wait for.");
     }
 
