@@ -63,9 +63,9 @@ public sealed class StandbyTests
         HistoryParts.BackendOf(node).IsDown = true;
         await node.Rotation.RevokeAsync(SimulatedNode.Operator, HistoryParts.KeyName, 1, RevocationReason.Compromised, Cancel);
         Assert.Equal(standby, Key(node).Signing(node.Now)?.Kid);
-        Assert.Equal([standby], node.PublishedKids());
+        Assert.Equal(standby, Assert.Single(node.PublishedKids()));
         await node.Scheduler.TickAsync(Cancel);
-        Assert.Contains(node.Scheduler.Alarms, a => a.Message == "The backend is down.");
+        Assert.Contains(node.Scheduler.Alarms, a => a.Message is "The backend is down.");
 
         HistoryParts.BackendOf(node).IsDown = false;
         node.Clock.Advance(TimeSpan.FromMinutes(2));
