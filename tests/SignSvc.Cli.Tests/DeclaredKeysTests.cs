@@ -29,7 +29,9 @@ public sealed class DeclaredKeysTests(RunningService service) : IDisposable
         Assert.True(aliased.GetProperty("deletionProtection").GetBoolean());
         Assert.Equal("disabled", (await KeyAsync("image-signing-rsa")).GetProperty("state").GetString());
         Assert.Equal("RSA_4096", (await KeyAsync("firmware-signing")).GetProperty("spec").GetString());
-        Assert.Equal(86_400, (await KeyAsync("service-tokens")).GetProperty("rotation").GetProperty("leadSeconds").GetInt64());
+        var rotation = (await KeyAsync("service-tokens")).GetProperty("rotation");
+        Assert.Equal(86_400, rotation.GetProperty("leadSeconds").GetInt64());
+        Assert.True(rotation.GetProperty("standby").GetBoolean());
     }
 
     [Fact]

@@ -106,7 +106,10 @@ public sealed class LifecycleTests(RunningService service) : IDisposable
         Assert.Equal("a", updated.GetProperty("owner").GetString());
         Assert.Equal("d", updated.GetProperty("description").GetString());
         Assert.Equal("""{"x":"1"}""", updated.GetProperty("tags").GetRawText());
-        Assert.Equal("""{"periodSeconds":1728000,"leadSeconds":10800,"graceSeconds":7200,"jitterSeconds":0}""", updated.GetProperty("rotation").GetRawText());
+        Assert.Equal("""{"periodSeconds":1728000,"leadSeconds":10800,"graceSeconds":7200,"jitterSeconds":0,"standby":false}""", updated.GetProperty("rotation").GetRawText());
+        updated = (await _signsvc.RunAsync("keys", "update", "life-updated", "--standby", "true", "-o", "json")).Ended(0).Json;
+        Assert.Equal("""{"periodSeconds":1728000,"leadSeconds":10800,"graceSeconds":7200,"jitterSeconds":0,"standby":true}""", updated.GetProperty("rotation").GetRawText());
+        Assert.Contains("standby", (await _signsvc.RunAsync("keys", "show", "life-updated")).Ended(0).Text, StringComparison.Ordinal);
         (await _signsvc.RunAsync("keys", "update", "life-updated")).Ended(2);
     }
 

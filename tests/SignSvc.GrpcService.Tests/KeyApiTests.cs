@@ -179,6 +179,12 @@ public sealed class KeyApiTests(GrpcServer server)
         var changed = await CallAsync<UpdateKeyResponse>(
             "UpdateKey", new UpdateKeyRequest { Key = "timed", RotationPeriod = Duration.FromTimeSpan(TimeSpan.Zero) });
         Assert.Equal(TimeSpan.FromDays(30), changed.Key.RotationPeriod.ToTimeSpan());
+        Assert.False(changed.Key.RotationStandby);
+        changed = await CallAsync<UpdateKeyResponse>("UpdateKey", new UpdateKeyRequest { Key = "timed", RotationStandby = true });
+        Assert.True(changed.Key.RotationStandby);
+        var timelineOfStandby = await CallAsync<CreateKeyResponse>(
+            "CreateKey", new CreateKeyRequest { Name = "stood-by", Purpose = KeyPurpose.Tokens, Spec = "ECC_NIST_P256", RotationStandby = true });
+        Assert.True(timelineOfStandby.Key.RotationStandby);
     }
 
     [Fact]

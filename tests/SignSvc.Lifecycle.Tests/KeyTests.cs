@@ -18,7 +18,7 @@ public sealed class KeyTests(RunningService service)
         Assert.Equal(description, key["description"]);
         Assert.Equal(256, key["owner"].Length);
         Assert.Equal(50, key.Json.GetProperty("tags").EnumerateObject().Count());
-        Assert.Equal("""{"periodSeconds":7200,"leadSeconds":60,"graceSeconds":0,"jitterSeconds":0}""", key["rotation"]);
+        Assert.Equal("""{"periodSeconds":7200,"leadSeconds":60,"graceSeconds":0,"jitterSeconds":0,"standby":false}""", key["rotation"]);
         Assert.Equal("True", key["deletionProtection"]);
         Assert.Equal(["active"], key.States());
     }

@@ -44,6 +44,38 @@ public sealed class VersionTests(RunningService service)
         Assert.DoesNotContain("alarm", timeline["due"], StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task A_standby_is_published_before_it_is_asked_for_and_signs_when_it_is()
+    {
+        var name = await Admin.NewTokensKeyAsync(""","rotation":{"periodSeconds":2592000,"leadSeconds":1,"standby":true}""");
+        var key = await StandbyOfAsync(name, 2);
+        Assert.Contains(key.Kid(2), await Admin.KeySetAsync(), StringComparison.Ordinal);
+        Assert.Equal(KeyTests.Time(key.Version(1), "retiresAt"), KeyTests.Time(key.Version(2), "signsFrom"));
+        Assert.Equal(TimeSpan.FromDays(30), KeyTests.Time(key.Version(2), "retiresAt") - KeyTests.Time(key.Version(2), "signsFrom"));
+
+        Assert.Equal(["revoked", "active"], (await Admin.RevokeAsync(name, 1, "compromised").MustAsync(200)).States()[..2]);
+        Assert.Equal(key.Kid(2), (await Admin.IssueAsync(name).MustAsync(201))["kid"]);
+        key = await StandbyOfAsync(name, 3);
+        Assert.Equal(["revoked", "retired", "active"], (await Admin.DoAsync(name, "rotate").MustAsync(200)).States()[..3]);
+        Assert.Equal(key.Kid(3), (await Admin.IssueAsync(name).MustAsync(201))["kid"]);
+    }
+
+    /// <summary>The key, when the schedule has announced the version and its lead, a second, is over.</summary>
+    private async Task<JsonAnswer> StandbyOfAsync(string name, int number)
+    {
+        for (var since = TimeProvider.System.GetTimestamp(); ; await Task.Delay(TimeSpan.FromMilliseconds(200), TimeProvider.System, TestContext.Current.CancellationToken))
+        {
+            var key = await Admin.ReadKeyAsync(name);
+            if (key.States().Length == number && key.Version(number).TryGetProperty("servedAt", out var served)
+                && served.GetDateTimeOffset().AddSeconds(1) <= TimeProvider.System.GetUtcNow())
+            {
+                return key;
+            }
+
+            Assert.True(TimeProvider.System.GetElapsedTime(since) < TimeSpan.FromMinutes(1), key.Text);
+        }
+    }
+
     [Theory]
     [InlineData("compromised")]
     [InlineData("superseded")]

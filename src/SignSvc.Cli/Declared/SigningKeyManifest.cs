@@ -52,7 +52,9 @@ internal static class SigningKeyManifest
         var isNever = rotation.Find("period") is YamlScalar { Text: RotationOptions.Never };
         if (isNever && isVolume)
             throw rotation.Place.Refuse("A volume key is short-lived: it has a period.");
-        var wish = new RotationWish(isNever ? null : rotation.Duration("period"), isNever, rotation.Duration("lead"), rotation.Duration("grace"), rotation.Duration("jitter"));
+        var wish = new RotationWish(
+            isNever ? null : rotation.Duration("period"), isNever, rotation.Duration("lead"), rotation.Duration("grace"), rotation.Duration("jitter"),
+            rotation.Flag("standby"));
         rotation.End();
         return wish;
     }

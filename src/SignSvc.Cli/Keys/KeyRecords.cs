@@ -11,7 +11,7 @@ internal sealed record KeyUpdateBody(
     bool? DeletionProtection = null, int? MinSigningVersion = null, int? MinVerificationVersion = null);
 
 /// <param name="PeriodSeconds">Null: on demand.</param>
-internal sealed record RotationPolicy(long? PeriodSeconds, long? LeadSeconds, long? GraceSeconds, long? JitterSeconds = null)
+internal sealed record RotationPolicy(long? PeriodSeconds, long? LeadSeconds, long? GraceSeconds, long? JitterSeconds = null, bool? Standby = null)
 {
     public override string ToString()
     {
@@ -19,7 +19,8 @@ internal sealed record RotationPolicy(long? PeriodSeconds, long? LeadSeconds, lo
         if (JitterSeconds is > 0)
             period += $", up to {Durations.Text(JitterSeconds.Value)} sooner";
         var lead = LeadSeconds is { } before ? $", lead {Durations.Text(before)}" : "";
-        return GraceSeconds is { } after ? $"{period}{lead}, grace {Durations.Text(after)}" : period + lead;
+        var grace = GraceSeconds is { } after ? $", grace {Durations.Text(after)}" : "";
+        return $"{period}{lead}{grace}{(Standby == true ? ", standby" : "")}";
     }
 }
 

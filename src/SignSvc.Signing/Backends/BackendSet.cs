@@ -73,20 +73,18 @@ public sealed class BackendSet : IDisposable
         {
             if (!_volume.TryGetValue(key.Backend, out var engine))
                 continue;
+            foreach (var version in key.Versions.Where(v => v.Handle is not null))
+            {
+                if (IsWanted(version) || HasJustRetired(version))
+                    open[version.Handle!] = (engine, version);
+                else
+                    engine.Forget(version);
+            }
+
             try
             {
-                foreach (var version in key.Versions)
-                {
-                    if (version is { State: VersionState.Announced or VersionState.Active, Handle: { } handle })
-                    {
-                        open[handle] = (engine, version);
-                        await engine.PrepareAsync(version, cancellationToken);
-                    }
-                    else
-                    {
-                        engine.Forget(version);
-                    }
-                }
+                foreach (var version in key.Versions.Where(v => v.Handle is not null && IsWanted(v)))
+                    await engine.PrepareAsync(version, cancellationToken);
             }
             catch (SigningException e)
             {
@@ -100,6 +98,12 @@ public sealed class BackendSet : IDisposable
         _open = open;
         return faults;
     }
+
+    private static bool IsWanted(KeyVersion version) => version.State is VersionState.Announced or VersionState.Active;
+
+    /// <summary>Since the last preparation: requests with a snapshot of before it retired have until the next one.</summary>
+    private bool HasJustRetired(KeyVersion version) =>
+        version.State == VersionState.Retired && _open.TryGetValue(version.Handle!, out var known) && IsWanted(known.Version);
 
     public void Dispose()
     {

@@ -75,7 +75,7 @@ public interface IPreparesKeys : IKeyBackend
     /// <exception cref="SigningException">As the wrapping key's.</exception>
     Task PrepareAsync(KeyVersion version, CancellationToken cancellationToken);
 
-    /// <summary>Lets go of the key and zeroes it.</summary>
+    /// <summary>Lets go of the key and zeroes it, for good: what is still opening it, or comes late, is refused.</summary>
     void Forget(KeyVersion version);
 }
 

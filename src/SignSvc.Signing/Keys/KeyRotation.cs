@@ -10,9 +10,9 @@ namespace SignSvc.Signing.Keys;
 public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet backends, TimeProvider time)
 {
     /// <summary>
-    /// Announces a successor that takes over as soon as its lead is over. While it waits, whoever asks gets the same one;
-    /// without a lead it signs at once, and who asks after that gets another. Of those who name the same
-    /// <see cref="KeyTag"/> exactly one makes a successor.
+    /// Announces a successor that takes over as soon as its lead is over, or hastens the one that is announced. While it
+    /// waits, whoever asks gets the same one; where its lead is over, or it has none, it signs at once, and who asks after
+    /// that gets another. Of those who name the same <see cref="KeyTag"/> exactly one makes a successor.
     /// </summary>
     /// <param name="onlyIf">The <see cref="KeyTag"/> that the key must have; null: any.</param>
     /// <exception cref="SigningException"><see cref="SigningFault.KeyNotUsable"/>: the key is not enabled; <see cref="SigningFault.PreconditionFailed"/>.</exception>
@@ -29,7 +29,7 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
         (current, version) =>
         {
             var now = time.GetUtcNow();
-            return current.With(SigningPeriod.From(now + SigningPeriod.LeadOf(current), current, version with { ServedAt = now }));
+            return current.With(SigningPeriod.From(now + SigningPeriod.NextLeadOf(current), current, version with { ServedAt = now }));
         },
         cancellationToken);
 
@@ -47,7 +47,7 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
     /// </summary>
     public Task<Key> ActivateAsync(Key key, int number, CancellationToken cancellationToken) => StepAsync(
         key, number, "activated", VersionState.Announced,
-        (current, version) => version.SignsFrom <= time.GetUtcNow()
+        (current, version) => version.SignsFrom <= time.GetUtcNow() || SigningPeriod.IsCutOff(current)
             ? RetireOthers(current, number).With(
                 SigningPeriod.From(time.GetUtcNow(), current, version with { State = VersionState.Active }))
             : current,
@@ -101,8 +101,8 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
     /// Stops a version for good, on every node within seconds; it verifies nothing and leaves the key set at once. If it
     /// was the one that signs, the announced successor takes over without waiting; where there is none, one is made, and
     /// verifiers know it only when they refresh. Where none can be made either, the version is revoked all the same, and
-    /// the schedule announces a successor as soon as the backend is back. A key whose material is imported does not sign
-    /// until the next import.
+    /// the schedule makes a successor as soon as the backend is back, which signs as soon as every node serves it. A key
+    /// whose material is imported does not sign until the next import.
     /// </summary>
     /// <exception cref="SigningException">
     /// <see cref="SigningFault.NotFound"/>: no such version. <see cref="SigningFault.Conflict"/>: it is revoked already, for a reason that this one does not outweigh.
@@ -121,6 +121,7 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
                     State = VersionState.Revoked,
                     RevokedAt = time.GetUtcNow(),
                     RevocationReason = reason,
+                    RevokedUnused = version.State == VersionState.Announced,
                 });
                 if (current.State == KeyState.PendingDeletion)
                     return revoked;
@@ -129,7 +130,7 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
                 // A key set without the key would make verifiers forget it; a version that is not needed yet waits its lead.
                 return revoked.Versions.Any(v => v.IsPublished)
                     ? revoked
-                    : await SucceedAsync(revoked, pair, SigningPeriod.LeadOf(revoked), cancellationToken);
+                    : await SucceedAsync(revoked, pair, SigningPeriod.NextLeadOf(revoked), cancellationToken);
             },
             cancellationToken,
             key => ApprovalSubject.OfKey(Actions.KeysRevoke, key, ("version", number.ToString(CultureInfo.InvariantCulture)), ("reason", reason.ToString())),
@@ -185,28 +186,37 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
     private Task<Key> AnnounceAsync(
         Caller caller, string reference, string detail, bool takesOverEarly, CancellationToken cancellationToken, string? onlyIf = null)
     {
-        var newestWhenAsked = live.Current.Keys.TryGet(reference, out var asked) ? asked.Versions.Length : 0;
+        var signedWhenAsked = live.Current.Keys.TryGet(reference, out var asked) ? NumberOfActive(asked) : 0;
         return ApplyAsync(
             caller, Actions.KeysRotate, reference, detail,
             async (current, pair) =>
             {
                 if (current.State == KeyState.PendingDeletion || (takesOverEarly && current.State != KeyState.Enabled))
                     throw new SigningException(SigningFault.KeyNotUsable, $"{current.Name} is not enabled.");
-                if (current.Versions.FirstOrDefault(v => v.State == VersionState.Announced) is { } waiting)
-                    return waiting.TakesOverEarly || !takesOverEarly ? current : Counted(current.With(waiting with { TakesOverEarly = true }));
-                // Made for somebody who asked at the same time, and without a lead it signs already.
-                if (!current.Versions.IsEmpty && current.Versions[^1] is { State: VersionState.Active } newest && newest.Number > newestWhenAsked)
+                // It took over for somebody who asked at the same time: the one that is announced by now is the next one's.
+                if (NumberOfActive(current) > signedWhenAsked)
                     return current;
+                if (current.Versions.FirstOrDefault(v => v.State == VersionState.Announced) is { } waiting)
+                    return waiting.TakesOverEarly || !takesOverEarly ? current : Counted(current.With(Hastened(current, waiting)));
                 if (current.Origin != KeyOrigin.Generated)
                     throw new SigningException(SigningFault.KeyNotUsable, $"The material of {current.Name} is imported: import its next version.");
                 var next = await pair.MakeAsync(current, cancellationToken) with { TakesOverEarly = takesOverEarly };
-                next = SigningPeriod.From(time.GetUtcNow() + SigningPeriod.LeadOf(current), current, next);
+                next = SigningPeriod.From(time.GetUtcNow() + SigningPeriod.NextLeadOf(current), current, next);
                 var rotated = current with { Versions = current.Versions.Add(next) };
                 return takesOverEarly ? Counted(rotated) : rotated;
             },
             cancellationToken,
             key => ApprovalSubject.OfKey(Actions.KeysRotate, key),
             onlyIf);
+    }
+
+    private static int NumberOfActive(Key key) => key.Versions.LastOrDefault(v => v.State == VersionState.Active)?.Number ?? 0;
+
+    /// <summary>It takes over when its lead is over: now, where it has been for long.</summary>
+    private KeyVersion Hastened(Key key, KeyVersion waiting)
+    {
+        var now = time.GetUtcNow();
+        return SigningPeriod.From(waiting.SignsFrom > now ? waiting.SignsFrom : now, key, waiting with { TakesOverEarly = true });
     }
 
     private static Key Counted(Key key) => key with { RotationsOnDemand = key.RotationsOnDemand + 1 };

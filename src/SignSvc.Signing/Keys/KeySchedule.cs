@@ -71,7 +71,7 @@ public static class KeySchedule
             return;
         // Confirmed in the future: the clock has been set back since, and the lead is counted anew.
         var isUnconfirmed = next is not null && (next.ServedAt is null || next.ServedAt > now + Skew);
-        var mayTakeOver = next is not null && !isUnconfirmed && now >= next.SignsFrom;
+        var mayTakeOver = next is not null && !isUnconfirmed && (now >= next.SignsFrom || SigningPeriod.IsCutOff(key));
 
         var takesOver = mayTakeOver && (next!.TakesOverEarly || IsTimeToTakeOver(active, now));
 
@@ -80,12 +80,12 @@ public static class KeySchedule
         else if (takesOver)
             due.Add(new DueStep.Activate(next!.Number));
 
-        if (next is null && (active is null || IsTimeForSuccessor(key, active, now)))
+        if (next is null && (active is null || key.Rotation is { Standby: true } || IsTimeForSuccessor(key, active, now)))
             due.Add(key.Origin == KeyOrigin.Generated ? new DueStep.Announce() : new DueStep.Alarm("its successor has to be imported"));
 
         if (now >= active?.SignsUntil && !takesOver)
             due.Add(new DueStep.Retire(active.Number));
-        if (!takesOver && Lacks(active, next, now) is { } lack)
+        if (!takesOver && Lacks(key, active, next, now) is { } lack)
             due.Add(new DueStep.Alarm(lack));
     }
 
@@ -102,13 +102,17 @@ public static class KeySchedule
         var last = version.SignsUntil - Margin(end - version.SignsFrom);
         return last < end ? last : end;
     }
+    /// <summary>At the end of the period; where there is little or no grace before the hard stop, a margin before that.</summary>
+    private static bool IsTimeToTakeOver(KeyVersion? active, DateTimeOffset now) =>
+        active is null || (active.RetiresAt is { } end && (now >= end || now >= active.SignsUntil - Margin(end - active.SignsFrom)));
 
     /// <summary>What keeps the key from signing, or will; null where all is well.</summary>
-    private static string? Lacks(KeyVersion? active, KeyVersion? next, DateTimeOffset now)
+    private static string? Lacks(Key key, KeyVersion? active, KeyVersion? next, DateTimeOffset now)
     {
         var hope = next is null ? "" : $"; version {next.Number} does not before {next.SignsFrom:u}";
         return active switch
         {
+            null when SigningPeriod.IsCutOff(key) => $"no version signs: the one that did was revoked, and no successor could be made; {(next is null ? "the next one" : $"version {next.Number}")} signs as soon as every node serves it",
             null => $"no version signs{hope}",
             _ when now < active.SignsFrom => $"version {active.Number} does not sign before {active.SignsFrom:u}: if the clock is right now, rotate on demand{hope}",
             _ when now >= active.SignsUntil => $"no version signs: version {active.Number} has reached its hard stop{hope}",

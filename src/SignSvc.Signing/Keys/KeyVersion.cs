@@ -46,6 +46,9 @@ public sealed record KeyVersion
 
     public RevocationReason? RevocationReason { get; init; }
 
+    /// <summary>Whether it was revoked while it was announced; null: it is not revoked, or was before this was recorded.</summary>
+    public bool? RevokedUnused { get; init; }
+
     public KeyOrigin Origin { get; init; }
 
     /// <summary>Certificates for <c>x5c</c>, leaf first, each as base64 of its DER; see <see cref="CertificateChains"/>.</summary>
@@ -55,6 +58,9 @@ public sealed record KeyVersion
 
     /// <summary>Published versions stand in the JWKS and verify.</summary>
     public bool IsPublished => State is VersionState.Announced or VersionState.Active or VersionState.Retired;
+
+    /// <summary>It was revoked before it ever signed.</summary>
+    public bool NeverSigned => RevokedUnused ?? (State == VersionState.Revoked && RetiredAt is null && RevokedAt < SignsFrom);
 
     /// <summary>Invariant 2: active, and the clock inside its period.</summary>
     public bool MaySignAt(DateTimeOffset now) =>

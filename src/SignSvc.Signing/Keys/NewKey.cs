@@ -110,7 +110,7 @@ public sealed record NewKey
         var period = wish?.PeriodSeconds ?? (tier == KeyTier.Volume ? 30 * day : null);
         if (tier == KeyTier.Volume && period > 90 * day)
             throw Invalid("A volume key's rotation period is at most 90 days.");
-        return RotationPolicy.Parse(purpose, period, wish?.LeadSeconds, wish?.GraceSeconds, wish?.JitterSeconds);
+        return RotationPolicy.Parse(purpose, period, wish?.LeadSeconds, wish?.GraceSeconds, wish?.JitterSeconds, wish?.Standby ?? false);
     }
 
     private static ImmutableArray<SigningAlgorithm> ParseAlgorithms(

@@ -28,9 +28,16 @@ public sealed record RotationPolicy
     /// <summary>How long a version may sign beyond its period while its successor is not ready.</summary>
     public TimeSpan Grace { get; init; }
 
+    /// <summary>
+    /// There is an announced successor at all times, not only within a lead of the period's end: made as soon as the one
+    /// before it takes over, published since, and ready for a rotation on demand and for a revocation, by which verifiers
+    /// then miss nothing. Its private key exists for as long, in the same backend.
+    /// </summary>
+    public bool Standby { get; init; }
+
     /// <summary>Tokens: a day's lead, or a quarter of a short period. Artifacts: no lead, because their verifiers are given the public key with the artifact's policy and do not poll for it.</summary>
     /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>.</exception>
-    public static RotationPolicy Parse(KeyPurpose purpose, int? periodSeconds, int? leadSeconds, int? graceSeconds, int? jitterSeconds = null)
+    public static RotationPolicy Parse(KeyPurpose purpose, int? periodSeconds, int? leadSeconds, int? graceSeconds, int? jitterSeconds = null, bool standby = false)
     {
         TimeSpan? period = periodSeconds is { } seconds ? TimeSpan.FromSeconds(seconds) : null;
         if (period < MinPeriod || period > MaxPeriod)
@@ -47,11 +54,12 @@ public sealed record RotationPolicy
         var jitter = TimeSpan.FromSeconds(jitterSeconds ?? 0);
         if (jitter < TimeSpan.Zero || jitter > (period / 4 ?? TimeSpan.Zero))
             throw Invalid("The jitter is from 0 seconds to a quarter of the period.");
-        return new RotationPolicy { Period = period, Jitter = jitter, Lead = lead, Grace = grace };
+        return new RotationPolicy { Period = period, Jitter = jitter, Lead = lead, Grace = grace, Standby = standby };
     }
 
     private static SigningException Invalid(string message) => new(SigningFault.InvalidRequest, message);
 }
 
 /// <summary>A rotation policy as it is asked for; what is null is chosen by <see cref="RotationPolicy.Parse"/>.</summary>
-public sealed record RotationWish(int? PeriodSeconds = null, int? LeadSeconds = null, int? GraceSeconds = null, int? JitterSeconds = null);
+public sealed record RotationWish(
+    int? PeriodSeconds = null, int? LeadSeconds = null, int? GraceSeconds = null, int? JitterSeconds = null, bool? Standby = null);

@@ -4,7 +4,7 @@ namespace SignSvc.Signing.Keys;
 /// A version's moments in their order, each no earlier than the one before: what has happened as it happened, and what is
 /// to come as policy, announced successor and tokens stand now.
 /// </summary>
-/// <param name="SignsFrom">Null: it was revoked before it ever signed.</param>
+/// <param name="SignsFrom">Of a version that waits to be asked: from when on it may. Null: it was revoked before it ever signed.</param>
 /// <param name="RetiresAt">When its successor takes over, or took over; null: when it is rotated.</param>
 /// <param name="StopsAt">When it signed, or may sign, at the latest: its hard stop, where nothing stopped it before. Null: it signs until it is rotated.</param>
 /// <param name="RemovableAt">From when on it is in the key set for nobody: its last token has expired. Null: not known, or a key for artifacts, which are verified for years.</param>
@@ -17,15 +17,15 @@ public sealed record VersionTimeline(
     /// <param name="longestLife">How long a token lives that it signs at its last moment.</param>
     public static VersionTimeline Of(Key key, KeyVersion version, DateTimeOffset? latestExpiry, TimeSpan longestLife)
     {
+        version = SigningPeriod.Planned(key, version);
         var stopped = Earliest(version.RetiredAt, version.RevokedAt);
-        var neverSigned = version is { State: VersionState.Revoked, RetiredAt: null } && version.RevokedAt < version.SignsFrom;
         var retires = Earliest(stopped, version.RetiresAt, TakenOverAt(key, version));
         var stops = stopped is null ? version.SignsUntil ?? retires : Earliest(stopped, version.SignsUntil);
         // What has stopped signs no further token; what has not may sign one at its last moment.
         var ends = stopped ?? stops + longestLife;
         var removable = Removable(key, version, Later(latestExpiry, ends));
         return new VersionTimeline(
-            version.CreatedAt, neverSigned ? null : version.SignsFrom, neverSigned ? null : retires, stops,
+            version.CreatedAt, version.NeverSigned ? null : version.SignsFrom, version.NeverSigned ? null : retires, stops,
             removable, removable is null ? null : Later(removable.Value, latestExpiry is { } expiry ? TokensEndedAt(expiry) : null));
     }
 

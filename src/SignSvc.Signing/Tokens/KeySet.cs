@@ -20,7 +20,8 @@ public sealed class KeySet
     /// <summary>How long a verifier may keep a key set at the most: part of the time that a new key waits before it signs.</summary>
     public const int MaxAgeSeconds = 300;
 
-    private const int MinAgeSeconds = 15;
+    /// <summary>The shortest lead by which verifiers that follow <c>max-age</c> know every version before it signs: its own age at the longest, skew, convergence.</summary>
+    public static readonly TimeSpan EnoughLead = TimeSpan.FromSeconds(MaxAgeSeconds) + KeySchedule.Skew + KeySchedule.Convergence;
 
     private readonly Lazy<byte[]> _gzip;
 
@@ -50,19 +51,22 @@ public sealed class KeySet
     public ReadOnlyMemory<byte> Gzip => _gzip.Value;
 
     /// <summary>
-    /// Seconds for <c>max-age</c>: a third of the shortest lead among its keys, from 15 to 300, so that a verifier has
-    /// looked again well before a new key signs. A lead of 0 is its operator's choice and counts for nothing here.
+    /// Seconds for <c>max-age</c>: a third of the shortest lead among its keys, from 1 to 300, so that a verifier has
+    /// looked again well before a new key signs. A lead of 0 is its operator's choice and counts for nothing here, as does
+    /// the lead of a key that signs nothing: everybody would pay for it.
     /// </summary>
     public int MaxAge { get; }
 
     /// <summary>Every published version of these keys, in order of key names and version numbers, so that equal keys give equal bytes.</summary>
-    public static KeySet Of(IEnumerable<Key> keys)
+    /// <param name="signs">Whether a key signs for this set's verifiers; null: all do.</param>
+    public static KeySet Of(IEnumerable<Key> keys, Func<Key, bool>? signs = null)
     {
         var all = keys.ToArray();
         var json = Write(all, withChains: true);
         if (json.Length > MaxBytesWithChains)
             json = Write(all, withChains: false);
         var shortest = all
+            .Where(k => k.State != KeyState.PendingDeletion && signs?.Invoke(k) != false)
             .Select(k => SigningPeriod.LeadOf(k))
             .Where(lead => lead > TimeSpan.Zero)
             .DefaultIfEmpty(TimeSpan.MaxValue)
@@ -71,6 +75,7 @@ public sealed class KeySet
         return new KeySet(
             json, (int)Math.Clamp(shortest.TotalSeconds / 3, MinAgeSeconds, MaxAgeSeconds),
             [.. algorithms.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)]);
+        return new KeySet(json, (int)Math.Clamp(shortest.TotalSeconds / 3, 1, MaxAgeSeconds));
     }
 
     /// <summary>One public JWK with <c>kid</c> and <c>use</c>; <c>alg</c> where the key has exactly one algorithm; <c>x5c</c> where it has a chain.</summary>

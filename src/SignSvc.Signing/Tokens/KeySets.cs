@@ -22,7 +22,8 @@ public sealed class KeySets
         var elsewhere = uses.Where(u => u.Issuer is not null || u.IsOfPayloads).Select(u => u.KeyId)
             .Except(uses.Where(u => u.Issuer is null && !u.IsOfPayloads).Select(u => u.KeyId), StringComparer.Ordinal)
             .ToHashSet(StringComparer.Ordinal);
-        OfService = KeySet.Of(TokenKeys().Where(k => !k.SignedPayloads && !elsewhere.Contains(k.Id)));
+        var used = uses.Select(u => u.KeyId).ToHashSet(StringComparer.Ordinal);
+        OfService = KeySet.Of(TokenKeys().Where(k => !k.SignedPayloads && !elsewhere.Contains(k.Id)), k => used.Contains(k.Id));
         _byIssuer = uses
             .Where(u => u is { Issuer: not null, IsOfPayloads: false })
             .GroupBy(u => u.Issuer!, u => u.KeyId, StringComparer.Ordinal)

@@ -32,7 +32,8 @@ internal sealed class GrpcKeys(KeyLifecycle keys, KeyChanges changes, BackendSet
                 Wishes.Seconds(request.RotationPeriod, "rotation_period"),
                 Wishes.Seconds(request.RotationLead, "rotation_lead"),
                 Wishes.Seconds(request.RotationGrace, "rotation_grace"),
-                Wishes.Seconds(request.RotationJitter, "rotation_jitter")),
+                Wishes.Seconds(request.RotationJitter, "rotation_jitter"),
+                request.RotationStandby),
             request.DeletionProtection,
             Wishes.Text(request.Adopt),
             KeyMessages.Parse(request.Origin) ?? KeyOrigin.Generated,
@@ -118,7 +119,8 @@ internal sealed class GrpcKeys(KeyLifecycle keys, KeyChanges changes, BackendSet
             Wishes.Seconds(request.RotationPeriod, "rotation_period"),
             Wishes.Seconds(request.RotationLead, "rotation_lead"),
             Wishes.Seconds(request.RotationGrace, "rotation_grace"),
-            Wishes.Seconds(request.RotationJitter, "rotation_jitter"));
+            Wishes.Seconds(request.RotationJitter, "rotation_jitter"),
+            request.HasRotationStandby ? request.RotationStandby : null);
         return new KeyUpdate(
             request.HasDescription ? request.Description : null,
             request.HasOwner ? request.Owner : null,
@@ -161,7 +163,7 @@ internal sealed class GrpcKeyVersions(
     {
         var key = await keys.ReadAsync(call.HttpContext.Caller(), request.Key, call.CancellationToken);
         var uses = await VersionEndpoints.UsesAsync(key, live, store, call.CancellationToken);
-        return new V1.ListKeyVersionsResponse { Versions = { key.Versions.Zip(uses, KeyMessages.Of) } };
+        return new V1.ListKeyVersionsResponse { Versions = { key.Versions.Zip(uses, (v, use) => KeyMessages.Of(SigningPeriod.Planned(key, v), use)) } };
     }
 
     public async ValueTask<V1.GetKeyTimelineResponse> GetTimelineAsync(V1.GetKeyTimelineRequest request, GrpcCall call)
@@ -174,7 +176,7 @@ internal sealed class GrpcKeyVersions(
             KeyName = key.Name,
             State = KeyMessages.Of(key.State),
             DeletesAt = KeyMessages.Of(key.DeletesAt),
-            Versions = { key.Versions.Zip(timeline.Versions, KeyMessages.Of) },
+            Versions = { key.Versions.Zip(timeline.Versions, (v, use) => KeyMessages.Of(SigningPeriod.Planned(key, v), use)) },
             Due = { timeline.Due },
         };
     }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
 using SignSvc.Access;
@@ -29,13 +30,14 @@ public sealed record NewKeyBody(
     ImmutableArray<string>? Aliases = null);
 
 /// <summary>Null: on demand. See <see cref="RotationPolicy"/>.</summary>
-public sealed record RotationAnswer(long? PeriodSeconds, long LeadSeconds, long GraceSeconds, long JitterSeconds)
+public sealed record RotationAnswer(long? PeriodSeconds, long LeadSeconds, long GraceSeconds, long JitterSeconds, bool Standby)
 {
     public static RotationAnswer Of(RotationPolicy p) =>
-        new((long?)p.Period?.TotalSeconds, (long)p.Lead.TotalSeconds, (long)p.Grace.TotalSeconds, (long)p.Jitter.TotalSeconds);
+        new((long?)p.Period?.TotalSeconds, (long)p.Lead.TotalSeconds, (long)p.Grace.TotalSeconds, (long)p.Jitter.TotalSeconds, p.Standby);
 }
 
 /// <param name="BackendState">In what state this node found it at a backend that has states of its own, such as AWS KMS: <c>enabled</c>, <c>disabled</c>, <c>pendingDeletion</c>… Null: not looked at since the key's state changed.</param>
+/// <param name="SignsFrom">Of an announced version: when it takes over, or may where it waits to be asked.</param>
 /// <param name="RetiresAt">When its successor takes over; null: when it is rotated.</param>
 /// <param name="SignsUntil">The hard stop, successor or not.</param>
 public sealed record VersionAnswer(
@@ -60,7 +62,7 @@ public sealed record KeyAnswer(
         key.Id, key.Name, key.Description, key.Owner, key.Purpose, key.Tier, key.Backend, key.Protection, key.Spec.Name,
         [.. key.Algorithms.Select(a => a.Name)], key.State, [.. key.Aliases], key.Tags,
         key.Rotation is null ? null : RotationAnswer.Of(key.Rotation), key.DeletionProtection, key.MinSigningVersion,
-        key.MinVerificationVersion, key.CreatedAt, key.DeletesAt, [.. key.Versions.Select(v => VersionAnswer.Of(key, v, backends))],
+        key.MinVerificationVersion, key.CreatedAt, key.DeletesAt, [.. key.Versions.Select(v => VersionAnswer.Of(key, SigningPeriod.Planned(key, v), backends))],
         KeyWarnings.Of(key, backends), key.Origin, key.MultiRegion, KeyTag.Of(key));
 }
 
@@ -143,10 +145,20 @@ internal static class KeyWarnings
             ? ["protection: software. This assured key is not in an HSM; use a backend that is one for production."]
             : null;
 
-    /// <summary>With what was found at its backend.</summary>
-    public static ImmutableArray<string>? Of(Key key, BackendSet backends)
+    /// <summary>Of the key as a whole.</summary>
+    /// <param name="backends">With what was found there; null: with nothing.</param>
+    public static ImmutableArray<string>? Of(Key key, BackendSet? backends)
     {
-        ImmutableArray<string> all = [.. Of(key, key.Protection) ?? [], .. BackendDrift.Warnings(backends, key)];
+        ImmutableArray<string> all = [.. Of(key, key.Protection) ?? [], .. OfLead(key), .. backends is null ? [] : BackendDrift.Warnings(backends, key)];
         return all.IsEmpty ? null : all;
+    }
+
+    /// <summary>Artifacts' verifiers are given the public key; tokens' verifiers read the key set, when they do.</summary>
+    private static ImmutableArray<string> OfLead(Key key)
+    {
+        var lead = SigningPeriod.LeadOf(key);
+        return key.Purpose == KeyPurpose.Tokens && lead < KeySet.EnoughLead
+            ? [string.Create(CultureInfo.InvariantCulture, $"rotation: with a lead of {lead.TotalSeconds} seconds verifiers refuse good tokens of a new version until they read the key set anew. {KeySet.EnoughLead.TotalSeconds} seconds would do for those that follow its max-age; some libraries cache for up to 86400.")]
+            : [];
     }
 }

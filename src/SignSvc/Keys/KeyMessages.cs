@@ -32,10 +32,11 @@ internal static class KeyMessages
             RotationLead = Of(key.Rotation?.Lead),
             RotationGrace = Of(key.Rotation?.Grace),
             RotationJitter = Of(key.Rotation?.Jitter),
+            RotationStandby = key.Rotation is { Standby: true },
             Etag = KeyTag.Of(key),
             CreatedAt = Timestamp.FromDateTimeOffset(key.CreatedAt),
             DeletesAt = Of(key.DeletesAt),
-            Warnings = { (backends is null ? KeyWarnings.Of(key, key.Protection) : KeyWarnings.Of(key, backends)) ?? [] },
+            Warnings = { KeyWarnings.Of(key, backends) ?? [] },
             DeletionProtection = key.DeletionProtection,
             MinSigningVersion = (uint)key.MinSigningVersion,
             MinVerificationVersion = (uint)key.MinVerificationVersion,
@@ -50,7 +51,7 @@ internal static class KeyMessages
 
     private static V1.KeyVersion Of(Key key, KeyVersion version, BackendSet? backends)
     {
-        var message = Of(version);
+        var message = Of(SigningPeriod.Planned(key, version));
         if (backends is not null)
             message.BackendState = BackendDrift.StateOf(backends, key, version)?.Name ?? "";
         return message;

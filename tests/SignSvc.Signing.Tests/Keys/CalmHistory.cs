@@ -58,13 +58,13 @@ internal static class CalmHistory
                 log.Add($"{node.Now:s} revoke {number}");
                 var revoked = await node.Rotation.RevokeAsync(
                     SimulatedNode.Operator, key.Id, number, RevocationReason.Superseded, cancellation);
-                rules.Promoted = revoked.Versions.Last(v => v.State == VersionState.Active).Kid;
+                rules.Revoked(key, revoked);
                 break;
             default:
                 // The same lead: a longer one may come too late for the version that signs, which is an alarm.
                 var period = Math.Max(2 * lead, (int)(3600 * Math.Pow(2160, random.NextDouble())));
                 log.Add($"{node.Now:s} period {period}");
-                await HistoryParts.PatchAsync(node, new RotationWish(period, lead, random.Next(period)), cancellation);
+                await HistoryParts.PatchAsync(node, new RotationWish(period, lead, random.Next(period), Standby: random.Next(2) == 0), cancellation);
                 break;
         }
     }

@@ -53,14 +53,14 @@ internal static class HistoryParts
 
     public static WatchedBackend BackendOf(SimulatedNode node) => (WatchedBackend)node.Backend;
 
-    /// <summary>A period from an hour to 90 days, every magnitude as likely; a lead up to half of it; any grace; a jitter up to a quarter.</summary>
+    /// <summary>A period from an hour to 90 days, every magnitude as likely; a lead up to half of it; any grace; a jitter up to a quarter; with a standby or without.</summary>
     public static RotationWish Policy(Random random)
     {
         var period = (int)(3600 * Math.Pow(2160, random.NextDouble()));
         var lead = random.Next(4) == 0 ? 0 : random.Next((period / 2) + 1);
         var grace = random.Next(4) == 0 ? 0 : random.Next(period);
         var jitter = random.Next(2) == 0 ? 0 : random.Next((period / 4) + 1);
-        return new RotationWish(period, lead, grace, jitter);
+        return new RotationWish(period, lead, grace, jitter, Standby: random.Next(2) == 0);
     }
 
     public static Task<Key> PatchAsync(SimulatedNode node, RotationWish policy, CancellationToken cancellationToken) =>

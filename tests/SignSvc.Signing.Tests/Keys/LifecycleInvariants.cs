@@ -13,15 +13,36 @@ internal sealed class LifecycleInvariants(SimulatedNode node, string name)
     private readonly HashSet<string> _revoked = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (DateTimeOffset Wall, TimeSpan True)> _tokensEnd = new(StringComparer.Ordinal);
     private readonly Dictionary<string, DateTimeOffset> _removable = new(StringComparer.Ordinal);
-    private IReadOnlySet<string> _published = new HashSet<string>(StringComparer.Ordinal);
 
     /// <summary>A version that an emergency put in place, before its lead was over.</summary>
-    public string? Promoted { get; set; }
+    private string? _promoted;
+
+    private IReadOnlySet<string> _published = new HashSet<string>(StringComparer.Ordinal);
+
+
+    /// <summary>The version that signed was revoked, and no successor could be made: the next one does not wait.</summary>
+    public bool IsCutOff { get; private set; }
+
+    /// <summary>The last published version was revoked, and no successor could be made.</summary>
+    public bool MayBeEmpty { get; set; }
 
     /// <summary>By a clock that was set, what happened later may have happened earlier.</summary>
     public bool ClockWasSet { get; set; }
 
     public int Signed { get; private set; }
+
+    /// <summary>A version has just been revoked: of whoever was announced nobody is passed over, and who had waited out the lead is no exception to it.</summary>
+    public void Revoked(Key before, Key after)
+    {
+        var (old, now) = (before.Versions.LastOrDefault(v => v.State == VersionState.Active), after.Versions.LastOrDefault(v => v.State == VersionState.Active));
+        IsCutOff |= old is not null && now is null;
+        if (now is null || now.Number == old?.Number)
+            return;
+        var standby = before.Versions.FirstOrDefault(v => v.State == VersionState.Announced && after.Versions[v.Number - 1].State != VersionState.Revoked);
+        Hold(standby is null || string.Equals(standby.Kid, now.Kid, StringComparison.Ordinal), "a successor was announced, and another version took over");
+        var hadWaited = standby?.ServedAt <= node.Now && standby.SignsFrom <= node.Now;
+        _promoted = hadWaited ? null : now.Kid;
+    }
 
     public void Issued(string kid, DateTimeOffset expiresAt, TimeSpan lifetime)
     {
@@ -44,6 +65,7 @@ internal sealed class LifecycleInvariants(SimulatedNode node, string name)
             CheckTimeline(key, version);
         foreach (var active in key.Versions.Where(v => v.State == VersionState.Active && _active.Add(v.Kid)))
             CheckLead(key, active);
+        IsCutOff &= key.Versions.All(v => v.State != VersionState.Active);
         if (key.Signing(node.Now) is { } signing)
             CheckSigning(key, signing, published);
         _published = published;
@@ -62,6 +84,12 @@ internal sealed class LifecycleInvariants(SimulatedNode node, string name)
             Hold(alarms.Length > 0, "a version signs beyond its period and nobody is told");
         if (isCautious)
             Hold(alarms.Any(a => a.Key.Length == 0), "the clock was set and nobody is told");
+        if (key.Rotation is { Standby: true } && !backendWasDown)
+            Hold(key.Versions.Any(v => v.State == VersionState.Announced && _published.Contains(v.Kid)), "there is no standby");
+        if (IsCutOff)
+            Hold(alarms.Any(a => a.Message.Contains("as soon as every node serves it", StringComparison.Ordinal)), "it is not said when the next version signs");
+        if (!backendWasDown)
+            Hold(!IsCutOff && !MayBeEmpty, "the backend is back, and no version took the place of the one that was revoked");
         if (isCautious || backendWasDown)
             return;
         foreach (var version in key.Versions.Where(v => v.State is VersionState.Retired && v.RetiredAt + KeySchedule.Convergence <= node.Now))
@@ -95,7 +123,8 @@ internal sealed class LifecycleInvariants(SimulatedNode node, string name)
 
     private void CheckPublication(Key key, IReadOnlySet<string> published)
     {
-        Hold(published.Count > 0, "the key set is empty");
+        MayBeEmpty &= published.Count == 0;
+        Hold(published.Count > 0 || MayBeEmpty, "the key set is empty");
         foreach (var kid in published)
             _publishedSince.TryAdd(kid, node.Elapsed);
         Hold(!published.Overlaps(_revoked), "a revoked version is published");
@@ -138,7 +167,7 @@ internal sealed class LifecycleInvariants(SimulatedNode node, string name)
     /// <summary>At the moment at which a version becomes active, under the policy of that moment.</summary>
     private void CheckLead(Key key, KeyVersion active)
     {
-        if (active.Number == 1 || string.Equals(active.Kid, Promoted, StringComparison.Ordinal))
+        if (active.Number == 1 || IsCutOff || string.Equals(active.Kid, _promoted, StringComparison.Ordinal))
             return;
         var waited = node.Elapsed - _publishedSince[active.Kid];
         Hold(waited >= key.Rotation!.Lead, $"version {active.Number} is active {waited} after it was published, and its lead is {key.Rotation.Lead}");

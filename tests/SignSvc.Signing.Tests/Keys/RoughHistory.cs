@@ -175,12 +175,11 @@ internal sealed class RoughHistory
         var signing = key.Versions.LastOrDefault(v => v.State == VersionState.Active);
         var number = _random.Next(2) == 0 && signing is not null ? signing.Number : _random.Next(1, key.Versions.Length + 1);
         // Without a backend the last published version has no successor: the one case in which the key set may be empty.
-        if (HistoryParts.BackendOf(_node).IsDown && !key.Versions.Any(v => v.IsPublished && v.Number != number))
-            return;
+        _rules.MayBeEmpty |= HistoryParts.BackendOf(_node).IsDown && !key.Versions.Any(v => v.IsPublished && v.Number != number);
         Log($"revoke {number}");
         var revoked = await _node.Rotation.RevokeAsync(
             SimulatedNode.Operator, key.Id, number, RevocationReason.Compromised, _cancellation);
-        _rules.Promoted = revoked.Versions.LastOrDefault(v => v.State == VersionState.Active)?.Kid;
+        _rules.Revoked(key, revoked);
     }
 
     private TimeSpan SomeTime(Key key)

@@ -136,6 +136,24 @@ public sealed class IssuerTests(RunningService service)
         Assert.Equal(300, (await _admin.MustGetAsync("/v1/keys/tokens/jwks.json")).Headers.CacheControl?.MaxAge?.TotalSeconds);
     }
 
+    [Theory]
+    [InlineData(0, true)]
+    [InlineData(5, true)]
+    [InlineData(659, true)]
+    [InlineData(660, false)]
+    public async Task A_lead_that_is_shorter_than_verifiers_need_is_said_and_the_age_of_the_key_set_is_no_longer_than_it(int lead, bool isSaid)
+    {
+        var name = RunningService.NewName("lead");
+        var made = await _admin.MustPostAsync(
+            201, "/v1/keys", $$"""{"name":"{{name}}","purpose":"tokens","spec":"ECC_NIST_P256","rotation":{"leadSeconds":{{lead}}} }""");
+        Assert.Equal(isSaid, made.Text.Contains("660 seconds would do", StringComparison.Ordinal));
+        Assert.Equal(isSaid, (await _admin.MustGetAsync($"/v1/keys/{name}")).Text.Contains($"a lead of {lead} seconds", StringComparison.Ordinal));
+        var age = (await _admin.MustGetAsync($"/v1/keys/{name}/jwks.json")).Headers.CacheControl?.MaxAge?.TotalSeconds;
+        Assert.InRange(age!.Value, 1, lead == 0 ? 300 : lead);
+        // No profile signs with it: nobody else's verifiers pay for its lead.
+        Assert.True((await _admin.MustGetAsync("/.well-known/jwks.json")).Headers.CacheControl?.MaxAge?.TotalSeconds > 5);
+    }
+
     [Fact]
     public async Task A_chain_of_the_version_s_own_key_stands_in_x5c_and_another_is_refused()
     {

@@ -1,5 +1,4 @@
 using System.Buffers.Text;
-using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using SignSvc.Signing.Keys;
 
@@ -12,8 +11,7 @@ namespace SignSvc.Signing.Backends.Software;
 /// </summary>
 public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IPreparesKeys, IImportsKeys, IDestroysKeys, IRewrapsKeys, IDisposable
 {
-    /// <summary>By handle: what signs is exactly what is stored, and of two pairs made for one version each has its own.</summary>
-    private readonly ConcurrentDictionary<string, Task<AsymmetricAlgorithm>> _open = new(StringComparer.Ordinal);
+    private readonly OpenKeys _open = new();
 
     public string Name => name;
 
@@ -50,13 +48,9 @@ public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IPrepare
         if (!version.PublicKey.Spec.CanSignWith(algorithm))
             throw new SigningException(SigningFault.AlgorithmMismatch, $"A key of spec {version.PublicKey.Spec} does not sign with {algorithm}.");
         cancellationToken.ThrowIfCancellationRequested();
-        var handle = HandleOf(version);
-        var opening = _open.TryGetValue(handle, out var known) ? known : OpenOnce(version);
-        if (opening.IsFaulted)
-            opening = OpenOnce(version);
-        return opening.IsCompletedSuccessfully
-            ? ValueTask.FromResult(Sign(opening.GetAwaiter().GetResult(), algorithm, digest.Span))
-            : SignWhenOpenAsync(opening, algorithm, digest, cancellationToken);
+        return _open.Find(HandleOf(version)) is { } key
+            ? ValueTask.FromResult(Sign(key, algorithm, digest.Span))
+            : SignWhenOpenAsync(OpenOnceAsync(version), algorithm, digest, cancellationToken);
     }
 
     /// <summary>Nothing is kept here but the opened key; the wrapped one goes with the version's handle.</summary>
@@ -91,27 +85,23 @@ public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IPrepare
         }
 
         var handle = HandleOf(purpose, again);
-        await PrepareAsync(version with { Handle = handle }, cancellationToken);
+        // Not kept: the change that brings this handle may lose against another.
+        (await OpenAsync(version with { Handle = handle })).Dispose();
         return handle;
     }
 
     public Task PrepareAsync(KeyVersion version, CancellationToken cancellationToken) =>
-        OpenOnce(version).WaitAsync(cancellationToken);
+        OpenOnceAsync(version).WaitAsync(cancellationToken);
 
     /// <inheritdoc/>
-    /// <remarks>OpenSSL zeroes the private number as it frees it.</remarks>
+    /// <remarks>OpenSSL zeroes the private number as it frees it: now, or when the signature that is being made is done.</remarks>
     public void Forget(KeyVersion version)
     {
-        if (version.Handle is { } handle && _open.TryRemove(handle, out var opening) && opening.IsCompletedSuccessfully)
-            opening.GetAwaiter().GetResult().Dispose();
+        if (version.Handle is { } handle)
+            _open.Close(handle);
     }
 
-    public void Dispose()
-    {
-        foreach (var opening in _open.Values.Where(o => o.IsCompletedSuccessfully))
-            opening.GetAwaiter().GetResult().Dispose();
-        _open.Clear();
-    }
+    public void Dispose() => _open.Dispose();
 
     private static async ValueTask<BackendSignature> SignWhenOpenAsync(
         Task<AsymmetricAlgorithm> opening, SigningAlgorithm algorithm, ReadOnlyMemory<byte> digest, CancellationToken cancellationToken) =>
@@ -132,14 +122,7 @@ public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IPrepare
         }
     }
 
-    /// <summary>
-    /// A failed opening is not kept: the wrapping key may be back at the next try. Two first callers may both open the
-    /// key; one of the two is kept, the other is left to its finalizer.
-    /// </summary>
-    private Task<AsymmetricAlgorithm> OpenOnce(KeyVersion version) => _open.AddOrUpdate(
-        HandleOf(version),
-        _ => OpenAsync(version),
-        (_, known) => known.IsFaulted ? OpenAsync(version) : known);
+    private Task<AsymmetricAlgorithm> OpenOnceAsync(KeyVersion version) => _open.OpenAsync(HandleOf(version), () => OpenAsync(version));
 
     private static string HandleOf(KeyVersion version) =>
         version.Handle ?? throw new SigningException(SigningFault.KeyNotUsable, "The private key was destroyed.");

@@ -200,7 +200,7 @@ public sealed class KeyImport(
         // As with a key that is made here: nobody can rely on a key set in which it never had a version.
         return key.Versions.IsEmpty
             ? SigningPeriod.From(now, key, arrived.Version with { State = VersionState.Active, ServedAt = now })
-            : SigningPeriod.From(now + SigningPeriod.LeadOf(key), key, arrived.Version with { TakesOverEarly = atOnce });
+            : SigningPeriod.From(now + SigningPeriod.NextLeadOf(key), key, arrived.Version with { TakesOverEarly = atOnce });
     }
 
     private static AuditRecord Describe(AuditRecord record, Key edited)
@@ -222,7 +222,7 @@ public sealed class KeyImport(
     {
         if (key.Versions.FirstOrDefault(v => v.State == VersionState.Announced) is { } waiting)
             throw new SigningException(SigningFault.Conflict, $"Version {waiting.Number} is announced already; import when it signs.");
-        if (!atOnce && !key.Versions.Any(v => v.State == VersionState.Active && v.RetiresAt is not null))
+        if (!atOnce && key.Rotation is not { Standby: true } && !key.Versions.Any(v => v.State == VersionState.Active && v.RetiresAt is not null))
             throw new SigningException(SigningFault.InvalidRequest, $"No period of {key.Name} is running that its next version could wait for.");
     }
 

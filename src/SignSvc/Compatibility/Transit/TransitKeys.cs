@@ -73,7 +73,7 @@ internal sealed class TransitKeys(KeyLifecycle keys, KeyChanges changes, KeyRota
         var key = await changes.UpdateAsync(
             call.Caller, call.Key,
             key => new KeyUpdate(
-                Rotation: period is { } seconds ? NewKey.ParseRotation(key.Tier, key.Purpose, new RotationWish(seconds == 0 ? null : seconds)) : null,
+                Rotation: period is { } seconds ? NewKey.ParseRotation(key.Tier, key.Purpose, new RotationWish(seconds == 0 ? null : seconds, Standby: key.Rotation?.Standby)) : null,
                 DeletionProtection: !mayDelete,
                 MinSigningVersion: signing is 0 ? 1 : signing,
                 MinVerificationVersion: verifying is 0 ? 1 : verifying),

@@ -19,6 +19,14 @@ public sealed class ImportedKeyScheduleTests
     }
 
     [Fact]
+    public void A_standby_that_was_not_imported_is_an_alarm_at_all_times()
+    {
+        var key = KeyOf(KeyOrigin.Imported);
+        var due = KeySchedule.Due(key with { Rotation = key.Rotation! with { Standby = true } }, _ => null, Now);
+        Assert.Equal([new DueStep.Alarm("its successor has to be imported")], due);
+    }
+
+    [Fact]
     public void Nothing_is_due_before_the_first_import() =>
         Assert.Empty(KeySchedule.Due(KeyOf(KeyOrigin.Imported) with { Versions = [] }, _ => null, Now.AddYears(10)));
 
