@@ -102,9 +102,6 @@ public static class KeySchedule
         var last = version.SignsUntil - Margin(end - version.SignsFrom);
         return last < end ? last : end;
     }
-    /// <summary>At the end of the period; where there is little or no grace before the hard stop, a margin before that.</summary>
-    private static bool IsTimeToTakeOver(KeyVersion? active, DateTimeOffset now) =>
-        active is null || (active.RetiresAt is { } end && (now >= end || now >= active.SignsUntil - Margin(end - active.SignsFrom)));
 
     /// <summary>What keeps the key from signing, or will; null where all is well.</summary>
     private static string? Lacks(Key key, KeyVersion? active, KeyVersion? next, DateTimeOffset now)

@@ -73,9 +73,8 @@ public sealed class KeySet
             .Min();
         var algorithms = all.Where(k => k.Versions.Any(v => v.IsPublished)).SelectMany(k => k.Algorithms.Select(a => a.Name));
         return new KeySet(
-            json, (int)Math.Clamp(shortest.TotalSeconds / 3, MinAgeSeconds, MaxAgeSeconds),
+            json, (int)Math.Clamp(shortest.TotalSeconds / 3, 1, MaxAgeSeconds),
             [.. algorithms.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)]);
-        return new KeySet(json, (int)Math.Clamp(shortest.TotalSeconds / 3, 1, MaxAgeSeconds));
     }
 
     /// <summary>One public JWK with <c>kid</c> and <c>use</c>; <c>alg</c> where the key has exactly one algorithm; <c>x5c</c> where it has a chain.</summary>
