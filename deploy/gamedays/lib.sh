@@ -33,7 +33,9 @@ fail() { printf 'FAILED: %s\n' "$*" >&2; tail -n 20 "$work/service.log" >&2 || t
 start_service() {
   local data=$1; shift
   : > service.log
-  env ASPNETCORE_URLS="${urls:-http://127.0.0.1:0}" SignSvc__Grpc__Url= SIGNSVC_DATA="$data" SignSvc__PrintBootstrapCredential=false "$@" \
+  # A disk that is busy with others is not what is rehearsed.
+  env ASPNETCORE_URLS="${urls:-http://127.0.0.1:0}" SignSvc__Grpc__Url= SIGNSVC_DATA="$data" SignSvc__PrintBootstrapCredential=false \
+    SignSvc__Audit__CommitTimeoutMilliseconds=10000 "$@" \
     dotnet "$SIGNSVC_DLL" >> service.log 2>&1 &
   service=$!
   await "the service serves" 60 grep -q '^SignSvc serves ' service.log

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A tokens key needs a successor now. (That a rotation becomes overdue takes longer than a rehearsal: the alarm on it is
-# proved by deploy/prometheus/tests.)
+# A tokens key needs a successor now. (That a rotation becomes overdue takes longer than a rehearsal: the alarms on it are
+# staged by tests/SignSvc.Operations.Tests/LiveAlarms.)
 source "$(dirname "$0")/lib.sh"
 export KEY=tokens
 start_service "$work/data"

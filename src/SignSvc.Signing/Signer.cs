@@ -7,6 +7,7 @@ using SignSvc.Signing.Backends;
 using SignSvc.Signing.Backends.Budgets;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
+using SignSvc.Signing.Telemetry;
 using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Signing;
@@ -158,7 +159,12 @@ public sealed partial class Signer(
         if (mustVerify)
         {
             if (!version.PublicKey.Verify(algorithm, digest.Span, signature.Value))
+            {
+                if (key.Tier == KeyTier.Assured)
+                    SigningMeters.BackendSignedWrongly(key.Backend);
                 throw new SigningException(SigningFault.BackendFailed, $"The backend {key.Backend} returned a signature that does not verify.") { BackendRequestId = signature.RequestId };
+            }
+
             _verifiedKids.TryAdd(version.Kid, true);
         }
 

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 
 namespace SignSvc.Tests.Shared;
 
@@ -133,7 +131,7 @@ public sealed class PostgresCluster : IAsyncDisposable
     private static async Task<PostgresCluster> InNewFolderAsync(CancellationToken cancellationToken)
     {
         var folder = Path.Combine(Path.GetTempPath(), $"signsvc-postgres-{Guid.CreateVersion7(TimeProvider.System.GetUtcNow()):N}");
-        var cluster = new PostgresCluster(FindBinaries(), folder) { Port = FreePort() };
+        var cluster = new PostgresCluster(FindBinaries(), folder) { Port = FreePort.Next() };
         await RunAsync("mkdir", cancellationToken, "-m", "700", folder);
         return cluster;
     }
@@ -144,13 +142,6 @@ public sealed class PostgresCluster : IAsyncDisposable
         .Where(folder => File.Exists($"{folder}/initdb"))
         .MaxBy(folder => int.TryParse(Path.GetFileName(Path.GetDirectoryName(folder)), out var version) ? version : 0)
         ?? throw new InvalidOperationException("PostgreSQL is missing: run tests/install-tools.sh, or apt-get install postgresql.");
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
 
     private static async Task<string> RunAsync(string program, CancellationToken cancellationToken, params string[] arguments)
     {

@@ -31,6 +31,12 @@ public sealed class ServiceProcess : IAsyncDisposable
     /// <summary>Far above what a start takes, so that it is reached only where something hangs.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
+    /// <summary>
+    /// The longest that the settings allow: a disk that is busy with others is no fault of the service. A test of what a
+    /// hanging disk does sets the bound that it is about.
+    /// </summary>
+    private const string CommitTimeoutMilliseconds = "10000";
+
     private static readonly SocketsHttpHandler Handler = new()
     {
         UseProxy = false,
@@ -204,6 +210,7 @@ public sealed class ServiceProcess : IAsyncDisposable
                 start.Environment.Remove(name);
             start.Environment["ASPNETCORE_URLS"] = "http://127.0.0.1:0";
             start.Environment["SignSvc__Grpc__Url"] = "http://127.0.0.1:0";
+            start.Environment["SignSvc__Audit__CommitTimeoutMilliseconds"] = CommitTimeoutMilliseconds;
             start.Environment["SIGNSVC_DATA"] = data;
             foreach (var (name, value) in options.Environment)
                 start.Environment[name] = value;

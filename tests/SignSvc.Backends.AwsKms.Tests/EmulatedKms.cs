@@ -4,6 +4,7 @@ using SignSvc.Emulation;
 using SignSvc.Signing.Backends;
 using SignSvc.Signing.Backends.Budgets;
 using SignSvc.Signing.Keys;
+using SignSvc.Tests.Shared;
 
 namespace SignSvc.Backends.AwsKms.Tests;
 
@@ -18,9 +19,11 @@ internal sealed class EmulatedKms : IAsyncDisposable
 
     public MemoryIntents Intents { get; } = new();
 
+    /// <summary>On a port that is its own also while it is down.</summary>
     public static async Task<EmulatedKms> StartAsync(KmsEmulatorOptions? options = null)
     {
-        var started = new EmulatedKms(await KmsEmulator.StartAsync(options));
+        var url = new Uri($"http://127.0.0.1:{FreePort.Next()}");
+        var started = new EmulatedKms(await KmsEmulator.StartAsync((options ?? new KmsEmulatorOptions()) with { Url = url }));
         started.Emulator.Quotas.Enforced = false;
         return started;
     }

@@ -1,10 +1,10 @@
-using System.Diagnostics;
 using System.Security.Cryptography;
 using SignSvc.Emulation;
 using SignSvc.Emulation.Faults;
 using SignSvc.Signing;
 using SignSvc.Signing.Backends.Budgets;
 using SignSvc.Signing.Keys;
+using SignSvc.Tests.Shared;
 
 namespace SignSvc.Backends.AwsKms.Tests;
 
@@ -87,8 +87,9 @@ public sealed class FaultTests : IAsyncLifetime
     [Fact]
     public async Task A_reset_and_a_time_out_of_the_SDK_count_as_unavailable()
     {
-        using var backend = _kms.Open(o => o.CallTimeoutMilliseconds = 300);
-        var key = await KeyAsync(backend);
+        using var unhurried = _kms.Open();
+        var key = await KeyAsync(unhurried);
+        using var backend = _kms.Open(o => o.CallTimeoutMilliseconds = 2000);
         foreach (var fault in new[] { Fault.Reset("Sign"), Fault.Hang("Sign") })
         {
             _kms.Emulator.Faults.Add(fault with { Times = 1 });
@@ -102,15 +103,21 @@ public sealed class FaultTests : IAsyncLifetime
     [Fact]
     public async Task A_key_that_is_not_known_everywhere_yet_is_waited_for()
     {
-        _kms.Emulator.Settings.ConsistencyDelay = TimeSpan.FromMilliseconds(700);
-        using var backend = _kms.Open();
-        var pair = await backend.CreateAsync(EmulatedKms.Request(KeySpec.P256), Cancel);
-        Assert.True(_kms.Emulator.Calls["GetPublicKey"].Failed > 0);
+        var clock = new ManualClock(TimeProvider.System.GetUtcNow());
+        await using var kms = await EmulatedKms.StartAsync(new KmsEmulatorOptions { Clock = clock });
+        kms.Emulator.Settings.ConsistencyDelay = TimeSpan.FromMilliseconds(700);
+        using var backend = kms.Open();
+        var creating = backend.CreateAsync(EmulatedKms.Request(KeySpec.P256), Cancel);
+        while (kms.Emulator.Calls["GetPublicKey"].Failed == 0 && !creating.IsCompleted)
+            await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, Cancel);
+        Assert.False(creating.IsCompleted, "It was not waited for.");
+        clock.Advance(TimeSpan.FromMilliseconds(700));
+        var pair = await creating;
         await backend.SignAsync(EmulatedKms.VersionOf(pair), SigningAlgorithm.ES256, new byte[32], Cancel);
 
         // Another node may still meet the old world: for a new key that passes.
         var young = EmulatedKms.VersionOf(pair) with { CreatedAt = TimeProvider.System.GetUtcNow() };
-        _kms.Emulator.Faults.Add(Fault.Error("Sign") with { Code = "NotFoundException", Status = 400, Times = 1 });
+        kms.Emulator.Faults.Add(Fault.Error("Sign") with { Code = "NotFoundException", Status = 400, Times = 1 });
         var failed = await Assert.ThrowsAsync<SigningException>(async () => await backend.SignAsync(young, SigningAlgorithm.ES256, new byte[32], Cancel));
         Assert.Equal(SigningFault.BackendUnavailable, failed.Fault);
     }
@@ -177,7 +184,7 @@ public sealed class FaultTests : IAsyncLifetime
         using var backend = _kms.OpenBudgeted();
         var key = await KeyAsync(backend);
         _kms.Emulator.Faults.Add(new Fault(kind) { Operation = "Sign" });
-        var watch = Stopwatch.StartNew();
+        using var watch = RunningTime.Start();
         await Parallel.ForAsync(0, 16, Cancel, async (_, _) =>
         {
             var failed = await Assert.ThrowsAsync<SigningException>(() => SignAsync(backend, key));
@@ -203,7 +210,7 @@ public sealed class FaultTests : IAsyncLifetime
 
     private static async Task AssertRecoversAsync(BudgetedBackend backend, KeyVersion key)
     {
-        var watch = Stopwatch.StartNew();
+        using var watch = RunningTime.Start();
         while (true)
         {
             try

@@ -1,12 +1,18 @@
 namespace SignSvc.Callers.Tests;
 
-/// <summary>Strangers in numbers cost neither memory nor fetches nor records, however they vary.</summary>
-public sealed class FloodTests(CallersService callers)
+/// <summary>Strangers in numbers cost neither memory nor fetches nor records, however they vary. What other tests ask would be in it: it has a service of its own.</summary>
+public sealed class FloodTests : IAsyncLifetime
 {
     private const int Parallel = 16;
     private const int Warmup = 4_000;
     private const int Flood = 24_000;
     private const long MaxGrowthKiB = 24 * 1024;
+
+    private readonly CallersService _callers = new();
+
+    public ValueTask InitializeAsync() => _callers.InitializeAsync();
+
+    public ValueTask DisposeAsync() => _callers.DisposeAsync();
 
     [Fact]
     public async Task A_flood_of_forged_tokens_leaves_memory_and_fetches_flat()
@@ -14,28 +20,28 @@ public sealed class FloodTests(CallersService callers)
         var stranger = new TestKey("k1");
         var tokens = new[]
         {
-            callers.Issuer.Token().SignedBy(stranger), callers.Issuer.Token().WithHeader(("kid", "made-up")), callers.Issuer.Token(("aud", "other")),
-            callers.Issuer.Token(("exp", 1)), callers.Issuer.Token(("iss", "https://other.example")),
+            _callers.Issuer.Token().SignedBy(stranger), _callers.Issuer.Token().WithHeader(("kid", "made-up")), _callers.Issuer.Token(("aud", "other")),
+            _callers.Issuer.Token(("exp", 1)), _callers.Issuer.Token(("iss", "https://other.example")),
         };
         await SendAsync(tokens, Warmup);
-        var (memory, fetches, started) = (CallersService.Resident(callers.Process), callers.Issuer.Fetches, TimeProvider.System.GetUtcNow());
+        var (memory, fetches, started) = (CallersService.Resident(_callers.Process), _callers.Issuer.Fetches, TimeProvider.System.GetUtcNow());
 
         await SendAsync(tokens, Flood);
 
+        var growth = CallersService.Resident(_callers.Process) - memory;
+        fetches = _callers.Issuer.Fetches - fetches;
+        var page = await _callers.Process.Client.GetJsonAsync($"/v1/audit?caller=unknown&limit=1000&from={Uri.EscapeDataString(started.ToString("O"))}");
         var seconds = (TimeProvider.System.GetUtcNow() - started).TotalSeconds;
-        var growth = CallersService.Resident(callers.Process) - memory;
-        TestContext.Current.TestOutputHelper?.WriteLine(
-            $"{Flood} refusals in {seconds:0.0} s, {growth} KiB more, {callers.Issuer.Fetches - fetches} fetches");
+        TestContext.Current.TestOutputHelper?.WriteLine($"{Flood} refusals in {seconds:0.0} s, {growth} KiB more, {fetches} fetches");
         Assert.True(growth < MaxGrowthKiB, $"{growth} KiB more after {Flood} forged tokens");
-        Assert.InRange(callers.Issuer.Fetches - fetches, 0, (int)(seconds / 10) + 1);
-        var page = await callers.Process.Client.GetJsonAsync($"/v1/audit?caller=unknown&limit=1000&from={Uri.EscapeDataString(started.ToString("O"))}");
+        Assert.InRange(fetches, 0, (int)(seconds / 10) + 1);
         Assert.InRange(page.Json.GetProperty("records").GetArrayLength(), 1, 10 * (int)(seconds + 2));
     }
 
     /// <summary>Every token differs, so that nothing can be remembered from one to the next.</summary>
     private async Task SendAsync(TestToken[] tokens, int count)
     {
-        using var client = callers.Process.As(token: null);
+        using var client = _callers.Process.As(token: null);
         await System.Threading.Tasks.Parallel.ForEachAsync(
             Enumerable.Range(0, count),
             new ParallelOptions { MaxDegreeOfParallelism = Parallel, CancellationToken = TestContext.Current.CancellationToken },

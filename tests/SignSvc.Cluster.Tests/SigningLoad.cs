@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Diagnostics;
 using System.Security.Cryptography;
 
 namespace SignSvc.Cluster.Tests;
@@ -13,7 +12,7 @@ internal sealed class SigningLoad : IAsyncDisposable
     private readonly Nodes _nodes;
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentQueue<Attempt> _attempts = new();
-    private readonly Stopwatch _clock = Stopwatch.StartNew();
+    private readonly RunningTime _clock = RunningTime.Start();
     private readonly Task[] _callers;
 
     public SigningLoad(Nodes nodes, int callersOfEach)
@@ -52,6 +51,7 @@ internal sealed class SigningLoad : IAsyncDisposable
     {
         await StopAsync();
         _stop.Dispose();
+        _clock.Dispose();
     }
 
     /// <summary>How long after <paramref name="moment"/> a node's first signature was asked for and given.</summary>

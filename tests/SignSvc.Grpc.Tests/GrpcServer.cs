@@ -72,6 +72,17 @@ public sealed class GrpcServer : IAsyncLifetime
         if (_app is not null)
             await _app.DisposeAsync();
     }
+
+    /// <summary>Waits for what comes after an answer has left: the server clears away when the caller may have it already.</summary>
+    public static async Task UntilAsync(Func<bool> isSo, string what)
+    {
+        var from = TimeProvider.System.GetTimestamp();
+        while (!isSo())
+        {
+            Assert.True(TimeProvider.System.GetElapsedTime(from) < TimeSpan.FromSeconds(30), what);
+            await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, TestContext.Current.CancellationToken);
+        }
+    }
 }
 
 /// <summary>The system's clock, whose timers also run out when the test says so.</summary>

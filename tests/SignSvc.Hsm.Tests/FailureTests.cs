@@ -211,7 +211,7 @@ public sealed class FailureTests
     /// <summary>Signs until the service answers so; every signature on the way is a right one.</summary>
     private static async Task<JsonAnswer> UntilAsync(ServiceProcess service, int code, TimeSpan limit)
     {
-        var waited = Stopwatch.StartNew();
+        using var waited = RunningTime.Start();
         while (true)
         {
             var digest = RandomNumberGenerator.GetBytes(32);
@@ -220,7 +220,7 @@ public sealed class FailureTests
                 await service.AssertVerifiesAsync("release-hsm", SigningAlgorithm.ES256, digest, Convert.FromBase64String(answer["signature"]));
             if (answer.Code == code)
             {
-                TestContext.Current.TestOutputHelper?.WriteLine($"{code} after {waited.ElapsedMilliseconds} ms");
+                TestContext.Current.TestOutputHelper?.WriteLine($"{code} after {waited.Elapsed.TotalMilliseconds} ms");
                 return answer;
             }
 

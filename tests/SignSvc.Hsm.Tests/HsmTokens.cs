@@ -66,13 +66,13 @@ public sealed class HsmTokens : IAsyncDisposable
     public Task<string> RunAsync(string install, string program, params string[] arguments) =>
         Programs.RunAsync(install, "env", [$"SOFTHSM2_CONF={At("softhsm2.conf")}", $"PIN={Pin}", program, .. arguments]);
 
-    /// <summary>A module in front of SoftHSM2 whose token can be pulled.</summary>
+    /// <summary>A module in front of SoftHSM2 whose token can be pulled, and that can hang.</summary>
     public async Task<RemovableModule> MakeRemovableAsync()
     {
-        var removable = new RemovableModule(At("removable.so"), At("away"));
+        var removable = new RemovableModule(At("removable.so"), At("away"), At("hangs"));
         await Programs.RunAsync(
-            InstallCompiler, "gcc", "-shared", "-fPIC", "-O1", $"-DREAL_MODULE=\"{Module}\"", $"-DAWAY=\"{removable.Away}\"", "-o",
-            removable.Path, Path.Combine(AppContext.BaseDirectory, "removable.c"), "-ldl", "-lpthread");
+            InstallCompiler, "gcc", "-shared", "-fPIC", "-O1", $"-DREAL_MODULE=\"{Module}\"", $"-DAWAY=\"{removable.Away}\"",
+            $"-DHANGS=\"{removable.Hangs}\"", "-o", removable.Path, Path.Combine(AppContext.BaseDirectory, "removable.c"), "-ldl", "-lpthread");
         return removable;
     }
 
@@ -102,9 +102,12 @@ public sealed class HsmTokens : IAsyncDisposable
 }
 
 /// <param name="Away">While this file is there, the token is not.</param>
-public sealed record RemovableModule(string Path, string Away)
+/// <param name="Hangs">While this file is there, signing does not return.</param>
+public sealed record RemovableModule(string Path, string Away, string Hangs)
 {
     public void Pull() => File.WriteAllText(Away, "");
 
     public void PutBack() => File.Delete(Away);
+
+    public void Hang() => File.WriteAllText(Hangs, "");
 }

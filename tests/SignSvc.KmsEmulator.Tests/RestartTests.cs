@@ -1,3 +1,5 @@
+using SignSvc.Tests.Shared;
+
 namespace SignSvc.Emulation.Tests;
 
 public sealed class RestartTests : IDisposable
@@ -7,7 +9,7 @@ public sealed class RestartTests : IDisposable
     [Fact]
     public async Task Keys_aliases_tags_grants_rotations_and_replicas_survive_a_restart_on_the_same_port()
     {
-        var options = new KmsEmulatorOptions { StateFile = Path.Combine(_folder, "state.json") };
+        var options = new KmsEmulatorOptions { Url = new Uri($"http://127.0.0.1:{FreePort.Next()}"), StateFile = Path.Combine(_folder, "state.json") };
         Uri uri;
         string keyId,
             wrapping,

@@ -28,7 +28,9 @@ public sealed class FlowRunTests
         }));
 
         Assert.Equal(150, result.Succeeded);
-        Assert.True(result.Latency.Percentile(50) < TimeSpan.FromMilliseconds(200), $"p50 {result.Latency.Percentile(50)}");
+        // Where the machine has no time for the driver itself, all are late by that.
+        Assert.True(
+            result.Latency.Percentile(50) < TimeSpan.FromMilliseconds(200) + result.Lateness.Max, $"p50 {result.Latency.Percentile(50)}, late by {result.Lateness.Max}");
         // A driver that waited for the stalled answer would have one slow call in a hundred, and none of these.
         Assert.True(result.Latency.Percentile(75) > TimeSpan.FromMilliseconds(30), $"p75 {result.Latency.Percentile(75)}");
         Assert.True(result.Latency.Percentile(99) > TimeSpan.FromMilliseconds(400), $"p99 {result.Latency.Percentile(99)}");
@@ -44,14 +46,17 @@ public sealed class FlowRunTests
             return new Answer(200, 0, default);
         });
         var flow = Evenly(100, TimeSpan.FromSeconds(1)) with { OutstandingLimit = 10 };
-        var run = RunAsync(flow, transport);
-        await Task.Delay(TimeSpan.FromSeconds(1.2), TimeProvider.System, Cancel);
+        using var run = new FlowRun(flow, transport, warmUp: default, seed: 1);
+        var running = run.RunAsync(Stopwatch.GetTimestamp(), Cancel);
+        // Until all have come; nothing was answered before.
+        while (transport.Calls + run.Figures.NotSent < 100)
+            await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, Cancel);
         Assert.Equal(10, transport.Calls);
         open.SetResult();
-        var result = await run;
+        await running;
 
-        Assert.Equal(10, result.Succeeded);
-        Assert.Equal(90, result.NotSent);
+        Assert.Equal(10, run.Figures.Succeeded);
+        Assert.Equal(90, run.Figures.NotSent);
     }
 
     [Fact]

@@ -8,6 +8,9 @@ public sealed partial class AlarmTests
 
     private static readonly string Folder = Outside.File("deploy", "prometheus");
 
+    /// <summary>The names of all of them.</summary>
+    internal static IReadOnlyList<string> Alarms { get; } = [.. Alarm().Matches(File.ReadAllText(Path.Combine(Folder, "alerts.yml"))).Select(m => m.Groups["name"].Value)];
+
     [Theory]
     [InlineData("faults.yml")]
     [InlineData("days.yml")]
@@ -22,12 +25,11 @@ public sealed partial class AlarmTests
     {
         var rules = File.ReadAllText(Path.Combine(Folder, "alerts.yml"));
         var tests = string.Concat(Directory.GetFiles(Path.Combine(Folder, "tests")).Select(File.ReadAllText));
-        var alarms = Alarm().Matches(rules).Select(m => m.Groups["name"].Value).ToArray();
-        Assert.NotEmpty(alarms);
-        Assert.All(alarms, alarm => Assert.Contains($"alertname=\"{alarm}\"", tests, StringComparison.Ordinal));
+        Assert.NotEmpty(Alarms);
+        Assert.All(Alarms, alarm => Assert.Contains($"alertname=\"{alarm}\"", tests, StringComparison.Ordinal));
 
         var runbooks = Runbook().Matches(rules).Select(m => m.Groups["name"].Value).ToArray();
-        Assert.Equal(alarms.Length, runbooks.Length);
+        Assert.Equal(Alarms.Count, runbooks.Length);
         Assert.All(runbooks, name => Assert.True(File.Exists(Outside.File("deploy", "runbooks", name)), name));
     }
 

@@ -18,7 +18,7 @@ internal sealed class Collector : IAsyncDisposable
 
     public Collector()
     {
-        Url = new Uri($"http://127.0.0.1:{FreePort()}/");
+        Url = new Uri($"http://127.0.0.1:{FreePort.Next()}/");
         _listener.Prefixes.Add(Url.AbsoluteUri);
         _listener.Start();
         _serving = ServeAsync();
@@ -35,13 +35,6 @@ internal sealed class Collector : IAsyncDisposable
     {
         _listener.Close();
         await _serving;
-    }
-
-    private static int FreePort()
-    {
-        using var probe = new System.Net.Sockets.TcpListener(IPAddress.Loopback, 0);
-        probe.Start();
-        return ((IPEndPoint)probe.LocalEndpoint).Port;
     }
 
     private async Task ServeAsync()

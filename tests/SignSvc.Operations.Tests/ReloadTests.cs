@@ -1,7 +1,5 @@
 using System.Net.Security;
 using System.Net.Sockets;
-using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 
 namespace SignSvc.Operations.Tests;
 
@@ -52,7 +50,7 @@ public sealed class ReloadTests
 
         settings.Write(bad);
         await UntilAsync(() => Task.FromResult(service.Output.Contains("The new settings are refused", StringComparison.Ordinal)));
-        Assert.Contains(named, service.Output, StringComparison.Ordinal);
+        await UntilAsync(() => Task.FromResult(service.Output.Contains(named, StringComparison.Ordinal)));
         Assert.Equal(200, (await client.GetJsonAsync("/v1/keys")).Code);
         Assert.Equal(1, (await Scrape.OfAsync(service.Client)).Sum("signsvc_settings_refused"));
 
@@ -94,31 +92,25 @@ public sealed class ReloadTests
     public async Task A_renewed_certificate_is_served_from_the_next_connection_on_and_a_damaged_one_changes_nothing()
     {
         using var settings = new SettingsFile("{}");
-        var (path, key) = (Path.Combine(settings.Folder, "tls.crt"), Path.Combine(settings.Folder, "tls.key"));
-        var first = WriteCertificate(path, key, days: 30);
+        var files = new ServedCertificate(settings.Folder);
+        var first = files.Renew(TimeSpan.FromDays(30));
         await using var service = await ServiceProcess.StartAsync(new ServiceOptions
         {
-            Environment = new Dictionary<string, string>(settings.Options.Environment, StringComparer.Ordinal)
-            {
-                ["ASPNETCORE_URLS"] = "http://127.0.0.1:0;https://127.0.0.1:0",
-                ["Kestrel__Certificates__Default__Path"] = path,
-                ["Kestrel__Certificates__Default__KeyPath"] = key,
-            },
+            Environment = new Dictionary<string, string>([.. settings.Options.Environment, .. files.Environment], StringComparer.Ordinal),
         });
         var line = service.Output.Split('\n').First(l => l.StartsWith("SignSvc serves", StringComparison.Ordinal));
         var port = new Uri(line.Split(' ', ';').First(w => w.StartsWith("https://", StringComparison.Ordinal))).Port;
         Assert.Equal(first, await ServedAsync(port));
 
-        await File.WriteAllTextAsync(path, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(files.File, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", TestContext.Current.CancellationToken);
         await UntilAsync(() => Task.FromResult(service.Output.Contains("the last good one stays", StringComparison.Ordinal)));
         Assert.Equal(first, await ServedAsync(port));
 
-        // The moment between the two files of a renewal.
-        WriteCertificate(path, Path.Combine(settings.Folder, "later.key"), days: 60);
+        files.RenewWithoutKey(TimeSpan.FromDays(60));
         await UntilAsync(() => Task.FromResult(service.Output.Contains("does not belong to it", StringComparison.Ordinal)));
         Assert.Equal(first, await ServedAsync(port));
 
-        var second = WriteCertificate(path, key, days: 90);
+        var second = files.Renew(TimeSpan.FromDays(90));
         await UntilAsync(async () => string.Equals(second, await ServedAsync(port), StringComparison.Ordinal));
         Assert.InRange((await Scrape.OfAsync(service.Client)).Sum("signsvc_certificate_remaining_seconds"), 89 * 86_400, 91 * 86_400);
     }
@@ -127,18 +119,6 @@ public sealed class ReloadTests
         $$"""{"Name":"{{name}}","Issuer":"https://{{name}}.example","Audiences":["signsvc"],"JwksFile":"{{settings.Beside($"{name}.json", issuer.KeySet)}}","Roles":[{"Role":"{{role}}","When":[{"Claim":"sub"}]}]}""";
 
     private static string Issuers(params string[] issuers) => "{\"SignSvc\":{\"Access\":{\"Issuers\":[" + string.Join(',', issuers) + "]}}}";
-
-    /// <returns>Its thumbprint.</returns>
-    private static string WriteCertificate(string path, string keyPath, int days)
-    {
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256);
-        var now = TimeProvider.System.GetUtcNow();
-        using var certificate = request.CreateSelfSigned(now.AddMinutes(-5), now.AddDays(days));
-        File.WriteAllText(keyPath, key.ExportPkcs8PrivateKeyPem());
-        File.WriteAllText(path, certificate.ExportCertificatePem());
-        return certificate.Thumbprint;
-    }
 
     private static async Task<string> ServedAsync(int port)
     {

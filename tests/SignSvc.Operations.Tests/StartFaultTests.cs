@@ -13,17 +13,11 @@ public sealed class StartFaultTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("signsvc-start-fault-").FullName;
     private readonly TcpListener _taken = new(IPAddress.Loopback, 0);
-    private readonly int _free;
+    private readonly int _free = FreePort.Next();
 
     public StartFaultTests()
     {
         _taken.Start();
-        using (var free = new TcpListener(IPAddress.Loopback, 0))
-        {
-            free.Start();
-            _free = ((IPEndPoint)free.LocalEndpoint).Port;
-        }
-
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         using var other = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         using var certificate = new CertificateRequest("CN=signsvc", key, HashAlgorithmName.SHA256).CreateSelfSigned(DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddYears(100));

@@ -36,9 +36,10 @@ public sealed class TraceTests
             Assert.Equal(TraceId, record.GetProperty("traceId").GetString());
         }
 
-        await UntilAsync(() => Trace(collector).Count(s => s.Name is "signsvc.audit") >= 2);
+        // A span ends, and is sent, after those beneath it.
+        await UntilAsync(() => Trace(collector).Count(s => s.Name is "signsvc.audit") >= 2 && Signature(Trace(collector)) is not null);
         var spans = Trace(collector);
-        var root = spans.First(s => s.Name is "POST /v1/keys/{key}/sign" && spans.Any(b => b.Name is "signsvc.backend" && string.Equals(b.ParentId, s.SpanId, StringComparison.Ordinal)));
+        var root = Signature(spans)!;
         Assert.Equal("00f067aa0ba902b7", root.ParentId);
         Assert.Equal(["signsvc.policy", "signsvc.backend", "signsvc.audit"], spans.Where(s => string.Equals(s.ParentId, root.SpanId, StringComparison.Ordinal)).Select(s => s.Name).OrderBy(n => Array.IndexOf(Steps, n)), StringComparer.Ordinal);
 
@@ -47,6 +48,9 @@ public sealed class TraceTests
         Assert.Contains(TraceId, line, StringComparison.Ordinal);
         Assert.Contains(refused["auditId"], line, StringComparison.Ordinal);
         Assert.Equal("Debug", JsonSerializer.Deserialize<JsonElement>(line).GetProperty("LogLevel").GetString());
+
+        static Span? Signature(Span[] spans) => Array.Find(spans, s => s.Name is "POST /v1/keys/{key}/sign"
+            && spans.Any(b => b.Name is "signsvc.backend" && string.Equals(b.ParentId, s.SpanId, StringComparison.Ordinal)));
     }
 
     [Fact]

@@ -10,6 +10,9 @@ namespace SignSvc.Storage.Tests;
 /// <summary>Several nodes on one database, and commits whose connection is lost.</summary>
 public sealed class PostgresConcurrencyTests(SharedPostgres postgres) : IAsyncLifetime
 {
+    /// <summary>Short enough to be waited for, and far more than a machine needs that is busy with others.</summary>
+    private const int Short = 5;
+
     private string _database = "";
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -115,7 +118,7 @@ public sealed class PostgresConcurrencyTests(SharedPostgres postgres) : IAsyncLi
     [Fact]
     public async Task A_change_under_way_keeps_other_changes_waiting_within_bounds_and_segments_not_at_all()
     {
-        await using var store = await OpenAsync(commandTimeoutSeconds: 2);
+        await using var store = await OpenAsync(commandTimeoutSeconds: Short);
         var (a, b) = (new ChainWriter("a"), new ChainWriter("b"));
         await a.CommitAsync(store, a.Next(usage: [new VersionUsage("kid", 1, ChainWriter.Noon, null)]), Change("k1", 1));
 
@@ -140,16 +143,20 @@ public sealed class PostgresConcurrencyTests(SharedPostgres postgres) : IAsyncLi
         await chain.CommitAsync(store);
         await SqlAsync(
             """
-            CREATE FUNCTION signsvc.wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1.5); RETURN NEW; END';
+            CREATE FUNCTION signsvc.wait() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END';
             CREATE TRIGGER wait AFTER INSERT ON signsvc.audit_segments FOR EACH ROW EXECUTE FUNCTION signsvc.wait()
             """);
+        var gate = await HoldAsync("SELECT pg_advisory_lock(1)");
         var segment = chain.Next();
         var commit = store.CommitAsync(segment, [], Cancel);
-        await UntilAsync("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'", "1");
+        await UntilAsync("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'", "1");
         proxy.CutClients();
         Assert.Equal(SigningFault.StoreUnavailable, (await Assert.ThrowsAsync<SigningException>(() => commit)).Fault);
 
-        var head = await store.ReadAuditHeadAsync("a", Cancel);
+        var reading = store.ReadAuditHeadAsync("a", Cancel);
+        Assert.False(reading.IsCompleted);
+        await gate.DisposeAsync();
+        var head = await reading;
         Assert.Equal(segment.Seal.ToArray(), head!.Seal.ToArray());
         chain.GoOnFrom(segment);
         await chain.CommitAsync(store);
@@ -159,7 +166,7 @@ public sealed class PostgresConcurrencyTests(SharedPostgres postgres) : IAsyncLi
     public async Task A_commit_that_arrives_after_the_head_was_read_again_is_no_second_writer()
     {
         await using var proxy = new WithholdingProxy(postgres.Cluster.Port);
-        await using var store = await OpenAsync(proxy, commandTimeoutSeconds: 1);
+        await using var store = await OpenAsync(proxy, commandTimeoutSeconds: Short);
         var chain = new ChainWriter("a");
         await chain.CommitAsync(store);
         proxy.Withhold();
@@ -186,14 +193,15 @@ public sealed class PostgresConcurrencyTests(SharedPostgres postgres) : IAsyncLi
     public async Task A_server_that_does_not_answer_fails_a_call_within_its_limit()
     {
         await using var proxy = new WithholdingProxy(postgres.Cluster.Port);
-        await using var store = await OpenAsync(proxy, commandTimeoutSeconds: 1);
+        await using var store = await OpenAsync(proxy, commandTimeoutSeconds: Short);
         await store.ReadStateAsync(0, Cancel);
         proxy.Withhold();
         var started = Stopwatch.GetTimestamp();
         var thrown = await Assert.ThrowsAsync<SigningException>(() => store.ReadStateAsync(0, Cancel));
         Assert.Equal(SigningFault.StoreUnavailable, thrown.Fault);
         Assert.Equal("The database did not answer in time.", thrown.Message);
-        Assert.InRange(Stopwatch.GetElapsedTime(started).TotalSeconds, 1, 20);
+        // Timers are no exacter than the clock's tick; and without the limit it would wait for ever.
+        Assert.InRange(Stopwatch.GetElapsedTime(started).TotalSeconds, Short - 0.1, Short + 30);
 
         // The next call goes another way.
         await store.ReadStateAsync(0, Cancel);

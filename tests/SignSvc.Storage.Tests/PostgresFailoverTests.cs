@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using SignSvc.Signing;
 using SignSvc.Storage.Postgres;
 using static SignSvc.Storage.Tests.Documents;
@@ -33,13 +32,13 @@ public sealed class PostgresFailoverTests
         Assert.Equal(SigningFault.StoreUnavailable, lost.Fault);
         await standby.PromoteAsync(Cancel);
 
-        var promoted = Stopwatch.GetTimestamp();
+        using var promoted = RunningTime.Start();
         AuditHeadOrNull head;
         while (!(head = await TryReadHeadAsync(store)).IsRead)
-            Assert.True(Stopwatch.GetElapsedTime(promoted) < TimeSpan.FromSeconds(30));
+            Assert.True(promoted.Elapsed < TimeSpan.FromSeconds(30));
         Assert.Equal(20, head.LastSequence);
         await chain.CommitAsync(store, Change("k1", 21));
-        var recovery = Stopwatch.GetElapsedTime(promoted);
+        var recovery = promoted.Elapsed;
         Assert.Equal(21, Assert.Single((await store.ReadStateAsync(0, Cancel)).Documents).Version);
         while (watch.Current != 21)
             Assert.True(await watch.MoveNextAsync().AsTask().WaitAsync(TimeSpan.FromSeconds(30), Cancel));

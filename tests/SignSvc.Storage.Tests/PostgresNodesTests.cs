@@ -77,11 +77,17 @@ public sealed class PostgresNodesTests(SharedPostgres postgres) : ClusterContrac
         await using var watch = store.WatchAsync(Cancel).GetAsyncEnumerator(Cancel);
         Assert.Equal(0, await NextAsync(watch));
 
-        // The change comes while nobody listens: the notification is lost.
-        await SqlAsync("ALTER DATABASE {0} ALLOW_CONNECTIONS false", "postgres");
-        await SqlAsync("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{0}' AND query LIKE 'LISTEN%' OR datname = '{0}' AND wait_event = 'ClientRead'", "postgres");
-        await SqlAsync("ALTER DATABASE {0} ALLOW_CONNECTIONS true", "postgres");
-        await SqlAsync("UPDATE signsvc.revision SET value = 41");
+        // The change comes while nobody listens, by the one connection that is left: the notification is lost.
+        await using (var left = new Npgsql.NpgsqlConnection($"{postgres.Cluster.ConnectionString(_database)};Pooling=false"))
+        {
+            await left.OpenAsync(Cancel);
+            await SqlAsync("ALTER DATABASE {0} ALLOW_CONNECTIONS false", "postgres");
+            await SqlAsync($"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{{0}}' AND pid <> {left.ProcessID}", "postgres");
+            await using (var change = new Npgsql.NpgsqlCommand("UPDATE signsvc.revision SET value = 41", left))
+                await change.ExecuteNonQueryAsync(Cancel);
+            await SqlAsync("ALTER DATABASE {0} ALLOW_CONNECTIONS true", "postgres");
+        }
+
         long heard;
         do
             heard = await NextAsync(watch);

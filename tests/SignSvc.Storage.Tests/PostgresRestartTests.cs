@@ -39,10 +39,10 @@ public sealed class PostgresRestartTests(StoppablePostgres postgres) : IClassFix
             {
                 await Task.WhenAll(a.ProgressAsync(50), b.ProgressAsync(50));
                 await postgres.Cluster.RestartAsync(how, Cancel);
-                var started = Stopwatch.GetTimestamp();
+                using var started = RunningTime.Start();
                 // The records and the changes of both nodes go on by themselves.
                 await Task.WhenAll(a.ProgressAsync(1), b.ProgressAsync(1));
-                slowest = TimeSpan.FromTicks(Math.Max(slowest.Ticks, Stopwatch.GetElapsedTime(started).Ticks));
+                slowest = TimeSpan.FromTicks(Math.Max(slowest.Ticks, started.Elapsed.Ticks));
             }
 
             await Task.WhenAll(a.ProgressAsync(20), b.ProgressAsync(20));

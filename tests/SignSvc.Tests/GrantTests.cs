@@ -94,7 +94,7 @@ public sealed class GrantTests(RunningService service)
     {
         var key = await NewKeyAsync();
         var (name, grantee) = await NewCallerAsync();
-        var expiry = TimeProvider.System.GetUtcNow().AddSeconds(2);
+        var expiry = TimeProvider.System.GetUtcNow().AddSeconds(5);
         await GrantAsync(_admin, key, $$"""{"grantee":"credential:{{name}}","operations":["keys:Sign"],"expiresAt":"{{expiry:O}}"}""");
         JsonAnswer answer;
         DateTimeOffset before;

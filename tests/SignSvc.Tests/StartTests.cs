@@ -130,12 +130,14 @@ public sealed class StartTests : IAsyncLifetime
         {
             await File.WriteAllBytesAsync(Database, whole, Cancellation);
             var blob = (byte[])(await ScalarAsync($"SELECT {column} FROM {table} ORDER BY {order} LIMIT 1 OFFSET {row}"))!;
-            // A long blob goes on in another page; its first bytes stand together.
+            // A long blob goes on in another page; its first bytes stand together. SQLite may have left an older copy of them behind.
             var piece = blob[..Math.Min(blob.Length, 64)];
-            var at = whole.AsSpan().IndexOf(piece);
-            Assert.True(at > 0, "The blob is not found in the file.");
+            var (place, bit) = (random.Next(piece.Length), (byte)(1 << random.Next(7)));
             var damaged = whole.ToArray();
-            damaged[at + random.Next(piece.Length)] ^= (byte)(1 << random.Next(7));
+            var at = damaged.AsSpan().IndexOf(piece);
+            Assert.True(at > 0, "The blob is not found in the file.");
+            for (; at >= 0; at = damaged.AsSpan().IndexOf(piece))
+                damaged[at + place] ^= bit;
             await File.WriteAllBytesAsync(Database, damaged, Cancellation);
             await MustRefuseAsync(Data, "seal");
         }
@@ -239,7 +241,9 @@ public sealed class StartTests : IAsyncLifetime
     {
         var random = new Random(3);
         var cut = 0;
-        for (var i = 0; i < FirstStarts; i++)
+        // Goes on where most starts were quicker than the kill.
+        var i = 0;
+        for (; i < FirstStarts || (cut < FirstStarts / 3 && i < 10 * FirstStarts); i++)
         {
             var data = Path.Combine(_folder, $"first-{i}");
             await using var first = ServiceProcess.Launch(new ServiceOptions { Data = data });
@@ -258,8 +262,8 @@ public sealed class StartTests : IAsyncLifetime
             Assert.Equal("True", (await second.Client.MustGetAsync("/v1/audit/check"))["intact"]);
         }
 
-        TestContext.Current.TestOutputHelper?.WriteLine($"{cut} of {FirstStarts} first starts were cut short");
-        Assert.InRange(cut, FirstStarts / 3, FirstStarts);
+        TestContext.Current.TestOutputHelper?.WriteLine($"{cut} of {i} first starts were cut short");
+        Assert.InRange(cut, FirstStarts / 3, i);
     }
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;

@@ -160,13 +160,21 @@ public sealed class TokenTests(RunningService service)
         Assert.NotNull(answer.Headers.ETag);
         Assert.All(answer.Json.GetProperty("keys").EnumerateArray(), key => Assert.False(key.TryGetProperty("d", out _)));
 
-        var head = await stranger.CallAsync(new HttpRequestMessage(HttpMethod.Head, "/.well-known/jwks.json"));
-        Assert.Equal(200, head.Code);
-        Assert.Empty(head.Body);
-        Assert.Equal(answer.Headers.ETag, head.Headers.ETag);
-
         // A key that another test makes meanwhile changes the set, so the tag is read again where it has moved.
-        for (var tag = answer.Headers.ETag; ;)
+        EntityTagHeaderValue? seen;
+        do
+        {
+            seen = answer.Headers.ETag;
+            var head = await stranger.CallAsync(new HttpRequestMessage(HttpMethod.Head, "/.well-known/jwks.json"));
+            Assert.Equal(200, head.Code);
+            Assert.Empty(head.Body);
+            answer = await stranger.MustGetAsync("/.well-known/jwks.json");
+            if (Equals(answer.Headers.ETag, seen))
+                Assert.Equal(seen, head.Headers.ETag);
+        }
+        while (!Equals(answer.Headers.ETag, seen));
+
+        for (var tag = seen; ;)
         {
             var request = new HttpRequestMessage(HttpMethod.Get, "/.well-known/jwks.json");
             request.Headers.IfNoneMatch.Add(new EntityTagHeaderValue("\"stale\""));

@@ -90,6 +90,9 @@ internal sealed class FigureTable(Measurement measured)
                 : NotMeasured(what, "≤ 0.2 × node oidc-provider");
         }
 
+        var half = m.HalfLoad.Flow(HalfLoad.FlowName);
+        yield return AtMost("a token at half load, p99", "ms", 5, half.Latency.Percentile(99).TotalMilliseconds, $" ({Words.Of(half)})");
+
         // By processor time: by the clock, the driver and whoever else is on the machine have their share of it.
         var batch = 2_000_000 / m.Cpu(RatioRun.Batch);
         yield return AtLeast(

@@ -13,7 +13,7 @@ internal sealed record RatioOptions(TimeSpan Length, int Rounds, string Command)
 /// <summary>Everything that the table of figures is made of, in one run.</summary>
 internal sealed record Measurement(
     Machine Machine, string Command, double LoadAverageAtEnd, IReadOnlyList<Round> Rounds, IReadOnlyList<TimeSpan> Starts, long PeakResidentBytes,
-    ScenarioResult Throttled, IReadOnlyList<string> Missing)
+    ScenarioResult HalfLoad, ScenarioResult Throttled, IReadOnlyList<string> Missing)
 {
     public bool Has(string subject) => Rounds.Any(r => string.Equals(r.Subject, subject, StringComparison.Ordinal));
 
@@ -38,6 +38,9 @@ internal sealed class RatioRun(RatioOptions options, TextWriter output)
     public static readonly int[] TokenConnections = [16, 64, 256];
     public static readonly int[] PeerConnections = [16, 64];
     public static readonly int[] HsmConnections = [1, 8];
+
+    /// <summary>Connections of the closed loop whose rate is all of the load.</summary>
+    private const int HalfLoadOf = 64;
 
     private const int DifferentDigests = 256;
     private const int Starts = 3;
@@ -77,8 +80,10 @@ internal sealed class RatioRun(RatioOptions options, TextWriter output)
 
         var rounds = await TakeTurnsAsync(turns);
         var peak = service.Usage!.PeakResidentBytes;
+        var perSecond = Sample.Median(rounds.Where(r => string.Equals(r.Subject, Token(HalfLoadOf), StringComparison.Ordinal)).Select(r => r.PerSecond));
+        var halfLoad = await RunAsync(new HalfLoad(perSecond / 2), service, time: 1, cancellationToken);
         var throttled = await ThrottledAsync(cancellationToken);
-        return new Measurement(machine, options.Command, Machine.LoadNow(), rounds, starts, peak, throttled, _missing);
+        return new Measurement(machine, options.Command, Machine.LoadNow(), rounds, starts, peak, halfLoad, throttled, _missing);
     }
 
     private async Task<List<Round>> TakeTurnsAsync(List<(string Name, Func<TimeSpan, Task<Round>> Run)> turns)
@@ -166,9 +171,13 @@ internal sealed class RatioRun(RatioOptions options, TextWriter output)
     {
         await using var emulator = await KmsEmulatorProcess.StartAsync(KmsThrottled.Quota, TimeSpan.FromMilliseconds(10), cancellationToken);
         await using var service = await ServiceTarget.StartAsync(emulator.Settings, cancellationToken);
-        var run = new ScenarioRun(
-            new KmsThrottled(), service, new RunOptions(Protocol.Http1, TimeScale: 0.4, RateScale: 1, Seed: 1, options.Command), new LiveProgress(output, isTerminal: false));
-        return await run.RunAsync(cancellationToken);
+        return await RunAsync(new KmsThrottled(), service, time: 0.4, cancellationToken);
+    }
+
+    private Task<ScenarioResult> RunAsync(Scenario scenario, ServiceTarget service, double time, CancellationToken cancellationToken)
+    {
+        var how = new RunOptions(Protocol.Http1, TimeScale: time, RateScale: 1, Seed: 1, options.Command);
+        return new ScenarioRun(scenario, service, how, new LiveProgress(output, isTerminal: false)).RunAsync(cancellationToken);
     }
 
     private static ClosedLoop Loop(string subject, ServiceTarget service, IReadOnlyList<Call> calls, int connections, int signaturesEach = 1) =>

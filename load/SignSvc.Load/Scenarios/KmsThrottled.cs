@@ -15,7 +15,7 @@ internal sealed class KmsThrottled : Scenario
     public override string Name => "kms-throttled";
 
     public override string About =>
-        "600 signatures a second are asked of a key in AWS KMS whose quota is 200: the quota is used to 95 %, what is beyond it is refused as overload with a time to come back, and no caller sees a throttle of KMS.";
+        "600 signatures a second are asked of a key in AWS KMS whose quota is 200: the quota is used to 95 %, what is beyond it is refused as overload with a time to come back, nobody waits as long as he would, and no caller sees a throttle of KMS.";
 
     public override Need Need => Need.ThrottledKms;
 
@@ -30,7 +30,7 @@ internal sealed class KmsThrottled : Scenario
             OutstandingLimit = 4096,
             // Overload is told as 429 or 503 with Retry-After; a throttle of KMS would be 502.
             Refusals = new HashSet<int> { 429, 503 },
-            Thresholds = [Threshold.NoFailures, Threshold.EverythingSent, Threshold.GoodputAtLeast(0.95 * Quota)],
+            Thresholds = [Threshold.NoFailures, Threshold.EverythingSent, Threshold.GoodputAtLeast(0.95 * Quota), Threshold.P50Within(TimeSpan.FromSeconds(2))],
         });
     }
 }

@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
-using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
+using SignSvc.Tests.Shared;
 
 namespace SignSvc.Load.Surroundings;
 
@@ -36,7 +36,7 @@ internal sealed class KmsEmulatorProcess : IAsyncDisposable
     /// <param name="quota">Signatures a second, of the account; more are throttled.</param>
     public static async Task<KmsEmulatorProcess> StartAsync(double quota, TimeSpan latency, CancellationToken cancellationToken)
     {
-        var url = new Uri($"http://127.0.0.1:{FreePort()}");
+        var url = new Uri($"http://127.0.0.1:{FreePort.Next()}");
         string[] arguments =
         [
             Checkout.Built("tests/SignSvc.KmsEmulator", "SignSvc.KmsEmulator"), "--url", url.ToString(), "--control",
@@ -99,12 +99,5 @@ internal sealed class KmsEmulatorProcess : IAsyncDisposable
         using var answer = await _http.SendAsync(request, cancellationToken);
         var text = await answer.Content.ReadAsStringAsync(cancellationToken);
         return answer.StatusCode == HttpStatusCode.OK ? text : throw new InvalidOperationException($"The emulator answered {operation} with {text}");
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

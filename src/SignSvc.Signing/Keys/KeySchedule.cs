@@ -89,9 +89,19 @@ public static class KeySchedule
             due.Add(new DueStep.Alarm(lack));
     }
 
-    /// <summary>At the end of the period; where there is little or no grace before the hard stop, a margin before that.</summary>
-    private static bool IsTimeToTakeOver(KeyVersion? active, DateTimeOffset now) =>
-        active is null || (active.RetiresAt is { } end && (now >= end || now >= active.SignsUntil - Margin(end - active.SignsFrom)));
+    private static bool IsTimeToTakeOver(KeyVersion? active, DateTimeOffset now) => active is null || now >= SuccessionAt(active);
+
+    /// <summary>
+    /// When a version's successor is to take over: at the end of its period; where there is little or no grace before the
+    /// hard stop, a margin before that. Null: it has no period.
+    /// </summary>
+    public static DateTimeOffset? SuccessionAt(KeyVersion version)
+    {
+        if (version.RetiresAt is not { } end)
+            return null;
+        var last = version.SignsUntil - Margin(end - version.SignsFrom);
+        return last < end ? last : end;
+    }
 
     /// <summary>What keeps the key from signing, or will; null where all is well.</summary>
     private static string? Lacks(Key key, KeyVersion? active, KeyVersion? next, DateTimeOffset now)

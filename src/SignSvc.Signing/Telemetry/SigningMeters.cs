@@ -33,6 +33,9 @@ public static class SigningMeters
     private static readonly Histogram<double> BackendDuration = Meter.CreateHistogram(
         "signsvc.backend.call.duration", "s", "Signatures by backends of the assured tier, with their waiting and their retries.", advice: Seconds);
 
+    private static readonly Counter<long> WrongSignatures = Meter.CreateCounter<long>(
+        "signsvc.backend.wrong_signatures", "{signature}", "Signatures by backends of the assured tier that did not verify, and were not given away.");
+
     private static readonly Counter<long> BackendTries = Meter.CreateCounter<long>(
         "signsvc.backend.tries", "{try}", "Tries at backends within their budgets; the first of a call and its repetitions apart.");
 
@@ -91,6 +94,9 @@ public static class SigningMeters
             tags.Add(Tags.ErrorType, FaultCodes.Of(code));
         BackendDuration.Record(elapsed.TotalSeconds, tags);
     }
+
+    /// <summary>The call itself has counted as one that went well.</summary>
+    internal static void BackendSignedWrongly(string backend) => WrongSignatures.Add(1, new KeyValuePair<string, object?>(Tags.Backend, backend));
 
     internal static void BackendTried(string budget, bool isRetry, SigningFault? fault)
     {

@@ -35,7 +35,7 @@ internal static class KeyGauges
         meter.CreateObservableGauge(
             "signsvc.key.rotation.overdue",
             () => Named(live).Select(k => Overdue(k, time)).OfType<Measurement<double>>(),
-            "s", "How long a version signs beyond its period because no successor is ready; 0: not at all.");
+            "s", "How long ago a successor was to take over from the version that signs; 0: none was.");
         meter.CreateObservableGauge(
             "signsvc.key.expiry.remaining",
             () => Named(live).Select(k => Until(k, ActiveOf(k)?.SignsUntil, time)).OfType<Measurement<double>>(),
@@ -59,7 +59,7 @@ internal static class KeyGauges
         ? new Measurement<double>((at - time.GetUtcNow()).TotalSeconds, Pair(Tags.KeyName, key.Name), Pair("signsvc.approved", key.DeletionApproved ? "true" : "false"))
         : null;
 
-    private static Measurement<double>? Overdue(Key key, TimeProvider time) => ActiveOf(key)?.RetiresAt is { } at
+    private static Measurement<double>? Overdue(Key key, TimeProvider time) => ActiveOf(key) is { } active && KeySchedule.SuccessionAt(active) is { } at
         ? new Measurement<double>(Math.Max(0, (time.GetUtcNow() - at).TotalSeconds), Pair(Tags.KeyName, key.Name))
         : null;
 

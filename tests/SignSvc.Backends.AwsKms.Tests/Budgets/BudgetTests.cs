@@ -55,10 +55,12 @@ public abstract class BudgetTests
         return await call.WaitAsync(TimeSpan.FromSeconds(10), Cancel);
     }
 
-    private static async Task SettleAsync()
+    private protected static async Task SettleAsync()
     {
         for (var i = 0; i < 4; i++)
             await Task.Yield();
+        // Another thread may have no turn yet, and the next step must not overtake it.
+        await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, Cancel);
     }
 
     private protected static SigningException Throttled() => new(SigningFault.Overloaded, "throttled");

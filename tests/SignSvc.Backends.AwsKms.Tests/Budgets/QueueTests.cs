@@ -143,7 +143,7 @@ public sealed class QueueTests : BudgetTests
         // As soon as it is gone, everybody is as patient as before.
         await AdvanceUntilAsync(() => State(backend).WaitingInteractive == 0, TimeSpan.FromSeconds(2));
         var refused = State(backend).Refused;
-        calls.AddRange(Enumerable.Range(0, 40).Select(_ => SignAsync(backend)));
+        calls.AddRange(Enumerable.Range(0, 30).Select(_ => SignAsync(backend)));
         Assert.Equal(refused, State(backend).Refused);
         await AdvanceUntilAsync(() => calls.TrueForAll(c => c.IsCompleted), TimeSpan.FromSeconds(5));
     }
@@ -171,7 +171,11 @@ public sealed class QueueTests : BudgetTests
         {
             calls.AddRange(Enumerable.Range(0, 3).Select(_ => SignAsync(backend)));
             most = Math.Max(most, State(backend).WaitingInteractive);
-            await AdvanceUntilAsync(() => true, TimeSpan.FromMilliseconds(100));
+            for (var i = 0; i < 5; i++)
+            {
+                Clock.Advance(TimeSpan.FromMilliseconds(20));
+                await SettleAsync();
+            }
         }
 
         return most;

@@ -1,8 +1,7 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using Amazon.Runtime;
 using SignSvc.Backends.AwsKms.Tests.Moto;
+using SignSvc.Tests.Shared;
 
 [assembly: AssemblyFixture(typeof(MotoServer))]
 
@@ -26,7 +25,8 @@ public sealed class MotoServer : IAsyncDisposable
     /// <summary>The backend as it is, in moto's one account.</summary>
     public async Task<AwsKmsBackend> OpenAsync(Action<AwsKmsOptions>? change = null)
     {
-        var options = new AwsKmsOptions { Region = Region, Installation = "moto", ServiceUrl = await UriAsync() };
+        // It looks for the primes of a long RSA key while the call waits.
+        var options = new AwsKmsOptions { Region = Region, Installation = "moto", ServiceUrl = await UriAsync(), CallTimeoutMilliseconds = 120_000 };
         change?.Invoke(options);
         return AwsKmsBackend.Open("aws-kms", options, new MemoryIntents(), TimeProvider.System, new BasicAWSCredentials("any", "any"));
     }
@@ -42,7 +42,7 @@ public sealed class MotoServer : IAsyncDisposable
 
     private async Task<Uri> StartAsync()
     {
-        var uri = new Uri($"http://127.0.0.1:{FreePort()}/");
+        var uri = new Uri($"http://127.0.0.1:{FreePort.Next()}/");
         _process = Process.Start(new ProcessStartInfo(Find(), ["-H", "127.0.0.1", "-p", $"{uri.Port}"])
         {
             UseShellExecute = false,
@@ -79,12 +79,5 @@ public sealed class MotoServer : IAsyncDisposable
             .Select(folder => Path.Combine(folder, "moto_server"))
             .FirstOrDefault(File.Exists)
             ?? throw new FileNotFoundException("moto_server is missing: run tests/install-tools.sh, or pip install 'moto[server]==5.2.1'");
-    }
-
-    private static int FreePort()
-    {
-        using var probe = new TcpListener(IPAddress.Loopback, 0);
-        probe.Start();
-        return ((IPEndPoint)probe.LocalEndpoint).Port;
     }
 }

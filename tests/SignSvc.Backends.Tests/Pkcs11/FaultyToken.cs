@@ -83,7 +83,7 @@ public sealed class FaultyToken : IAsyncDisposable
 
     internal async Task RecoversAsync()
     {
-        var started = Stopwatch.StartNew();
+        using var started = RunningTime.Start();
         await SignPatientlyAsync();
         Assert.True(started.Elapsed < TimeSpan.FromSeconds(5), $"It took {started.Elapsed} to recover.");
     }

@@ -26,7 +26,9 @@ public sealed class PinTests
             await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, Cancel);
         Assert.Equal(1u, module.Calls(FaultyModule.Login));
 
-        await File.WriteAllTextAsync(pinFile, SoftHsm.Pin, Cancel);
+        // Exchanged as a whole: half a PIN would be another one.
+        await File.WriteAllTextAsync($"{pinFile}.new", SoftHsm.Pin, Cancel);
+        File.Move($"{pinFile}.new", pinFile, overwrite: true);
         while (backend.Status[0].State != Pkcs11TokenState.Ready)
             await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, Cancel);
         await backend.ConnectAsync(Cancel);

@@ -63,7 +63,7 @@ public sealed class RecoveryTests
     [Fact]
     public async Task A_token_that_was_pulled_and_put_back_signs_again()
     {
-        await using var faulty = await FaultyToken.OpenAsync();
+        await using var faulty = await FaultyToken.OpenAsync(o => o.OperationDeadlineMilliseconds = 30_000);
         await Parallel.ForAsync(0, 64, Cancel, async (_, _) => await faulty.SignAsync());
         faulty.Module.Pull();
         var refused = await Assert.ThrowsAsync<SigningException>(async () =>
@@ -73,10 +73,11 @@ public sealed class RecoveryTests
         });
         Assert.Equal(SigningFault.BackendUnavailable, refused.Fault);
         await faulty.UntilAsync(s => s.State == Pkcs11TokenState.Unavailable);
-        var atOnce = Stopwatch.StartNew();
+        // At once, and not when the deadline is over.
+        using var atOnce = RunningTime.Start();
         refused = await Assert.ThrowsAsync<SigningException>(faulty.SignAsync);
         Assert.True(refused.RetryAfter > TimeSpan.Zero);
-        Assert.True(atOnce.Elapsed < TimeSpan.FromMilliseconds(500), $"{atOnce.Elapsed}");
+        Assert.True(atOnce.Elapsed < TimeSpan.FromSeconds(3), $"{atOnce.Elapsed}");
 
         faulty.Module.PutBack();
         await faulty.RecoversAsync();
@@ -163,7 +164,7 @@ public sealed class RecoveryTests
                 faulty.Module.GoOn();
             }
 
-            var back = Stopwatch.StartNew();
+            using var back = RunningTime.Start();
             await faulty.SignPatientlyAsync(key);
             Assert.True(back.Elapsed < RecoveryLimit, $"{back.Elapsed}");
             await load;
@@ -175,7 +176,7 @@ public sealed class RecoveryTests
     {
         await using var faulty = await FaultyToken.OpenAsync(o =>
         {
-            o.OperationDeadlineMilliseconds = 300;
+            o.OperationDeadlineMilliseconds = 2_000;
             o.WorkerAbandonmentLimit = 3;
             o.Tokens[0].SessionLimit = 2;
         });
@@ -185,17 +186,17 @@ public sealed class RecoveryTests
         var waited = Stopwatch.StartNew();
         var late = await Assert.ThrowsAsync<SigningException>(faulty.SignAsync);
         Assert.Equal(SigningFault.BackendUnavailable, late.Fault);
-        Assert.InRange(waited.ElapsedMilliseconds, 250, 3_000);
+        Assert.InRange(waited.ElapsedMilliseconds, 1_900, 20_000);
 
         // Each hung call costs one thread, until no more may be lost.
         await faulty.UntilAsync(s => s.Abandoned == 1);
         await Task.WhenAll(Enumerable.Range(0, 6).Select(async _ =>
             await Assert.ThrowsAsync<SigningException>(faulty.SignAsync)));
         await faulty.UntilAsync(s => s is { State: Pkcs11TokenState.Unavailable, Abandoned: 3 });
-        waited.Restart();
+        using var atOnce = RunningTime.Start();
         var refused = await Assert.ThrowsAsync<SigningException>(faulty.SignAsync);
         Assert.Contains("does not answer", refused.Message, StringComparison.Ordinal);
-        Assert.True(waited.ElapsedMilliseconds < 200, $"{waited.Elapsed}");
+        Assert.True(atOnce.Elapsed < TimeSpan.FromSeconds(1), $"{atOnce.Elapsed}");
 
         faulty.Module.StopHanging();
         await faulty.RecoversAsync();
@@ -205,7 +206,7 @@ public sealed class RecoveryTests
     [Fact]
     public async Task A_login_that_hangs_is_abandoned_and_tried_again()
     {
-        await using var faulty = await FaultyToken.OpenAsync(o => o.ConnectDeadlineMilliseconds = 200);
+        await using var faulty = await FaultyToken.OpenAsync(o => o.ConnectDeadlineMilliseconds = 2_000);
         await faulty.SignAsync();
         faulty.Module.Hang(FaultyModule.Login);
         faulty.Module.LogOut();
@@ -273,11 +274,11 @@ public sealed class RecoveryTests
     [Fact]
     public async Task A_backend_over_a_hanging_module_is_disposed_all_the_same()
     {
-        await using var faulty = await FaultyToken.OpenAsync(o => o.OperationDeadlineMilliseconds = 200);
+        await using var faulty = await FaultyToken.OpenAsync(o => o.OperationDeadlineMilliseconds = 2_000);
         await faulty.SignAsync();
         faulty.Module.Hang(FaultyModule.Sign);
         await Assert.ThrowsAsync<SigningException>(faulty.SignAsync);
-        var disposing = Stopwatch.StartNew();
+        using var disposing = RunningTime.Start();
         faulty.Backend.Dispose();
         Assert.True(disposing.Elapsed < TimeSpan.FromSeconds(8), $"{disposing.Elapsed}");
     }

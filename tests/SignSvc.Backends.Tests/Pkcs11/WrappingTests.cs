@@ -53,6 +53,7 @@ public sealed class WrappingTests(SoftHsmBackend softHsm) : IClassFixture<SoftHs
             ModulePath = template.ModulePath,
             InitializationParameters = template.InitializationParameters,
             Wrapping = wrapping,
+            OperationDeadlineMilliseconds = template.OperationDeadlineMilliseconds,
         };
         options.Tokens.Add(template.Tokens[0]);
         return new Pkcs11Backend(options, TimeProvider.System);

@@ -135,7 +135,7 @@ public sealed class PipelineGuideTests(RunningService service, ImageRegistry reg
 
         public static TokenEndpoint Start(string secret, string token)
         {
-            var endpoint = new TokenEndpoint($"http://127.0.0.1:{FreePort.Find()}/");
+            var endpoint = new TokenEndpoint($"http://127.0.0.1:{FreePort.Next()}/");
             endpoint._listener.Start();
             _ = endpoint.AnswerAsync(secret, token);
             return endpoint;

@@ -30,7 +30,7 @@ public sealed class ImageRegistry : IAsyncLifetime
     {
         if (!File.Exists(Program))
             throw new FileNotFoundException($"{Program} is missing: run tests/install-tools.sh");
-        Address = $"127.0.0.1:{FreePort.Find()}";
+        Address = $"127.0.0.1:{FreePort.Next()}";
         var config = Path.Combine(_data.FullName, "config.yml");
         await File.WriteAllTextAsync(config, $$"""
             version: 0.1

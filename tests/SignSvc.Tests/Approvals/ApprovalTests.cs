@@ -178,10 +178,10 @@ public sealed class ApprovalTests : IAsyncLifetime
     public async Task Secrets_and_keys_of_credentials_are_given_by_approval_only_and_only_as_they_were_asked_for()
     {
         await PutRuleAsync("credentials", "credential/*", "credentials:*", required: 1);
-        const string Create = """{"name":"ci","roles":["signer"],"expiresAt":"2026-12-31T00:00:00Z"}""";
-        var made = await ApprovedAsync(() => _admin.PostJsonAsync("/v1/credentials", Create), 201);
+        var create = $$"""{"name":"ci","roles":["signer"],"expiresAt":"{{TimeProvider.System.GetUtcNow().AddDays(30):yyyy-MM-dd}}T00:00:00Z"}""";
+        var made = await ApprovedAsync(() => _admin.PostJsonAsync("/v1/credentials", create), 201);
         Assert.StartsWith("ssv1_", made["token"], StringComparison.Ordinal);
-        Assert.Equal(202, (await _admin.PostJsonAsync("/v1/credentials", Create.Replace("signer", "admin", StringComparison.Ordinal))).Code);
+        Assert.Equal(202, (await _admin.PostJsonAsync("/v1/credentials", create.Replace("signer", "admin", StringComparison.Ordinal))).Code);
 
         using var key = System.Security.Cryptography.ECDsa.Create(System.Security.Cryptography.ECCurve.NamedCurves.nistP256);
         var point = key.ExportParameters(includePrivateParameters: false).Q;

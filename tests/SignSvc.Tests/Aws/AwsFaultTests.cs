@@ -37,13 +37,13 @@ public sealed class AwsFaultTests(AwsService aws) : IClassFixture<AwsService>, I
     {
         var name = await KeyAsync();
         aws.Emulator.Faults.Add(Fault.Hang("Sign"));
-        var from = TimeProvider.System.GetTimestamp();
+        using var watch = RunningTime.Start();
         var hanging = Enumerable.Range(0, 20).Select(_ => SignAsync(name)).ToArray();
         await OthersSignAsync();
-        Assert.True(TimeProvider.System.GetElapsedTime(from) < TimeSpan.FromSeconds(4), "Another backend waited for KMS.");
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(4), "Another backend waited for KMS.");
         foreach (var answer in await Task.WhenAll(hanging))
             Assert.True(answer.Code is 503 or 504, $"{answer}");
-        Assert.True(TimeProvider.System.GetElapsedTime(from) < TimeSpan.FromSeconds(8), "A call outlived its deadline.");
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(8), "A call outlived its deadline.");
         aws.Emulator.Faults.Clear();
         await AwsService.WithinAsync(Recovery, async () => (await SignAsync(name)).Code == 200);
     }
@@ -96,9 +96,10 @@ public sealed class AwsFaultTests(AwsService aws) : IClassFixture<AwsService>, I
         // Of another family: the throttling of another test has made this one's turns rare.
         var name = await KeyAsync("RSA_2048");
         aws.Emulator.Faults.Add(Fault.Hang("Sign"));
-        var from = TimeProvider.System.GetTimestamp();
+        using var watch = RunningTime.Start();
         (await SignWithinAsync(name, "0.3")).MustBeProblem(504, "deadline-exceeded");
-        Assert.True(TimeProvider.System.GetElapsedTime(from) < TimeSpan.FromSeconds(1.5), "The deadline was not kept.");
+        // Without it the call would hang for five seconds.
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(4), "The deadline was not kept.");
 
         var batch = await aws.Admin.MustPostAsync(
             200, $"/v1/keys/{name}/sign-batch",
@@ -138,17 +139,19 @@ public sealed class AwsFaultTests(AwsService aws) : IClassFixture<AwsService>, I
         await aws.Admin.MustPostAsync(
             201, "/v1/keys", $$"""{"name":"{{name}}","purpose":"artifacts","backend":"aws-kms:second","spec":"ECC_NIST_P256"}""");
         var throttled = aws.Emulator.Calls["Sign"].Throttled;
-        var answers = await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => SignWithinAsync(name, "1")));
+        var from = TimeProvider.System.GetTimestamp();
+        var answers = await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => SignWithinAsync(name, "3")));
+        // Five a second, and half a second's worth that may leave at once.
+        var turns = 1 + (int)Math.Ceiling(5 * (0.5 + TimeProvider.System.GetElapsedTime(from).TotalSeconds));
         // One that got the last turn before its deadline may have had no time left for the answer.
         var refused = answers.Where(a => a.Status is not (HttpStatusCode.OK or HttpStatusCode.GatewayTimeout)).ToArray();
-        Assert.InRange(refused.Length, 80, 100);
+        Assert.InRange(refused.Length, 100 - turns, 96);
         Assert.All(refused, answer =>
         {
             answer.MustBeProblem(503, "overloaded");
             Assert.NotNull(answer.Headers.RetryAfter);
         });
-        // Five a second, and half a second's worth that may leave at once.
-        Assert.InRange(answers.Count(a => a.Status == HttpStatusCode.OK), 4, 15);
+        Assert.InRange(answers.Count(a => a.Status == HttpStatusCode.OK), 1, turns);
         Assert.Equal(throttled, aws.Emulator.Calls["Sign"].Throttled);
     }
 

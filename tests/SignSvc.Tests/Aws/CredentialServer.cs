@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Net;
-using System.Net.Sockets;
 using System.Text;
 
 namespace SignSvc.Tests.Aws;
@@ -23,7 +22,7 @@ internal sealed class CredentialServer : IAsyncDisposable
     public CredentialServer(string accessKeyId)
     {
         _accessKeyId = accessKeyId;
-        Uri = new Uri($"http://127.0.0.1:{FreePort()}/");
+        Uri = new Uri($"http://127.0.0.1:{FreePort.Next()}/");
         _listener.Prefixes.Add(Uri.ToString());
         _listener.Start();
         _serving = Task.Run(ServeAsync);
@@ -38,13 +37,6 @@ internal sealed class CredentialServer : IAsyncDisposable
     {
         _listener.Close();
         await _serving;
-    }
-
-    private static int FreePort()
-    {
-        using var probe = new TcpListener(IPAddress.Loopback, 0);
-        probe.Start();
-        return ((IPEndPoint)probe.LocalEndpoint).Port;
     }
 
     private async Task ServeAsync()

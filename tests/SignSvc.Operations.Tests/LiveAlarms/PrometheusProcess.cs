@@ -1,12 +1,13 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 
-namespace SignSvc.Operations.Tests;
+namespace SignSvc.Operations.Tests.LiveAlarms;
 
-/// <summary>Debian's Prometheus with the rules of deploy/prometheus on a service that runs. Seconds stand for the minutes that an alarm is held back.</summary>
+/// <summary>
+/// Debian's Prometheus with the rules of deploy/prometheus on services that run. Seconds stand for the minutes that an alarm
+/// is held back, and rules are evaluated each second; the spans that they look back are as they are.
+/// </summary>
 internal sealed partial class PrometheusProcess : IAsyncDisposable
 {
     private readonly Process _process;
@@ -19,26 +20,26 @@ internal sealed partial class PrometheusProcess : IAsyncDisposable
         _client = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = url };
     }
 
-    public static async Task<PrometheusProcess> StartAsync(Uri service, CancellationToken cancellationToken)
+    public static async Task<PrometheusProcess> StartAsync(CancellationToken cancellationToken)
     {
         var folder = Directory.CreateTempSubdirectory("signsvc-prometheus-");
         foreach (var rules in new[] { "recording.yml", "alerts.yml" })
         {
             var text = await File.ReadAllTextAsync(Outside.File("deploy", "prometheus", rules), cancellationToken);
-            await File.WriteAllTextAsync(Path.Combine(folder.FullName, rules), HeldBack().Replace(text, "for: 3s"), cancellationToken);
+            await File.WriteAllTextAsync(Path.Combine(folder.FullName, rules), EachSecond().Replace(HeldBack().Replace(text, "for: 3s"), "interval: 1s"), cancellationToken);
         }
 
         await File.WriteAllTextAsync(
             Path.Combine(folder.FullName, "prometheus.yml"),
-            $$"""
+            """
             global: { scrape_interval: 1s, evaluation_interval: 1s }
             rule_files: [recording.yml, alerts.yml]
             scrape_configs:
               - job_name: signsvc
-                static_configs: [{ targets: ["{{service.Authority}}"] }]
+                file_sd_configs: [{ files: [targets.json], refresh_interval: 1s }]
             """,
             cancellationToken);
-        var url = new Uri($"http://127.0.0.1:{FreePort()}");
+        var url = new Uri($"http://127.0.0.1:{FreePort.Next()}");
         var process = Process.Start(new ProcessStartInfo(
             "prometheus",
             [
@@ -49,6 +50,14 @@ internal sealed partial class PrometheusProcess : IAsyncDisposable
             RedirectStandardInput = true,
         }) ?? throw new InvalidOperationException("Prometheus does not start: apt-get install -y prometheus");
         return new PrometheusProcess(process, folder, url);
+    }
+
+    /// <summary>What is scraped from now on; a node that is left out is not missed.</summary>
+    public void Watch(params IEnumerable<ServiceProcess> nodes)
+    {
+        var file = Path.Combine(_folder.FullName, "targets.json");
+        File.WriteAllText($"{file}.new", $$"""[{"targets":[{{string.Join(',', nodes.Select(n => $"\"{n.Url.Authority}\""))}}]}]""");
+        File.Move($"{file}.new", file, overwrite: true);
     }
 
     /// <summary>Names of the alarms that fire now; null: it cannot be asked yet.</summary>
@@ -84,12 +93,8 @@ internal sealed partial class PrometheusProcess : IAsyncDisposable
         _folder.Delete(recursive: true);
     }
 
-    private static int FreePort()
-    {
-        using var probe = new TcpListener(IPAddress.Loopback, 0);
-        probe.Start();
-        return ((IPEndPoint)probe.LocalEndpoint).Port;
-    }
+    [GeneratedRegex(@"interval: \d+s", RegexOptions.CultureInvariant, 1000)]
+    private static partial Regex EachSecond();
 
     [GeneratedRegex(@"for: \d+[mh]", RegexOptions.CultureInvariant, 1000)]
     private static partial Regex HeldBack();
