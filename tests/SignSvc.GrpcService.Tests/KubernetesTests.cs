@@ -88,6 +88,8 @@ public sealed class KubernetesTests : IAsyncLifetime
         Assert.Equal([false, true], first.Keys.Select(k => k.ExcludeFromOidcDiscovery));
         Assert.Equal(1, first.RefreshHintSeconds);
 
+        // The new version is not to sign before the end of the test.
+        Assert.Equal(200, (await Service.Client.CallAsync(HttpMethod.Patch, "/v1/keys/cluster", """{"rotation":{"leadSeconds":3600}}""")).Code);
         await Service.Client.PostJsonAsync("/v1/keys/cluster/rotate");
         var rotated = await apiserver.CallAsync<FetchKeysResponse>($"{Signer}/FetchKeys", new FetchKeysRequest());
         Assert.Equal(3, rotated.Keys.Count);

@@ -97,13 +97,13 @@ public sealed class AwsFaultTests(AwsService aws) : IClassFixture<AwsService>, I
         var name = await KeyAsync("RSA_2048");
         aws.Emulator.Faults.Add(Fault.Hang("Sign"));
         using var watch = RunningTime.Start();
-        (await SignWithinAsync(name, "0.3")).MustBeProblem(504, "deadline-exceeded");
+        (await SignWithinAsync(name, "1.5")).MustBeProblem(504, "deadline-exceeded");
         // Without it the call would hang for five seconds.
         Assert.True(watch.Elapsed < TimeSpan.FromSeconds(4), "The deadline was not kept.");
 
         var batch = await aws.Admin.MustPostAsync(
             200, $"/v1/keys/{name}/sign-batch",
-            $$"""{"items":[{"digest":"{{Expectations.Base64Digest("a")}}","timeoutSeconds":0.2},{"digest":"{{Expectations.Base64Digest("a")}}","timeoutSeconds":-1}]}""");
+            $$"""{"items":[{"digest":"{{Expectations.Base64Digest("a")}}","timeoutSeconds":1.5},{"digest":"{{Expectations.Base64Digest("a")}}","timeoutSeconds":-1}]}""");
         batch.Json.GetProperty("results")[0].GetProperty("problem").MustBeProblem(504, "deadline-exceeded");
         batch.Json.GetProperty("results")[1].GetProperty("problem").MustBeProblem(400, "invalid-request");
         aws.Emulator.Faults.Clear();
