@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using SignSvc.Signing.Backends;
 using SignSvc.Signing.Keys;
 
 namespace SignSvc.Signing.Tests.Keys;
