@@ -234,6 +234,19 @@ public sealed class BudgetedBackendTests
         Assert.True(_inner.Calls.Count <= 3);
     }
 
+    /// <summary>The system's timers count whole milliseconds, and the clock does not.</summary>
+    [Fact]
+    public async Task A_call_that_its_deadline_ended_is_late_also_where_the_timer_was_early()
+    {
+        var inner = new ScriptedBackend("here", "there") { Answer = (_, _, cancel) => Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancel) };
+        var time = new EarlyTimers();
+        using var backend = new BudgetedBackend(inner, new BudgetOptions { Others = new BudgetLimits() }, time);
+        using var terms = CallTerms.Begin(Lane.Interactive, TimeSpan.FromSeconds(1), time);
+        var failed = await Assert.ThrowsAsync<SigningException>(() => SignAsync(backend));
+        Assert.Equal(SigningFault.DeadlineExceeded, failed.Fault);
+        Assert.Equal("here", Assert.Single(inner.Calls));
+    }
+
     [Fact]
     public async Task Callers_without_patience_do_not_make_a_backend_look_down()
     {
@@ -328,6 +341,14 @@ public sealed class BudgetedBackendTests
             await Task.Yield();
         // Another thread may have no turn yet, and the next step must not overtake it.
         await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, Cancel);
+    }
+
+    private sealed class EarlyTimers : TimeProvider
+    {
+        private static readonly TimeSpan Early = TimeSpan.FromMilliseconds(50);
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+            base.CreateTimer(callback, state, dueTime > Early ? dueTime - Early : dueTime, period);
     }
 
     private static SigningException Throttled() => new(SigningFault.Overloaded, "throttled");
