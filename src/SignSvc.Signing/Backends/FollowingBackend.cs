@@ -26,6 +26,7 @@ internal static class FollowingBackend
         var from = time.GetTimestamp();
         while (true)
         {
+            var asked = time.GetTimestamp();
             try
             {
                 return await backends.SigningFor(key).SignAsync(version, algorithm, digest, cancellationToken);
@@ -33,7 +34,8 @@ internal static class FollowingBackend
             catch (SigningException e) when (e.Fault == SigningFault.KeyNotUsable && MayFollow(backends, key, time))
             {
                 var left = CallTerms.Current.Left(UsualPatience - time.GetElapsedTime(from), time);
-                if (left <= Pause)
+                // A try that the deadline cuts off would say that it is late, and not why. The next may take a pause longer than the last.
+                if (left <= Pause + Pause + time.GetElapsedTime(asked))
                 {
                     throw new SigningException(SigningFault.BackendUnavailable, $"{key.Name} was enabled a moment ago, and {key.Backend} does not know it yet.", e)
                     {

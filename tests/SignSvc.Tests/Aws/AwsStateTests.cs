@@ -121,6 +121,14 @@ public sealed class AwsStateTests(AwsService aws) : IClassFixture<AwsService>, I
         refused.MustBeProblem(503, "backend-unavailable");
         Assert.Contains("was enabled a moment ago", refused["detail"], StringComparison.Ordinal);
         Assert.True(refused.Headers.RetryAfter?.Delta >= TimeSpan.FromSeconds(1));
+
+        // Where a try, of two calls, takes one of the two seconds, no other is begun: the deadline would cut it off.
+        aws.Emulator.Latency = new Latency(TimeSpan.FromSeconds(0.5), TimeSpan.FromSeconds(0.5));
+        refused = await SignAsync(name, within: "2");
+        aws.Emulator.Latency = Latency.None;
+        refused.MustBeProblem(503, "backend-unavailable");
+        Assert.Contains("was enabled a moment ago", refused["detail"], StringComparison.Ordinal);
+
         aws.Emulator.Faults.Clear();
         await AwsService.WithinAsync(Soon, async () => (await SignAsync(name)).Code == 200);
     }

@@ -192,7 +192,8 @@ public sealed class BudgetedBackend : IKeyBackend, IImportsKeys, IAdoptsKeys, ID
         {
             // A caller with hardly any patience shall not make the backend look down.
             outcome = _time.GetElapsedTime(from) >= tryTimeout / 2 ? TryOutcome.Failed : TryOutcome.Undecided;
-            var fault = deadline.Left > TimeSpan.Zero ? SigningFault.BackendUnavailable : SigningFault.DeadlineExceeded;
+            // What ended it, and not what the clock says now: a timer may be a millisecond early.
+            var fault = deadline.Token.IsCancellationRequested ? SigningFault.DeadlineExceeded : SigningFault.BackendUnavailable;
             SigningMeters.BackendTried(budget.Name, isRetry, fault);
             return new Attempt<T>(new SigningException(fault, $"{budget.Name} did not answer in time.", e), WasTried: true);
         }
