@@ -31,6 +31,20 @@ public sealed class ModuleSurvey : IDisposable
         }
     }
 
+    /// <summary>Why the library is no PKCS#11 module that can be loaded; null: it is one. Nothing of it is initialised.</summary>
+    public static string? FaultOf(string modulePath)
+    {
+        try
+        {
+            CryptokiModule.Probe(modulePath);
+            return null;
+        }
+        catch (Exception e) when (e is SigningException or CryptokiException or IOException)
+        {
+            return e.Message;
+        }
+    }
+
     public Pkcs11ModuleInfo Module => Ask(() =>
     {
         var info = _module.GetInfo();
@@ -38,17 +52,8 @@ public sealed class ModuleSurvey : IDisposable
             info.manufacturerID.ToString(), info.libraryDescription.ToString(), info.libraryVersion.ToString(), _module.Version.ToString());
     });
 
-    public IReadOnlyList<Pkcs11Slot> Slots() => Ask(() => _module.GetSlotList().Select(slot =>
-    {
-        var token = _module.GetTokenInfo(slot);
-        return new Pkcs11Slot(
-            slot, _module.GetSlotInfo(slot).slotDescription.ToString(), token.label.ToString(), token.serialNumber.ToString(),
-            token.model.ToString(), token.manufacturerID.ToString(),
-            IsHardware: (_module.GetSlotInfo(slot).flags & CKF_HW_SLOT) != 0,
-            IsInitialized: (token.flags & CKF_TOKEN_INITIALIZED) != 0,
-            NeedsLogin: (token.flags & CKF_LOGIN_REQUIRED) != 0,
-            IsWritable: (token.flags & CKF_WRITE_PROTECTED) == 0);
-    }).ToList());
+    /// <summary>A slot whose token cannot be read is among them, not initialised and with the reason in place of its label.</summary>
+    public IReadOnlyList<Pkcs11Slot> Slots() => Ask(() => _module.GetSlotList().Select(SlotOf).ToList());
 
     /// <summary>PKCS#11's names for the mechanisms used here, hexadecimal numbers for the others.</summary>
     public IReadOnlyList<Pkcs11Mechanism> Mechanisms(ulong slotId) => Ask(() => _module.GetMechanismList((nuint)slotId).Select(mechanism =>
@@ -68,6 +73,7 @@ public sealed class ModuleSurvey : IDisposable
         var checks = new List<Pkcs11Check>
         {
             new("token is initialised", (token.flags & CKF_TOKEN_INITIALIZED) != 0, IsRequired: true),
+            new("PIN is not locked or about to be", (token.flags & (CKF_USER_PIN_LOCKED | CKF_USER_PIN_FINAL_TRY)) == 0, IsRequired: true),
             new("slot is hardware (else keys say software)", (_module.GetSlotInfo(slot).flags & CKF_HW_SLOT) != 0, IsRequired: false),
             new("makes RSA keys", Has(CKM_RSA_PKCS_KEY_PAIR_GEN), IsRequired: false),
             new("makes EC keys", Has(CKM_EC_KEY_PAIR_GEN), IsRequired: false),
@@ -81,6 +87,34 @@ public sealed class ModuleSurvey : IDisposable
     });
 
     public void Dispose() => _module.Release(finalize: true);
+
+    private Pkcs11Slot SlotOf(nuint slot)
+    {
+        try
+        {
+            var info = _module.GetSlotInfo(slot);
+            var token = _module.GetTokenInfo(slot);
+            return new Pkcs11Slot(
+                slot, info.slotDescription.ToString(), token.label.ToString(), token.serialNumber.ToString(),
+                token.model.ToString(), token.manufacturerID.ToString(),
+                IsHardware: (info.flags & CKF_HW_SLOT) != 0,
+                IsInitialized: (token.flags & CKF_TOKEN_INITIALIZED) != 0,
+                NeedsLogin: (token.flags & CKF_LOGIN_REQUIRED) != 0,
+                IsWritable: (token.flags & CKF_WRITE_PROTECTED) == 0,
+                Pin: PinState(token.flags));
+        }
+        catch (CryptokiException e)
+        {
+            return new Pkcs11Slot(slot, "", e.Message, "", "", "", IsHardware: false, IsInitialized: false, NeedsLogin: false, IsWritable: false, Pin: "");
+        }
+    }
+
+    private static string PinState(nuint flags) =>
+        (flags & CKF_USER_PIN_LOCKED) != 0 ? "locked"
+        : (flags & CKF_USER_PIN_FINAL_TRY) != 0 ? "final try"
+        : (flags & CKF_USER_PIN_COUNT_LOW) != 0 ? "count low"
+        : (flags & CKF_USER_PIN_INITIALIZED) == 0 ? "none set"
+        : "ok";
 
     private static T Ask<T>(Func<T> question)
     {
@@ -98,9 +132,10 @@ public sealed class ModuleSurvey : IDisposable
 /// <param name="CryptokiVersion">Of the function list in use: 2.x, or 3.x where the module has C_GetInterface.</param>
 public sealed record Pkcs11ModuleInfo(string Manufacturer, string Description, string LibraryVersion, string CryptokiVersion);
 
+/// <param name="Pin">What the token's flags say of the user's PIN: <c>ok</c>, <c>none set</c>, <c>count low</c> (a wrong one was sent), <c>final try</c> or <c>locked</c>.</param>
 public sealed record Pkcs11Slot(
     ulong Id, string Description, string Label, string Serial, string Model, string Manufacturer,
-    bool IsHardware, bool IsInitialized, bool NeedsLogin, bool IsWritable);
+    bool IsHardware, bool IsInitialized, bool NeedsLogin, bool IsWritable, string Pin);
 
 /// <param name="LeastKeySize">In the mechanism's own unit, bits or bytes.</param>
 public sealed record Pkcs11Mechanism(string Name, ulong LeastKeySize, ulong MostKeySize);

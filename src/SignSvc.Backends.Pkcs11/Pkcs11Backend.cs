@@ -69,7 +69,8 @@ public sealed class Pkcs11Backend : IKeyBackend, IImportsKeys, IAdoptsKeys, IDes
         var temporaryId = RandomNumberGenerator.GetBytes(20);
         return OnAsync(
             FirstReady(), "generate a key", isRepeatable: false,
-            session => TokenKeys.Generate(session, request, temporaryId), _keyAllowance, cancellationToken);
+            session => TokenKeys.Generate(session, request, temporaryId), _keyAllowance, cancellationToken,
+            undo: static (session, pair) => TokenKeys.DestroyAll(session, KeyReference.Parse(pair.Handle)));
     }
 
     public ValueTask<BackendSignature> SignAsync(
@@ -103,33 +104,48 @@ public sealed class Pkcs11Backend : IKeyBackend, IImportsKeys, IAdoptsKeys, IDes
         KeyPairRequest request, ReadOnlyMemory<byte> pkcs8, CancellationToken cancellationToken)
     {
         using var key = new ImportedKey(pkcs8.Span, request.Spec);
-        var reference = KeyReference.Id(TokenKeys.IdOf(key.PublicKey));
-        BackendKeyPair? imported = null;
+        var imports = Array.ConvertAll(_tokens, _ => new TokenImport(request, key));
+        var imported = new List<BackendKeyPair>();
         try
         {
-            foreach (var token in _tokens)
+            foreach (var (token, import) in _tokens.Zip(imports))
             {
                 // Shielded from cancellation: the key is zeroed when this method ends, and no worker may read it then.
-                var one = await OnAsync(
-                    token, "import a key", isRepeatable: true,
-                    session => TokenKeys.Import(session, request, key), _keyAllowance, CancellationToken.None);
-                imported = imported is null || one.Protection < imported.Protection ? one : imported;
+                imported.Add(await OnAsync(
+                    token, "import a key", isRepeatable: true, import.Run, _keyAllowance, CancellationToken.None,
+                    undo: (session, _) => import.Undo(session)));
                 cancellationToken.ThrowIfCancellationRequested();
             }
 
-            return imported!;
+            return imported.MinBy(i => i.Protection)! with { WasThere = imported.Exists(i => i.WasThere) };
         }
-        catch when (imported is not null)
+        catch
         {
-            foreach (var token in _tokens)
-                await OnAsync(token, "undo an import", isRepeatable: true, s => { TokenKeys.DestroyAll(s, reference); return true; }, _operationAllowance, CancellationToken.None);
+            foreach (var (token, import) in _tokens.Zip(imports).Where(i => i.Second.MayHaveMade))
+                await TryUndoAsync(token, import);
             throw;
+        }
+    }
+
+    /// <summary>A token that cannot be asked keeps what it has, and the caller learns the first fault, not this one.</summary>
+    private async Task TryUndoAsync(Token token, TokenImport import)
+    {
+        try
+        {
+            await OnAsync(
+                token, "undo an import", isRepeatable: true, session => { import.Undo(session); return true; }, _operationAllowance,
+                CancellationToken.None);
+        }
+        catch (SigningException)
+        {
+            // Said above.
         }
     }
 
     public async Task DestroyAsync(KeyVersion version, CancellationToken cancellationToken)
     {
-        if (version.Handle is null || !KeyReference.TryParseHandle(version.Handle, out var reference))
+        // As with AWS KMS, what was adopted is its owner's: the service only ceases to use it.
+        if (version.Origin == KeyOrigin.Adopted || version.Handle is null || !KeyReference.TryParseHandle(version.Handle, out var reference))
             return;
         foreach (var token in _tokens)
         {
@@ -169,7 +185,8 @@ public sealed class Pkcs11Backend : IKeyBackend, IImportsKeys, IAdoptsKeys, IDes
         var copy = wrapped.ToArray();
         return AnyHolderAsync(
             "unwrap", isRepeatable: true,
-            session => TokenWrapping.Unwrap(session, copy, context.ToAssociatedData()), SigningFault.BackendFailed, cancellationToken);
+            session => TokenWrapping.Unwrap(session, copy, context.ToAssociatedData()), SigningFault.BackendFailed, cancellationToken,
+            handleOnRecord: _tokens.Length == 1 ? TokenWrapping.HandleOf(copy) : null);
     }
 
     /// <summary>Ends the workers, logs out by closing every session, and finalises the module where nobody hangs in it.</summary>
@@ -188,7 +205,8 @@ public sealed class Pkcs11Backend : IKeyBackend, IImportsKeys, IAdoptsKeys, IDes
 
     /// <summary>The first token that has what the body looks for answers. A token that cannot be asked leaves the question open.</summary>
     private async Task<T> AnyHolderAsync<T>(
-        string name, bool isRepeatable, Func<TokenSession, T> body, SigningFault whenNowhere, CancellationToken cancellationToken)
+        string name, bool isRepeatable, Func<TokenSession, T> body, SigningFault whenNowhere, CancellationToken cancellationToken,
+        string? handleOnRecord = null)
     {
         SigningException? unasked = null;
         string? missing = null;
@@ -196,7 +214,8 @@ public sealed class Pkcs11Backend : IKeyBackend, IImportsKeys, IAdoptsKeys, IDes
         {
             try
             {
-                return await OnAsync(token, name, isRepeatable, body, _operationAllowance, cancellationToken);
+                return await OnAsync(
+                    token, name, isRepeatable, body, _operationAllowance, cancellationToken, handleOnRecord: handleOnRecord);
             }
             catch (SigningException e) when (e.Fault == SigningFault.KeyNotUsable && e.InnerException is KeyNotHereException)
             {
@@ -213,10 +232,10 @@ public sealed class Pkcs11Backend : IKeyBackend, IImportsKeys, IAdoptsKeys, IDes
 
     private async Task<T> OnAsync<T>(
         Token token, string name, bool isRepeatable, Func<TokenSession, T> body, TimeSpan allowance,
-        CancellationToken cancellationToken, Action? atEnd = null)
+        CancellationToken cancellationToken, Action? atEnd = null, Action<TokenSession, T>? undo = null, string? handleOnRecord = null)
     {
         var deadline = _time.GetTimestamp() + (long)(allowance.TotalSeconds * _time.TimestampFrequency);
-        var call = new TaskCall<T>(name, isRepeatable, body, deadline, allowance);
+        var call = new TaskCall<T>(name, isRepeatable, body, deadline, allowance, undo, handleOnRecord);
         await using var cancellation = cancellationToken.UnsafeRegister(
             static (call, canceled) => ((TokenCall)call!).TryFailFromOutside(new OperationCanceledException(canceled)), call);
         if (token.Submit(call) is { } refusal)

@@ -95,6 +95,9 @@ public sealed class Pkcs11TokenOptions
 
     public string? Serial { get; set; }
 
+    /// <summary>As configured: label, serial number or both, for messages and metrics.</summary>
+    internal string Name => Label is null ? Serial! : Serial is null ? Label : $"{Label} {Serial}";
+
     /// <summary>
     /// A file with the PIN and at most a line end behind it. Read at each login and never kept, so that a changed PIN
     /// counts at the next login.

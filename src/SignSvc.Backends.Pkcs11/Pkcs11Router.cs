@@ -41,6 +41,8 @@ internal sealed class Pkcs11Router(IReadOnlyList<Token> tokens, TimeProvider tim
         return TrySend(call, out _);
     }
 
+    public bool IsLastToAsk(SignCall call, Token at) => (call.Missing | Bit(at)) == _all;
+
     public void KeyIsMissing(SignCall call, Token from, string why)
     {
         call.Missing |= Bit(from);
@@ -49,7 +51,7 @@ internal sealed class Pkcs11Router(IReadOnlyList<Token> tokens, TimeProvider tim
         if (TrySend(call, out var refused))
             return;
         // A token that could not be asked may have the key.
-        if (call.Failed != 0 && refused is null)
+        if ((call.Failed & ~call.Missing) != 0 && refused is null)
             refused = new SigningException(SigningFault.BackendUnavailable, $"{why} Another token could not be asked.");
         call.TryFail(refused ?? new SigningException(SigningFault.KeyNotUsable, why));
     }

@@ -45,6 +45,7 @@ try
     builder.Services.AddTokens(settings);
     builder.Services.AddKeySchedule();
     builder.Services.AddHostedService<AuditWatch>();
+    builder.Services.AddHostedService<TokenWatch>();
     builder.Services.AddKeyImport(node);
     builder.Services.AddCertificateChains();
     builder.Services.AddOAuth();

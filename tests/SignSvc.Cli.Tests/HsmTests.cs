@@ -37,7 +37,7 @@ public sealed class HsmTests : IAsyncLifetime
     {
         var run = (await HsmAsync("slots")).Ended(0);
         Assert.StartsWith("SLOT", run.Text, StringComparison.Ordinal);
-        Assert.Matches("(?m)^[0-9]+ +first +[0-9a-f]+ +SoftHSM v2 .* no +yes +yes +yes$", run.Text);
+        Assert.Matches("(?m)^[0-9]+ +first +[0-9a-f]+ +SoftHSM v2 .* no +yes +yes +ok +yes$", run.Text);
         Assert.Contains("PKCS#11 2.40", run.Errors, StringComparison.Ordinal);
 
         var json = (await HsmAsync("slots", "-o", "json")).Ended(0).Json;
@@ -90,6 +90,8 @@ public sealed class HsmTests : IAsyncLifetime
     {
         var run = (await HsmAsync("check")).Ended(0);
         Assert.Matches("(?m)^logs in +not tried +yes +.*--pin-file", run.Text);
+        Assert.DoesNotContain("The token fits.", run.Errors, StringComparison.Ordinal);
+        Assert.Contains("not everything that is required was tried", run.Errors, StringComparison.Ordinal);
         Assert.Contains("Tokens__0__PinFile=/run/secrets/hsm-pin", run.Text, StringComparison.Ordinal);
     }
 
@@ -100,6 +102,7 @@ public sealed class HsmTests : IAsyncLifetime
         var run = (await HsmAsync("check", "--pin-file", wrong)).Ended(1);
         Assert.Matches("(?m)^logs in +missing +yes +.*PIN", run.Text);
         Assert.Contains("does not fit", run.Errors, StringComparison.Ordinal);
+        Assert.Contains("count low", (await HsmAsync("slots")).Ended(0).Text, StringComparison.Ordinal);
 
         Assert.Contains("PIN", (await HsmAsync("keys", "--pin-file", wrong)).Ended(4).Errors, StringComparison.Ordinal);
     }
@@ -130,6 +133,21 @@ public sealed class HsmTests : IAsyncLifetime
             Assert.DoesNotContain("   at ", run.Errors, StringComparison.Ordinal);
             Assert.Equal("", run.Text);
         }
+    }
+
+    [Fact]
+    public async Task A_module_that_hangs_is_not_waited_for_for_ever()
+    {
+        var source = _signsvc.Folder.Write("hanging.c", """
+            #include <unistd.h>
+            static unsigned long hang(void) { for (;;) pause(); }
+            static struct { unsigned char major, minor; unsigned long (*f[68])(void); } list = { 2, 40, { hang } };
+            unsigned long C_GetFunctionList(void **out) { *out = &list; return 0; }
+            """);
+        var module = _signsvc.Folder.At("hanging.so");
+        await Programs.RunAsync("apt-get install -y gcc libc6-dev", "gcc", "-shared", "-fPIC", "-o", module, source);
+        var run = (await _signsvc.RunAsync(["hsm", "check", "--module", module])).Ended(4);
+        Assert.Contains("did not answer within 30 s", run.Errors, StringComparison.Ordinal);
     }
 
     private Task<Run> HsmAsync(string command, params string[] arguments) =>

@@ -36,10 +36,17 @@ public sealed class FailureTests
         await service.SignAndVerifyAsync("release", SigningAlgorithm.ES256);
         Assert.Equal(200, (await service.As(token: null).GetJsonAsync("/.well-known/jwks.json")).Code);
         Assert.Equal(200, (await service.As(token: null).GetJsonAsync("/healthz/live")).Code);
+        // The node is ready for the other keys, and says what is away.
+        Assert.Equal("unavailable", await TokenStateAsync(service));
+        await SaysAsync(service, "The token removable is connected", 1);
+        await SaysAsync(service, "The token removable is away, and what needs it is refused: ", 1);
 
         module.PutBack();
         await UntilAsync(service, 200, RecoveryLimit);
         await service.SignAndVerifyAsync("release-hsm", SigningAlgorithm.ES256);
+        Assert.Equal("ready", await TokenStateAsync(service));
+        await SaysAsync(service, "The token removable was lost and is connected again", 1);
+        await SaysAsync(service, "The token removable is away, and what needs it is refused: ", 1);
     }
 
     [Fact]
@@ -206,6 +213,26 @@ public sealed class FailureTests
         await tokens.ToolAsync("--delete-object", "--type", "privkey", "--id", "c10e");
         for (var i = 0; i < 20; i++)
             await service.SignAndVerifyAsync("release-hsm", SigningAlgorithm.ES256);
+    }
+
+    private static async Task<string> TokenStateAsync(ServiceProcess service)
+    {
+        var ready = await service.As(token: null).GetJsonAsync("/healthz/ready");
+        Assert.Equal(200, ready.Code);
+        var backend = Assert.Single(ready.Json.GetProperty("backends").EnumerateArray());
+        return Assert.Single(backend.GetProperty("tokens").EnumerateArray()).GetProperty("state").GetString()!;
+    }
+
+    private static async Task SaysAsync(ServiceProcess service, string text, int times)
+    {
+        var waited = Stopwatch.StartNew();
+        while (service.Output.Split(text).Length - 1 < times)
+        {
+            Assert.True(waited.Elapsed < Patience, $"The log does not say: {text}");
+            await Task.Delay(Poll, TimeProvider.System, Cancel);
+        }
+
+        Assert.Equal(times, service.Output.Split(text).Length - 1);
     }
 
     /// <summary>Signs until the service answers so; every signature on the way is a right one.</summary>

@@ -72,12 +72,15 @@ public sealed class StartFaultTests : IDisposable
         { ["SIGNSVC_SETTINGS=FOLDER/cut.json"], ["FOLDER/cut.json", "line 3, position 1"] },
         { ["SIGNSVC_SETTINGS=FOLDER/twice.json"], ["FOLDER/twice.json", "duplicate key 'SignSvc:Node'"] },
         { ["SIGNSVC_SETTINGS=FOLDER/list.json"], ["FOLDER/list.json", "must be an object"] },
+        {
+            ["SignSvc__Backends__Pkcs11__ModulePath=FOLDER/garbage", "SignSvc__Backends__Pkcs11__Tokens__0__Label=a", "SignSvc__Backends__Pkcs11__Tokens__0__PinFile=FOLDER/no-pin"],
+            ["The PKCS#11 module FOLDER/garbage cannot be loaded", "Backends:Pkcs11:Tokens:0:PinFile: FOLDER/no-pin: cannot be read."]
+        },
     };
 
     public static TheoryData<string, string[], string[]> MetLater() => new()
     {
         { "", ["SignSvc__Store__Postgres=Host=127.0.0.1;Port=9;Database=signsvc;Username=signsvc"], ["The connection to the database", "signsvc at 127.0.0.1, port 9", "SignSvc__Store__Postgres"] },
-        { "", ["SignSvc__Backends__Pkcs11__ModulePath=FOLDER/garbage", "SignSvc__Backends__Pkcs11__Tokens__0__Label=a", "SignSvc__Backends__Pkcs11__Tokens__0__PinFile=FOLDER/garbage"], ["The PKCS#11 module FOLDER/garbage cannot be loaded"] },
         { "restore FOLDER/garbage", [], ["There is no root key in FOLDER/data"] },
         { "restore --check FOLDER/garbage", [], ["There is no root key in FOLDER/data"] },
         // One that only Kestrel knows of, when everything else has been started.

@@ -1,6 +1,6 @@
 namespace SignSvc.Backends.Pkcs11.Cryptoki;
 
-/// <summary>Return values (PKCS#11 v2.40 section 5.1) that modules give to what is called here; others print as numbers.</summary>
+/// <summary>Return values (PKCS#11 v2.40 section 5.1) that modules give to what is called here; others print in hex.</summary>
 internal enum CK_RV : ulong
 {
     CKR_OK = 0x0,

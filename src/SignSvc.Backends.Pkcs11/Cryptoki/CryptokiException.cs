@@ -19,7 +19,7 @@ internal enum Remedy
 }
 
 /// <summary>A function of the module did not return CKR_OK. Stays inside this project; callers see <see cref="ToFault"/>.</summary>
-internal sealed class CryptokiException(string function, CK_RV rv) : Exception($"{function} answered {rv}.")
+internal sealed class CryptokiException(string function, CK_RV rv) : Exception($"{function} answered {NameOf(rv)}.")
 {
     public CK_RV Rv => rv;
 
@@ -37,6 +37,9 @@ internal sealed class CryptokiException(string function, CK_RV rv) : Exception($
 
         _ => Remedy.None,
     };
+
+    /// <summary>PKCS#11's name, or the number in hex as vendors' manuals list it.</summary>
+    public static string NameOf(CK_RV rv) => Enum.IsDefined(rv) ? rv.ToString() : $"0x{(ulong)rv:X8}";
 
     /// <summary>The PIN, not the token, is wrong: trying again only brings the token nearer to locking itself.</summary>
     public bool PinRefused => rv is CKR_PIN_INCORRECT or CKR_PIN_INVALID or CKR_PIN_LEN_RANGE or CKR_PIN_EXPIRED or CKR_PIN_LOCKED;

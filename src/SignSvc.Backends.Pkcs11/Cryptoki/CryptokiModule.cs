@@ -19,6 +19,7 @@ internal sealed unsafe class CryptokiModule
     private readonly ModuleOccupancy _occupancy = new();
     private readonly Dictionary<nuint, CryptokiSession> _sessions = [];
     private bool _initialized;
+    private bool _finalizeFailed;
     private int _users;
 
     private CryptokiModule(CK_FUNCTION_LIST* functions, string? initializationParameters)
@@ -35,9 +36,7 @@ internal sealed unsafe class CryptokiModule
     /// <summary>Loads the library, or joins those that have. Each call has to be met by one <see cref="Release"/>.</summary>
     public static CryptokiModule Load(string path, string? initializationParameters)
     {
-        if (OperatingSystem.IsWindows() || sizeof(nuint) != 8)
-            throw new SigningException(SigningFault.Unsupported, "PKCS#11 modules are supported on 64-bit Unix only.");
-        var library = File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(path);
+        var library = Resolve(path);
         lock (LoadGate)
         {
             if (!Loaded.TryGetValue(library, out var module))
@@ -57,6 +56,10 @@ internal sealed unsafe class CryptokiModule
         }
     }
 
+    /// <summary>Loads the library and asks for its functions, and calls none of them.</summary>
+    /// <exception cref="SigningException">It is no PKCS#11 module.</exception>
+    public static void Probe(string path) => FunctionList(Resolve(path));
+
     /// <param name="finalize">False where a thread may still be inside the module: C_Finalize would pull the floor away.</param>
     public void Release(bool finalize)
     {
@@ -65,18 +68,14 @@ internal sealed unsafe class CryptokiModule
             if (--_users > 0 || !finalize)
                 return;
             lock (_initializeGate)
-            {
-                if (_initialized)
-                    _ = _functions->C_Finalize(null);
-                _initialized = false;
-            }
+                FinalizeOnce();
         }
     }
 
     /// <summary>
     /// Calls C_Initialize unless this process has. The module must use the system's locks, since sessions run on
     /// threads of their own; one that cannot (CKR_CANT_LOCK) is refused, and so is one that other code in this process
-    /// initialised, since nobody knows how.
+    /// initialised, since nobody knows how. One that this process could not finalise is still as it was initialised here.
     /// </summary>
     public void Initialize()
     {
@@ -89,7 +88,9 @@ internal sealed unsafe class CryptokiModule
             try
             {
                 var args = new CK_C_INITIALIZE_ARGS { flags = CKF_OS_LOCKING_OK, pReserved = (byte*)parameters };
-                Check(_functions->C_Initialize(&args), "C_Initialize");
+                var rv = _functions->C_Initialize(&args);
+                if (rv != CKR_CRYPTOKI_ALREADY_INITIALIZED || !_finalizeFailed)
+                    Check(rv, "C_Initialize");
                 _initialized = true;
             }
             finally
@@ -117,12 +118,7 @@ internal sealed unsafe class CryptokiModule
         return _occupancy.TryAlone(patience, () =>
         {
             lock (_initializeGate)
-            {
-                if (_initialized)
-                    _ = _functions->C_Finalize(null);
-                _initialized = false;
-            }
-
+                FinalizeOnce();
             Initialize();
         });
     }
@@ -238,11 +234,23 @@ internal sealed unsafe class CryptokiModule
             return !session.IsUsurped && _sessions.Remove(session.Handle);
     }
 
+    /// <summary>Under the gate. What it answers is of interest to the next C_Initialize alone.</summary>
+    private void FinalizeOnce()
+    {
+        if (_initialized)
+            _finalizeFailed = _functions->C_Finalize(null) is not (CKR_OK or CKR_CRYPTOKI_NOT_INITIALIZED);
+        _initialized = false;
+    }
+
     internal static void Check(CK_RV rv, string function)
     {
         if (rv != CKR_OK)
             throw new CryptokiException(function, rv);
     }
+
+    private static string Resolve(string path) => OperatingSystem.IsWindows() || sizeof(nuint) != 8
+        ? throw new SigningException(SigningFault.Unsupported, "PKCS#11 modules are supported on 64-bit Unix only.")
+        : File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(path);
 
     /// <summary>The list of the default "PKCS 11" interface where the library is a 3.x one, else C_GetFunctionList's.</summary>
     private static CK_FUNCTION_LIST* FunctionList(string library)

@@ -180,8 +180,12 @@ internal static class CKF
 
     public const nuint CKF_WRITE_PROTECTED = 2;
     public const nuint CKF_LOGIN_REQUIRED = 4;
+    public const nuint CKF_USER_PIN_INITIALIZED = 8;
     public const nuint CKF_PROTECTED_AUTHENTICATION_PATH = 0x100;
     public const nuint CKF_TOKEN_INITIALIZED = 0x400;
+    public const nuint CKF_USER_PIN_COUNT_LOW = 0x10000;
+    public const nuint CKF_USER_PIN_FINAL_TRY = 0x20000;
+    public const nuint CKF_USER_PIN_LOCKED = 0x40000;
 }
 
 internal static class CK

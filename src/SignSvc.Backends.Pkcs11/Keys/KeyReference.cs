@@ -26,6 +26,8 @@ internal sealed record KeyReference
         _label = label;
     }
 
+    public bool IsId => _id is not null;
+
     public static KeyReference Id(byte[] id) => new(id, label: null);
 
     public static KeyReference Label(string label) => new(id: null, label);

@@ -50,7 +50,30 @@ internal static unsafe class SigningMechanism
         }
     }
 
-    /// <summary>Whether the object signs what the public key verifies, tried on a random digest.</summary>
+    /// <summary>
+    /// Whether the object signs what the public key verifies, by any mechanism of the spec: a key may be made for one of
+    /// them alone (CKA_ALLOWED_MECHANISMS).
+    /// </summary>
+    /// <exception cref="CryptokiException">It signs by none of them, for a reason that says nothing of what it is.</exception>
+    public static bool Proves(CryptokiSession session, nuint key, PublicKey publicKey)
+    {
+        CryptokiException? refused = null;
+        foreach (var algorithm in publicKey.Spec.Algorithms.DistinctBy(For))
+        {
+            try
+            {
+                return Proves(session, key, publicKey, algorithm);
+            }
+            catch (CryptokiException e) when (e.Rv is CKR_MECHANISM_INVALID or CKR_KEY_FUNCTION_NOT_PERMITTED or CKR_ACTION_PROHIBITED)
+            {
+                refused = e;
+            }
+        }
+
+        throw refused!;
+    }
+
+    /// <summary>The same, by one algorithm and tried on a random digest.</summary>
     public static bool Proves(CryptokiSession session, nuint key, PublicKey publicKey, SigningAlgorithm algorithm)
     {
         var signature = new byte[publicKey.Spec.SignatureLength];

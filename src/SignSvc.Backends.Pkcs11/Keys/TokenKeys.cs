@@ -63,71 +63,49 @@ internal static class TokenKeys
             ?? throw Refused("The token holds no public key or certificate for it of a known spec, with the same CKA_ID.");
         if (publicKey.Spec != spec)
             throw Refused($"The key is {publicKey.Spec}, not {spec}.");
-        if (!SigningMechanism.Proves(cryptoki, privateKey, publicKey, spec.Algorithms[0]))
+        if (!SigningMechanism.Proves(cryptoki, privateKey, publicKey))
             throw Refused("The public key or certificate with its CKA_ID is another key's.");
         var id = cryptoki.GetAttribute(privateKey, CKA_ID);
         var handle = id is { Length: > 0 } ? KeyReference.Id(id) : reference;
         return new BackendKeyPair(handle.ToString(), publicKey, ProtectionOf(session, privateKey));
     }
 
-    /// <summary>
-    /// Brings a private key in by C_UnwrapKey under an AES key that lives for this call: its plaintext never crosses the
-    /// module's interface. The key has been outside, so it never counts as an HSM's (CKA_NEVER_EXTRACTABLE is false).
-    /// </summary>
-    public static BackendKeyPair Import(TokenSession session, KeyPairRequest request, ImportedKey key)
-    {
-        var id = IdOf(key.PublicKey);
-        var reference = KeyReference.Id(id);
-        if (session.Find(CKO_PRIVATE_KEY, reference).Count > 0)
-            return Adopt(session, request.Spec, reference);
-        using var privateTemplate = PrivateTemplate(request, id)
-            .With(CKA_CLASS, CKO_PRIVATE_KEY)
-            .With(CKA_KEY_TYPE, request.Spec.Family == KeyFamily.Ecc ? CKK_EC : CKK_RSA);
-        using var publicTemplate = PublicTemplate(request, id)
-            .With(CKA_CLASS, CKO_PUBLIC_KEY)
-            .With(CKA_KEY_TYPE, request.Spec.Family == KeyFamily.Ecc ? CKK_EC : CKK_RSA);
-        key.AddPublicTo(publicTemplate);
-        try
-        {
-            var privateKey = KeyImport.Unwrap(session, key, privateTemplate);
-            session.Cryptoki.CreateObject(publicTemplate);
-            if (!SigningMechanism.Proves(session.Cryptoki, privateKey, key.PublicKey, request.Spec.Algorithms[0]))
-                throw new SigningException(SigningFault.BackendFailed, "The token does not sign with the key that it was given.");
-            return new BackendKeyPair(reference.ToString(), key.PublicKey, ProtectionOf(session, privateKey));
-        }
-        catch
-        {
-            DestroyAll(session, reference);
-            throw;
-        }
-    }
-
     /// <summary>Private and public key; certificates stay. Nothing there is no fault.</summary>
     public static void DestroyAll(TokenSession session, KeyReference reference)
     {
-        foreach (var objectClass in new[] { CKO_PRIVATE_KEY, CKO_PUBLIC_KEY })
-        {
-            foreach (var found in session.Find(objectClass, reference))
-                session.Cryptoki.DestroyObject(found);
-        }
+        DestroyAll(session, CKO_PRIVATE_KEY, reference);
+        DestroyAll(session, CKO_PUBLIC_KEY, reference);
     }
 
-    /// <summary>Private keys that prove to be the version's own are destroyed with what stands beside them; others are left alone.</summary>
+    public static void DestroyAll(TokenSession session, nuint objectClass, KeyReference reference)
+    {
+        foreach (var found in session.Find(objectClass, reference))
+            session.Cryptoki.DestroyObject(found);
+    }
+
+    /// <summary>
+    /// Private keys that prove to be the version's own are destroyed, and the public keys that are the version's. What
+    /// merely has the same name is left alone, above all where that name is a label.
+    /// </summary>
     public static void Destroy(TokenSession session, KeyVersion version, KeyReference reference)
     {
         var foreign = 0;
         foreach (var privateKey in session.Find(CKO_PRIVATE_KEY, reference))
         {
-            if (session.Proves(privateKey, version.PublicKey, version.PublicKey.Spec.Algorithms[0]))
+            if (session.Proves(privateKey, version.PublicKey))
                 session.Cryptoki.DestroyObject(privateKey);
             else
                 foreign++;
         }
 
-        if (foreign > 0)
-            return;
         foreach (var publicKey in session.Find(CKO_PUBLIC_KEY, reference))
-            session.Cryptoki.DestroyObject(publicKey);
+        {
+            var isOwn = TokenPublicKey.Read(session.Cryptoki, publicKey) is { } read
+                ? string.Equals(read.Kid, version.PublicKey.Kid, StringComparison.Ordinal)
+                : foreign == 0 && reference.IsId;
+            if (isOwn)
+                session.Cryptoki.DestroyObject(publicKey);
+        }
     }
 
     /// <summary>
@@ -142,15 +120,17 @@ internal static class TokenKeys
             ? Protection.Hsm
             : Protection.Software;
 
-    private static Template PublicTemplate(KeyPairRequest request, byte[] id) =>
+    public static Template PublicTemplate(KeyPairRequest request, byte[] id) =>
         new Template()
             .With(CKA_TOKEN, value: true)
             .With(CKA_PRIVATE, value: false)
             .With(CKA_VERIFY, value: true)
+            .With(CKA_ENCRYPT, value: false)
+            .With(CKA_WRAP, value: false)
             .With(CKA_LABEL, LabelOf(request))
             .With(CKA_ID, id);
 
-    private static Template PrivateTemplate(KeyPairRequest request, byte[] id) =>
+    public static Template PrivateTemplate(KeyPairRequest request, byte[] id) =>
         new Template()
             .With(CKA_TOKEN, value: true)
             .With(CKA_PRIVATE, value: true)

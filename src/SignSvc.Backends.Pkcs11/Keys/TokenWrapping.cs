@@ -24,8 +24,9 @@ internal static unsafe class TokenWrapping
     private const int IvLength = 12;
     private const int TagLength = 16;
     private const int KeyLength = 32;
-    private const int IdLength = 16;
     private const int LongestSecret = 64 * 1024;
+
+    private static readonly byte[] Probe = [0];
 
     private static readonly CK_MECHANISM_TYPE[] KeyWraps = [CKM_AES_KEY_WRAP_KWP, CKM_AES_KEY_WRAP_PAD, CKM_AES_KEY_WRAP];
 
@@ -33,27 +34,67 @@ internal static unsafe class TokenWrapping
     {
         if (secret.Length is 0 or > LongestSecret)
             throw new SigningException(SigningFault.TooLarge, $"A secret to be wrapped has 1 to {LongestSecret} bytes.");
-        var (key, id) = WrappingKey(session, options);
-        return Version(session, options) == ByGcm
+        var version = Version(session, options);
+        var (key, id) = WrappingKey.Find(session, options, byGcm: version == ByGcm);
+        return version == ByGcm
             ? SealInToken(session.Cryptoki, key, Header(ByGcm, id), secret, context)
             : SealUnderDataKey(session, key, Header(ByKeyWrap, id), secret, context);
     }
+
+    /// <returns>The handle of the key that wrapped it; null where it is malformed.</returns>
+    public static string? HandleOf(byte[] wrapped) =>
+        wrapped.Length > 2 && wrapped[1] > 0 && wrapped.Length >= 2 + wrapped[1] ? KeyReference.Id(wrapped[2..(2 + wrapped[1])]).ToString() : null;
 
     /// <exception cref="KeyNotHereException">This token does not have the wrapping key.</exception>
     public static byte[] Unwrap(TokenSession session, byte[] wrapped, byte[] context)
     {
         if (wrapped.Length < 2 || wrapped[0] is not (ByGcm or ByKeyWrap) || wrapped[1] is 0 || wrapped.Length < 2 + wrapped[1])
             throw NotAuthentic();
-        var header = wrapped.AsSpan(0, 2 + wrapped[1]);
-        var body = wrapped.AsSpan(header.Length);
-        var key = session.Find(CKO_SECRET_KEY, KeyReference.Id(header[2..].ToArray())) switch
+        var header = wrapped[..(2 + wrapped[1])];
+        var body = wrapped[header.Length..];
+        var key = session.Find(CKO_SECRET_KEY, KeyReference.Id(header[2..])) switch
         {
             [var only, ..] => only,
             _ => throw new KeyNotHereException("No token has the key that wrapped this."),
         };
         return header[0] == ByGcm
-            ? OpenInToken(session.Cryptoki, key, header, body, context)
-            : OpenUnderDataKey(session, key, header, body, context);
+            ? Open(
+                () => OpenInToken(session.Cryptoki, key, header, body, context),
+                () => OpenInToken(session.Cryptoki, key, header, SealInToken(session.Cryptoki, key, header, Probe, context)[header.Length..], context))
+            : Open(
+                () => OpenUnderDataKey(session, key, header, body, context),
+                () => OpenUnderDataKey(session, key, header, SealUnderDataKey(session, key, header, Probe, context)[header.Length..], context));
+    }
+
+    /// <summary>
+    /// Tells a ciphertext that does not authenticate from a token that fails. Some modules (SoftHSM) answer both with
+    /// CKR_GENERAL_ERROR: then one that was sealed just now is opened. If the token fails at that as well, it is the token;
+    /// else the first one gets another try, and it was no accident when that fails too.
+    /// </summary>
+    /// <exception cref="CryptokiException">The token failed.</exception>
+    private static byte[] Open(Func<byte[]> open, Func<byte[]> openProbe)
+    {
+        try
+        {
+            return open();
+        }
+        catch (CryptokiException e) when (MeansTampering(e))
+        {
+            throw NotAuthentic(e);
+        }
+        catch (CryptokiException e) when (SaysNothing(e))
+        {
+            openProbe();
+        }
+
+        try
+        {
+            return open();
+        }
+        catch (CryptokiException e) when (MeansTampering(e) || SaysNothing(e))
+        {
+            throw NotAuthentic(e);
+        }
     }
 
     private static byte Version(TokenSession session, Pkcs11Options options)
@@ -66,32 +107,6 @@ internal static unsafe class TokenWrapping
             Pkcs11Wrapping.Auto or Pkcs11Wrapping.AesKeyWrap when keyWrap => ByKeyWrap,
             _ => throw new SigningException(SigningFault.Unsupported, $"The token has no mechanism for wrapping: {options.Wrapping}."),
         };
-    }
-
-    /// <summary>The key with the configured label, made on first use. Where two nodes make one each, both unwrap: the CKA_ID is in the header.</summary>
-    private static (nuint Key, byte[] Id) WrappingKey(TokenSession session, Pkcs11Options options)
-    {
-        var cryptoki = session.Cryptoki;
-        foreach (var found in session.Find(CKO_SECRET_KEY, KeyReference.Label(options.WrappingKeyLabel)))
-        {
-            if (cryptoki.GetAttribute(found, CKA_ID) is { Length: > 0 and <= 255 } held)
-                return (found, held);
-        }
-
-        var id = RandomNumberGenerator.GetBytes(IdLength);
-        using var template = new Template()
-            .With(CKA_TOKEN, value: true)
-            .With(CKA_PRIVATE, value: true)
-            .With(CKA_SENSITIVE, value: true)
-            .With(CKA_EXTRACTABLE, value: false)
-            .With(CKA_ENCRYPT, value: true)
-            .With(CKA_DECRYPT, value: true)
-            .With(CKA_WRAP, value: true)
-            .With(CKA_UNWRAP, value: true)
-            .With(CKA_VALUE_LEN, (nuint)KeyLength)
-            .With(CKA_LABEL, options.WrappingKeyLabel)
-            .With(CKA_ID, id);
-        return (cryptoki.GenerateKey(CKM_AES_KEY_GEN, template), id);
     }
 
     private static byte[] Header(byte version, byte[] id) => [version, (byte)id.Length, .. id];
@@ -116,7 +131,7 @@ internal static unsafe class TokenWrapping
     }
 
     private static byte[] OpenInToken(
-        CryptokiSession session, nuint key, ReadOnlySpan<byte> header, ReadOnlySpan<byte> body, byte[] context)
+        CryptokiSession session, nuint key, byte[] header, byte[] body, byte[] context)
     {
         if (body.Length <= IvLength + TagLength)
             throw NotAuthentic();
@@ -130,14 +145,7 @@ internal static unsafe class TokenWrapping
                 pParameter = &parameters,
                 ulParameterLen = (nuint)sizeof(CK_GCM_PARAMS),
             };
-            try
-            {
-                return session.Decrypt(&mechanism, key, body[IvLength..]);
-            }
-            catch (CryptokiException e) when (IsRefusal(e))
-            {
-                throw NotAuthentic(e);
-            }
+            return session.Decrypt(&mechanism, key, body.AsSpan(IvLength));
         }
     }
 
@@ -179,12 +187,12 @@ internal static unsafe class TokenWrapping
     }
 
     private static byte[] OpenUnderDataKey(
-        TokenSession session, nuint key, ReadOnlySpan<byte> header, ReadOnlySpan<byte> body, byte[] context)
+        TokenSession session, nuint key, byte[] header, byte[] body, byte[] context)
     {
-        if (body.IsEmpty || body.Length <= 1 + body[0] + IvLength + TagLength)
+        if (body.Length == 0 || body.Length <= 1 + body[0] + IvLength + TagLength)
             throw NotAuthentic();
-        var prefix = body[..(1 + body[0])];
-        var box = body[prefix.Length..];
+        var prefix = body.AsSpan(0, 1 + body[0]);
+        var box = body.AsSpan(prefix.Length);
         byte[]? dataKey = null;
         nuint? inToken = null;
         var secret = GC.AllocateUninitializedArray<byte>(box.Length - IvLength - TagLength, pinned: true);
@@ -201,7 +209,7 @@ internal static unsafe class TokenWrapping
             gcm.Decrypt(box[..IvLength], box[IvLength..^TagLength], box[^TagLength..], secret, associated);
             return secret;
         }
-        catch (Exception e) when (e is AuthenticationTagMismatchException || (e is CryptokiException refusal && IsRefusal(refusal)))
+        catch (AuthenticationTagMismatchException e)
         {
             throw NotAuthentic(e);
         }
@@ -224,9 +232,11 @@ internal static unsafe class TokenWrapping
 
     private static CK_MECHANISM_TYPE KeyWrap(TokenSession session) => KeyWraps.First(session.Connection.Mechanisms.Contains);
 
-    /// <summary>Whatever a token calls a ciphertext that does not authenticate: modules agree on no one value, GENERAL_ERROR included.</summary>
-    private static bool IsRefusal(CryptokiException e) =>
-        e.Remedy == Remedy.None || e.Rv is CKR_GENERAL_ERROR or CKR_FUNCTION_FAILED;
+    private static bool MeansTampering(CryptokiException e) =>
+        e.Rv is CKR_WRAPPED_KEY_INVALID or CKR_WRAPPED_KEY_LEN_RANGE or CKR_ENCRYPTED_DATA_INVALID or CKR_ENCRYPTED_DATA_LEN_RANGE
+            or CKR_AEAD_DECRYPT_FAILED;
+
+    private static bool SaysNothing(CryptokiException e) => e.Rv is CKR_GENERAL_ERROR or CKR_FUNCTION_FAILED;
 
     private static SigningException NotAuthentic(Exception? inner = null) =>
         new(SigningFault.BackendFailed, "The wrapped key was tampered with, or belongs to another context or wrapping key.", inner);

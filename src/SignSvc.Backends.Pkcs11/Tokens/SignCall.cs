@@ -28,6 +28,8 @@ internal sealed class SignCall : TokenCall, IValueTaskSource<BackendSignature>
 
     public string Handle => _version!.Handle!;
 
+    public override string? HandleOnRecord => KeyReference.TryParseHandle(Handle, out _) ? Handle : null;
+
     /// <summary>Bit n: token n has no such key.</summary>
     public ulong Missing { get; set; }
 
@@ -42,6 +44,8 @@ internal sealed class SignCall : TokenCall, IValueTaskSource<BackendSignature>
         session.Sign(_version, _algorithm!, ((ReadOnlySpan<byte>)_digest)[.._algorithm!.DigestLength], signature);
         return signature;
     }
+
+    public override bool IsLastToAsk(Token at) => _pool.Router.IsLastToAsk(this, at);
 
     public override bool GoElsewhere(Token from) => _pool.Router.SendOn(this, from);
 

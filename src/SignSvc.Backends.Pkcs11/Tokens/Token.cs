@@ -10,7 +10,6 @@ namespace SignSvc.Backends.Pkcs11.Tokens;
 internal sealed class Token : IDisposable
 {
     private readonly Pkcs11Options _options;
-    private readonly int _sessionLimit;
     private readonly TimeProvider _time;
     private readonly TokenLink _link;
     private readonly ITimer _watch;
@@ -21,7 +20,7 @@ internal sealed class Token : IDisposable
     private readonly Stack<TokenWorker> _idle = new();
     private readonly List<TokenWorker> _workers = [];
     private readonly SigningPace _pace;
-    private int _sessionCeiling;
+    private readonly SessionCeiling _ceiling;
     private int _sessions;
     private int _abandoned;
     private int _keysGeneration;
@@ -30,9 +29,10 @@ internal sealed class Token : IDisposable
     public Token(CryptokiModule module, Pkcs11Options options, Pkcs11TokenOptions tokenOptions, TimeProvider time)
     {
         _options = options;
-        _sessionLimit = _sessionCeiling = tokenOptions.SessionLimit;
+        _ceiling = new SessionCeiling(tokenOptions.SessionLimit, time);
         _time = time;
-        Name = tokenOptions.Label ?? tokenOptions.Serial!;
+        Name = tokenOptions.Name;
+        Doubts = new KeyDoubts(time);
         _pace = new SigningPace(time);
         _queue = new CallQueue(options.QueueLimit);
         _link = new TokenLink(module, options, tokenOptions, time, LinkChanged);
@@ -41,10 +41,10 @@ internal sealed class Token : IDisposable
         _link.ConnectIfDue();
     }
 
-    /// <summary>Label or serial number, as configured.</summary>
+    /// <summary>Label or serial number or both, as configured.</summary>
     public string Name { get; }
 
-    public ProvenKeys Proven { get; } = new();
+    public KeyDoubts Doubts { get; }
 
     public bool TrustAsHardware => _options.TrustAsHardware;
 
@@ -74,7 +74,7 @@ internal sealed class Token : IDisposable
 
     public void ForgetKeys()
     {
-        Proven.Clear();
+        Doubts.Forget();
         Interlocked.Increment(ref _keysGeneration);
     }
 
@@ -85,7 +85,7 @@ internal sealed class Token : IDisposable
         {
             if (Refusal() is { } refusal)
                 return refusal;
-            if (Connection is not null && !_pace.WillSoonServe(_queue.Count) && (_idle.Count > 0 || MayStartWorker))
+            if (Connection is not null && !_pace.WillSoonServe(_queue.Count) && (_idle.Count > 0 || _workers.Count < _ceiling.Value))
                 StartOn(call);
             else if (!_queue.TryEnqueue(call))
                 return new SigningException(SigningFault.Overloaded, $"{_options.QueueLimit} calls wait for the token {Name}.");
@@ -137,7 +137,7 @@ internal sealed class Token : IDisposable
         {
             if (_sessions == 0)
                 return false;
-            _sessionCeiling = Math.Max(1, _workers.Count - 1);
+            _ceiling.Lower(_workers.Count - 1);
             _workers.Remove(worker);
             worker.Give(null);
             return true;
@@ -148,18 +148,18 @@ internal sealed class Token : IDisposable
         Lose(connection, error.ToFault(Name), anew: false);
 
     /// <summary>
-    /// Whether "no such key" may be untrue: of a connection that was given up meanwhile, and of a key that was here. The
-    /// latter makes the module look again, once: some show an empty token where its files or its network are gone.
+    /// Whether "no such key" may be untrue: of a connection that was given up meanwhile, and of a key that should be here
+    /// (<see cref="KeyDoubts"/>), which makes the module look again.
     /// </summary>
-    public bool Doubts(TokenConnection connection, string? handle, bool mayTryAgain)
+    public bool Disbelieves(TokenConnection connection, TokenCall call, bool mayTryAgain)
     {
-        if (!mayTryAgain || handle is null)
+        if (!mayTryAgain || call.HandleOnRecord is not { } handle)
             return false;
         if (Connection != connection)
             return true;
-        if (!Proven.TryForget(handle))
+        if (!Doubts.Doubt(handle, call.IsLastToAsk(this)))
             return false;
-        Lose(connection, new SigningException(SigningFault.BackendUnavailable, $"The token {Name} no longer shows a key that it had."), anew: true);
+        Lose(connection, new SigningException(SigningFault.BackendUnavailable, $"The token {Name} does not show a key that it should have."), anew: true);
         return true;
     }
 
@@ -195,8 +195,6 @@ internal sealed class Token : IDisposable
     }
 
     public void Dispose() => Stop(TimeSpan.FromSeconds(2));
-
-    private bool MayStartWorker => _workers.Count < _sessionCeiling;
 
     private SigningException? Refusal()
     {
@@ -248,7 +246,7 @@ internal sealed class Token : IDisposable
         lock (_gate)
         {
             if (Connection is not null)
-                _sessionCeiling = _sessionLimit;
+                _ceiling.Reset();
             Dispatch();
         }
     }
@@ -264,7 +262,7 @@ internal sealed class Token : IDisposable
 
         while (Connection is not null && _queue.Count > 0)
         {
-            if (_idle.Count == 0 && !MayStartWorker)
+            if (_idle.Count == 0 && _workers.Count >= _ceiling.Value)
                 return;
             StartOn(_queue.Dequeue()!);
         }
@@ -279,6 +277,7 @@ internal sealed class Token : IDisposable
             if (_disposed)
                 return;
             _queue.FailLate(now, Late);
+            _ceiling.GrowIfDue(now);
             for (var i = _workers.Count - 1; i >= 0; i--)
             {
                 if (!_workers[i].AbandonIfHung(now))

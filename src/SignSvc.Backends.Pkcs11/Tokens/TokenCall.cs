@@ -31,6 +31,20 @@ internal abstract class TokenCall
     /// <summary>Does it and returns the result, on the thread of the session. Nothing of it may be seen until it has ended.</summary>
     public abstract object? Execute(TokenSession session);
 
+    /// <summary>Whether a result that nobody waits for any more is taken back, by <see cref="Undo"/>.</summary>
+    public virtual bool CanUndo => false;
+
+    /// <summary>The result came late, or its caller went away: what was made goes again. On the thread of the session.</summary>
+    public virtual void Undo(TokenSession session, object? result)
+    {
+    }
+
+    /// <summary>The handle of the key that it needs, where that is on the service's record; null where it merely asks.</summary>
+    public virtual string? HandleOnRecord => null;
+
+    /// <summary>Whether no other token can have the key.</summary>
+    public virtual bool IsLastToAsk(Token at) => false;
+
     /// <summary>Gives the call to another token that may do it. False: there is none.</summary>
     public virtual bool GoElsewhere(Token from) => false;
 
@@ -94,9 +108,14 @@ internal sealed class TaskCall<T> : TokenCall
 {
     private readonly TaskCompletionSource<T> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Func<TokenSession, T> _body;
+    private readonly Action<TokenSession, T>? _undo;
 
-    public TaskCall(string name, bool isRepeatable, Func<TokenSession, T> body, long deadline, TimeSpan allowance)
+    public TaskCall(
+        string name, bool isRepeatable, Func<TokenSession, T> body, long deadline, TimeSpan allowance, Action<TokenSession, T>? undo = null,
+        string? handleOnRecord = null)
     {
+        HandleOnRecord = handleOnRecord;
+        _undo = undo;
         Name = name;
         IsRepeatable = isRepeatable;
         _body = body;
@@ -110,7 +129,16 @@ internal sealed class TaskCall<T> : TokenCall
 
     public Task<T> Completion => _completion.Task;
 
+    public override bool CanUndo => _undo is not null;
+
+    public override string? HandleOnRecord { get; }
+
+    /// <summary>A call with a handle goes to one token alone.</summary>
+    public override bool IsLastToAsk(Token at) => true;
+
     public override object? Execute(TokenSession session) => _body(session);
+
+    public override void Undo(TokenSession session, object? result) => _undo!(session, (T)result!);
 
     protected override void OnSuccess(object? result) => _completion.SetResult((T)result!);
 

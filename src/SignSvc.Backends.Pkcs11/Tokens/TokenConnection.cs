@@ -82,7 +82,7 @@ internal sealed class TokenConnection
         try
         {
             if ((found.Info.flags & CKF_LOGIN_REQUIRED) != 0)
-                Login(session, found.Info, pinSource);
+                Login(module, session, found, pinSource);
             return new TokenConnection(module, found.Slot, found.Info, session);
         }
         catch
@@ -135,10 +135,10 @@ internal sealed class TokenConnection
         }
     }
 
-    private static void Login(CryptokiSession session, CK_TOKEN_INFO info, PinSource pinSource)
+    private static void Login(CryptokiModule module, CryptokiSession session, (nuint Slot, CK_TOKEN_INFO Info) found, PinSource pinSource)
     {
-        var pin = pinSource.Read();
-        if (pin is null && (info.flags & CKF_PROTECTED_AUTHENTICATION_PATH) == 0)
+        var pin = pinSource.Read(found.Info.flags);
+        if (pin is null && (found.Info.flags & CKF_PROTECTED_AUTHENTICATION_PATH) == 0)
             throw new SigningException(SigningFault.BackendFailed, "The token needs a PIN and none is configured.");
         try
         {
@@ -146,10 +146,8 @@ internal sealed class TokenConnection
         }
         catch (CryptokiException e) when (e.PinRefused)
         {
-            if (pin is not null)
-                pinSource.Refuse(pin);
-            throw new SigningException(
-                SigningFault.BackendFailed, $"{e.Message} It is not tried again until its source gives another PIN.", e);
+            var advice = pin is null ? "" : pinSource.Refuse(pin, e.Rv, module.GetTokenInfo(found.Slot).flags);
+            throw new SigningException(SigningFault.BackendFailed, e.Message + advice, e);
         }
         finally
         {

@@ -38,12 +38,12 @@ internal sealed class TokenLink
     {
         _module = module;
         _options = tokenOptions;
-        _name = tokenOptions.Label ?? tokenOptions.Serial!;
+        _name = tokenOptions.Name;
         _deadline = TimeSpan.FromMilliseconds(options.ConnectDeadlineMilliseconds);
         _abandonmentLimit = options.WorkerAbandonmentLimit;
         _time = time;
         _changed = changed;
-        _pinSource = new PinSource(tokenOptions);
+        _pinSource = new PinSource(tokenOptions, time);
     }
 
     public TokenConnection? Connection => _connection;

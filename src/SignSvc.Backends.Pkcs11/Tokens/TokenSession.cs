@@ -20,6 +20,8 @@ internal sealed class TokenSession(TokenConnection connection, CryptokiSession c
 
     public CryptokiSession Cryptoki => cryptoki;
 
+    public string TokenName => token.Name;
+
     /// <summary>Whether a key here that keeps its attributes may be called a key in an HSM.</summary>
     public bool IsHardware => connection.IsHardware || token.TrustAsHardware;
 
@@ -28,6 +30,9 @@ internal sealed class TokenSession(TokenConnection connection, CryptokiSession c
         if (cryptoki.IsUsurped)
             throw new CryptokiException("C_OpenSession", CKR_SESSION_HANDLE_INVALID);
     }
+
+    /// <summary>The wrapping key whose attributes were found right.</summary>
+    public nuint? SoundWrappingKey { get; set; }
 
     public void ForgetKeys() => _keys.Clear();
 
@@ -52,7 +57,7 @@ internal sealed class TokenSession(TokenConnection connection, CryptokiSession c
             if (_keys.Count >= MostKeys)
                 ForgetKeys();
             _keys[handle] = key;
-            token.Proven.Add(handle);
+            token.Doubts.Found(handle);
         }
 
         SigningMechanism.Sign(cryptoki, key.Object, algorithm, digest, signature);
@@ -77,11 +82,14 @@ internal sealed class TokenSession(TokenConnection connection, CryptokiSession c
     }
 
     /// <summary>Whether the object is the private key to the public one.</summary>
-    public bool Proves(nuint candidate, PublicKey publicKey, SigningAlgorithm algorithm)
+    /// <param name="algorithm">By which it is asked; null: by any that it signs with.</param>
+    public bool Proves(nuint candidate, PublicKey publicKey, SigningAlgorithm? algorithm = null)
     {
         try
         {
-            return SigningMechanism.Proves(cryptoki, candidate, publicKey, algorithm);
+            return algorithm is null
+                ? SigningMechanism.Proves(cryptoki, candidate, publicKey)
+                : SigningMechanism.Proves(cryptoki, candidate, publicKey, algorithm);
         }
         catch (CryptokiException e) when (e.Rv is CKR_KEY_TYPE_INCONSISTENT or CKR_KEY_SIZE_RANGE or CKR_DATA_LEN_RANGE)
         {

@@ -126,11 +126,12 @@ internal sealed class TokenWorker : IDisposable
                 Enter(call);
                 call.Attempts++;
                 var result = ExecuteOn(connection, call);
+                var isTaken = call.CanUndo && EndsOrUndoes(call, result);
                 if (!Leave())
                     return;
                 if (!connection.Proven)
                     connection.Proven = true;
-                if (!call.TrySucceed(result))
+                if (!isTaken && !call.TrySucceed(result))
                     CryptographicOperations.ZeroMemory(result as byte[]);
                 return;
             }
@@ -146,7 +147,7 @@ internal sealed class TokenWorker : IDisposable
             {
                 if (!Leave())
                     return;
-                if (!_token.Doubts(connection, (call as SignCall)?.Handle, call.Attempts < MostAttempts))
+                if (!_token.Disbelieves(connection, call, call.Attempts < MostAttempts))
                     call.KeyIsMissing(_token, e);
                 else if (!call.GoElsewhere(_token))
                     _token.PutBack(call);
@@ -170,6 +171,24 @@ internal sealed class TokenWorker : IDisposable
         var result = call.Execute(_session);
         _session.ThrowIfUsurped();
         return result;
+    }
+
+    /// <summary>While still inside the module, where the watch sees it: an undo calls it again.</summary>
+    /// <returns>True: its caller has the result.</returns>
+    private bool EndsOrUndoes(TokenCall call, object? result)
+    {
+        if (call.TrySucceed(result))
+            return true;
+        try
+        {
+            call.Undo(_session!, result);
+        }
+        catch (CryptokiException)
+        {
+            // Its caller is gone and nobody is left to tell: the object stays, named by its label.
+        }
+
+        return false;
     }
 
     /// <returns>True: try again here and now. Else the call has ended, or waits for the token or at another.</returns>

@@ -49,6 +49,10 @@ internal sealed record HsmCheck(
                 new HsmRequirement(Session, HsmRequirement.Ok, IsRequired: true, $"{keys.Count} private keys are there"),
             ];
         }
+        catch (SigningException e) when (e.Fault == SigningFault.BackendUnavailable)
+        {
+            throw HsmModule.Unavailable(e);
+        }
         catch (SigningException e)
         {
             return [new HsmRequirement(Login, HsmRequirement.Missing, IsRequired: true, e.Message)];

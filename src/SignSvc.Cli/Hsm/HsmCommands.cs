@@ -132,11 +132,12 @@ internal static class HsmCommands
     private static void WriteSlots(HsmSlots slots)
     {
         Tables.Write(
-            ["SLOT", "LABEL", "SERIAL", "MODEL", "MANUFACTURER", "HARDWARE", "INITIALISED", "LOGIN", "WRITABLE"],
+            ["SLOT", "LABEL", "SERIAL", "MODEL", "MANUFACTURER", "HARDWARE", "INITIALISED", "LOGIN", "PIN", "WRITABLE"],
             slots.Slots.Select(s => (Cell[])
             [
                 Cell.Of(s.Id.ToString(CultureInfo.InvariantCulture)), Cell.Of(s.Label), Cell.Of(s.Serial), Cell.Of(s.Model),
                 Cell.Of(s.Manufacturer), YesOrNo(s.IsHardware), YesOrNo(s.IsInitialized), Cell.Of(s.NeedsLogin ? "yes" : "no"),
+                new Cell(s.Pin, Stands: s.Pin is not "ok"),
                 YesOrNo(s.IsWritable),
             ]));
         var module = slots.Module;
@@ -175,7 +176,10 @@ internal static class HsmCommands
         Console.Out.WriteLine();
         foreach (var (name, value) in check.Settings)
             Console.Out.WriteLine(Remarks.Plain($"{name}={value}"));
-        Remarks.Write(check.Fits ? "The token fits." : "signsvc: The token does not fit.");
+        Remarks.Write(
+            !check.Fits ? "signsvc: The token does not fit."
+            : check.Checks.Any(c => c is { IsRequired: true, Result: HsmRequirement.NotTried }) ? "What was tried fits; not everything that is required was tried."
+            : "The token fits.");
     }
 
     private static Cell YesOrNo(bool holds) => new(holds ? "yes" : "no", Stands: !holds);

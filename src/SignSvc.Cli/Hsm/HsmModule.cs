@@ -15,21 +15,35 @@ internal sealed record HsmModule(string Path, string? InitializationParameters)
             : throw CommandException.Usage($"{Remarks.Plain(path)} does not exist.", "--module takes the path of the vendor's library.");
     }
 
-    /// <summary>On another thread: a module that hangs does not keep Ctrl-C from ending the command.</summary>
-    public static Task<T> AskAsync<T>(HsmModule module, Func<ModuleSurvey, T> question, CancellationToken cancellationToken) => Task.Run(
-        () =>
+    /// <summary>Longer than the service gives a module to connect; within it a sound one has said everything.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    /// <summary>On another thread: a module that hangs keeps neither the deadline nor Ctrl-C from ending the command.</summary>
+    public static async Task<T> AskAsync<T>(HsmModule module, Func<ModuleSurvey, T> question, CancellationToken cancellationToken)
+    {
+        var answer = Task.Run(
+            () =>
+            {
+                using var survey = module.Open();
+                try
+                {
+                    return question(survey);
+                }
+                catch (SigningException e)
+                {
+                    throw Unavailable(e);
+                }
+            },
+            cancellationToken);
+        try
         {
-            using var survey = module.Open();
-            try
-            {
-                return question(survey);
-            }
-            catch (SigningException e)
-            {
-                throw Unavailable(e);
-            }
-        },
-        cancellationToken).WaitAsync(cancellationToken);
+            return await answer.WaitAsync(Patience, cancellationToken);
+        }
+        catch (TimeoutException e)
+        {
+            throw new CommandException(ExitCode.Unavailable, $"The module did not answer within {Patience.TotalSeconds:0} s.", inner: e);
+        }
+    }
 
     public static Pkcs11Slot Choose(IReadOnlyList<Pkcs11Slot> slots, string? token)
     {
@@ -72,7 +86,12 @@ internal sealed record HsmModule(string Path, string? InitializationParameters)
     {
         var token = new Pkcs11TokenOptions { Label = slot.Label, Serial = slot.Serial, SessionLimit = 1 };
         pin.AddTo(token);
-        var options = new Pkcs11Options { ModulePath = module.Path, InitializationParameters = module.InitializationParameters };
+        var options = new Pkcs11Options
+        {
+            ModulePath = module.Path,
+            InitializationParameters = module.InitializationParameters,
+            KeyGenerationDeadlineMilliseconds = (int)Patience.TotalMilliseconds,
+        };
         options.Tokens.Add(token);
         using var backend = new Pkcs11Backend(options, TimeProvider.System);
         return await backend.ListAsync(cancellationToken);
@@ -90,5 +109,5 @@ internal sealed record HsmModule(string Path, string? InitializationParameters)
         }
     }
 
-    private static CommandException Unavailable(SigningException e) => new(ExitCode.Unavailable, e.Message, inner: e);
+    public static CommandException Unavailable(SigningException e) => new(ExitCode.Unavailable, e.Message, inner: e);
 }

@@ -40,7 +40,11 @@ public sealed record KeyPairRequest(string KeyId, int Version, string KeyName, K
 
 /// <param name="Handle">Becomes <see cref="KeyVersion.Handle"/>.</param>
 /// <param name="Protection">What is true of this key, which may be less than the backend's best.</param>
-public sealed record BackendKeyPair(string Handle, PublicKey PublicKey, Protection Protection);
+public sealed record BackendKeyPair(string Handle, PublicKey PublicKey, Protection Protection)
+{
+    /// <summary>An import found the key in the backend already: whoever undoes the import leaves it there.</summary>
+    public bool WasThere { get; init; }
+}
 
 /// <param name="Value">r‖s, or the RSA signature.</param>
 /// <param name="RequestId">The backend's own name for the call (an AWS request id), for the audit record; null where it has none.</param>

@@ -8,7 +8,7 @@ using SignSvc.Signing.Storage;
 namespace SignSvc.Operations;
 
 /// <param name="Status"><c>ok</c>, or what keeps this node from signing.</param>
-/// <param name="Backends">Those with budgets; null: there are none.</param>
+/// <param name="Backends">Those that are not in this process; null: there are none.</param>
 public sealed record Health(
     string Status, long? Revision = null, int? AuditQueue = null, ImmutableArray<BackendHealth>? Backends = null);
 

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using SignSvc.Access.Certificates;
+using SignSvc.Backends.Pkcs11;
 using SignSvc.Http;
 using SignSvc.Keys;
 using SignSvc.Telemetry;
@@ -14,6 +15,7 @@ internal static class SettingsSurroundings
         .. ServedAddresses.Faults(configuration, settings),
         .. FaultsOfFiles(configuration, settings),
         .. FaultsOfContents(settings),
+        .. FaultsOfTokens(settings.Backends.Pkcs11),
         .. LogLevels.Faults(configuration),
         .. FaultOfFolder(settings.Data) is { } fault ? new[] { fault } : [],
     ];
@@ -52,6 +54,22 @@ internal static class SettingsSurroundings
             },
         ];
         return reads.Select(FaultOf).OfType<string>();
+    }
+
+    /// <summary>Whether the token takes the PIN is seen when it is there; whether there is a PIN to send is seen now.</summary>
+    private static IEnumerable<string> FaultsOfTokens(Pkcs11Options? options)
+    {
+        if (options is null || options.Validate().Count > 0)
+            yield break;
+        if (ModuleSurvey.FaultOf(options.ModulePath) is { } noModule)
+            yield return $"Backends:Pkcs11:ModulePath: {noModule}";
+        for (var i = 0; i < options.Tokens.Count; i++)
+        {
+            if (options.Tokens[i].PinFile is { } file && Unreadable(file) is { } fault)
+                yield return $"Backends:Pkcs11:Tokens:{i}:PinFile: {file}: {fault}";
+            if (options.Tokens[i].PinCommand is [var program, ..] && !File.Exists(program))
+                yield return $"Backends:Pkcs11:Tokens:{i}:PinCommand: no such file: {program}";
+        }
     }
 
     private static string? FaultOf(Action read)

@@ -82,6 +82,7 @@ internal sealed class ServiceGauges : IDisposable
     private void AddTokens()
     {
         _meter.CreateObservableGauge("signsvc.hsm.token.ready", () => Each(t => t.State == Pkcs11TokenState.Ready ? 1 : 0), description: "1: the token is connected.");
+        _meter.CreateObservableGauge("signsvc.hsm.token.sessions", () => Each(t => t.Sessions), "{session}", "Sessions of the token that are open for work.");
         _meter.CreateObservableGauge("signsvc.hsm.token.waiting", () => Each(t => t.Waiting), "{call}", "Calls that wait for a session of the token.");
         _meter.CreateObservableGauge("signsvc.hsm.token.abandoned", () => Each(t => t.Abandoned), "{thread}", "Threads that hang inside the module.");
         _meter.CreateObservableCounter("signsvc.hsm.token.connections", () => Each(t => t.Connections), "{connection}", "Times that the token was connected: 1 in a quiet life.");

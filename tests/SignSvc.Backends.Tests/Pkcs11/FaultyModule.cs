@@ -10,11 +10,17 @@ namespace SignSvc.Backends.Tests.Pkcs11;
 internal sealed class FaultyModule
 {
     // Positions in CK_FUNCTION_LIST.
+    public const int Finalize = 1;
     public const int GetSlotList = 4;
+    public const int GetTokenInfo = 6;
     public const int OpenSession = 12;
     public const int Login = 18;
+    public const int DestroyObject = 22;
+    public const int Decrypt = 34;
     public const int SignInit = 42;
     public const int Sign = 43;
+    public const int GenerateKeyPair = 59;
+    public const int UnwrapKey = 61;
 
     private const string InstallCompiler = "apt-get install -y gcc libc6-dev";
 
@@ -55,6 +61,19 @@ internal sealed class FaultyModule
 
     public unsafe void Fail(int function, ulong rv, int count) =>
         ((delegate* unmanaged[Cdecl]<int, nuint, int, void>)Export("faulty_fail"))(function, (nuint)rv, count);
+
+    /// <summary>Lets so many calls through before it fails.</summary>
+    public unsafe void FailAfter(int function, int passed, ulong rv, int count) =>
+        ((delegate* unmanaged[Cdecl]<int, int, nuint, int, void>)Export("faulty_fail_after"))(function, passed, (nuint)rv, count);
+
+    /// <summary>CK_TOKEN_INFO.flags that every token shows besides its own.</summary>
+    public unsafe void ShowTokenFlags(ulong flags) => ((delegate* unmanaged[Cdecl]<nuint, void>)Export("faulty_token_flags"))((nuint)flags);
+
+    /// <summary>Sessions go on, but show no objects: as SoftHSM2 does when its folder is moved away.</summary>
+    public void HideObjects(bool hidden) => Call("faulty_hide", hidden ? 1 : 0);
+
+    /// <summary>They stay hidden until somebody calls C_Initialize.</summary>
+    public void ShowObjectsOnceInitialised() => Call("faulty_hide", 2);
 
     public void FailAtRandom(int perMille) => Call("faulty_random", perMille);
 

@@ -31,12 +31,12 @@ public sealed class FaultyToken : IAsyncDisposable
 
     internal Pkcs11TokenStatus Status => Backend.Status[0];
 
-    internal static async Task<FaultyToken> OpenAsync(Action<Pkcs11Options>? configure = null)
+    internal static async Task<FaultyToken> OpenAsync(Action<Pkcs11Options>? configure = null, TimeProvider? time = null)
     {
         var module = await FaultyModule.BuildAsync();
         var options = await module.OptionsAsync("faulty");
         configure?.Invoke(options);
-        var backend = new Pkcs11Backend(options, TimeProvider.System);
+        var backend = new Pkcs11Backend(options, time ?? TimeProvider.System);
         var pair = await backend.CreateAsync(Request, TestContext.Current.CancellationToken);
         return new FaultyToken(module, backend, VersionOf(pair));
     }

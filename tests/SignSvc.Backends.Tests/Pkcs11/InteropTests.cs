@@ -166,9 +166,6 @@ public sealed class InteropTests
     /// <summary>pkcs11-tool leaves CKA_SIGN to the token, and SoftHSM2 sets it.</summary>
     private static void MakeKeyThatMustNotSign(byte[] id)
     {
-        var module = CryptokiModule.Load(SoftHsm.Module, initializationParameters: null);
-        var slot = module.GetSlotList().First(s => string.Equals(module.GetTokenInfo(s).label.ToString(), "interop", StringComparison.Ordinal));
-        var session = module.OpenSession(slot, writable: true);
         using var publicKey = new Template()
             .With(CK_ATTRIBUTE_TYPE.CKA_TOKEN, value: true)
             .With(CK_ATTRIBUTE_TYPE.CKA_ID, id)
@@ -177,9 +174,7 @@ public sealed class InteropTests
             .With(CK_ATTRIBUTE_TYPE.CKA_TOKEN, value: true)
             .With(CK_ATTRIBUTE_TYPE.CKA_ID, id)
             .With(CK_ATTRIBUTE_TYPE.CKA_SIGN, value: false);
-        session.GenerateKeyPair(CK_MECHANISM_TYPE.CKM_EC_KEY_PAIR_GEN, publicKey, privateKey);
-        session.Close();
-        module.Release(finalize: false);
+        SoftHsm.InSession("interop", session => session.GenerateKeyPair(CK_MECHANISM_TYPE.CKM_EC_KEY_PAIR_GEN, publicKey, privateKey));
     }
 
     private static async Task SignAsync(Pkcs11Backend backend, BackendKeyPair pair, SigningAlgorithm algorithm)

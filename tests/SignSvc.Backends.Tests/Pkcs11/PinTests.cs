@@ -1,5 +1,7 @@
 using System.ComponentModel.DataAnnotations;
+using System.Diagnostics;
 using SignSvc.Backends.Pkcs11;
+using SignSvc.Backends.Pkcs11.Tokens;
 using SignSvc.Signing;
 
 namespace SignSvc.Backends.Tests.Pkcs11;
@@ -33,6 +35,84 @@ public sealed class PinTests
             await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, Cancel);
         await backend.ConnectAsync(Cancel);
         Assert.Equal(2u, module.Calls(FaultyModule.Login));
+    }
+
+    [Fact]
+    public async Task A_PIN_that_was_put_right_on_the_token_is_taken_and_none_is_sent_before()
+    {
+        var module = await FaultyModule.BuildAsync();
+        module.Fail(FaultyModule.Login, 0xA0 /* CKR_PIN_INCORRECT */, 1);
+        module.ShowTokenFlags(0x10000 /* CKF_USER_PIN_COUNT_LOW */);
+        using var backend = new Pkcs11Backend(await module.OptionsAsync("pins"), TimeProvider.System);
+        await UntilAsync(backend, "CKR_PIN_INCORRECT); its source still gives the same");
+        Assert.Equal(1u, module.Calls(FaultyModule.Login));
+        module.ShowTokenFlags(0);
+        await ReadyAsync(backend);
+        Assert.Equal(2u, module.Calls(FaultyModule.Login));
+    }
+
+    [Fact]
+    public async Task A_token_without_flags_is_sent_a_refused_PIN_once_more_and_a_locked_one_is_asked_again_and_again()
+    {
+        foreach (var (rv, most) in new[] { (0xA0UL /* CKR_PIN_INCORRECT */, 2u), (0xA4UL /* CKR_PIN_LOCKED */, 4u) })
+        {
+            var clock = new SkippingClock();
+            var module = await FaultyModule.BuildAsync();
+            module.Fail(FaultyModule.Login, rv, 1_000);
+            using var backend = new Pkcs11Backend(await module.OptionsAsync("pins"), clock);
+            for (var i = 1u; i <= 4; i++)
+            {
+                await UntilAsync(backend, "still gives the same");
+                Assert.Equal(Math.Min(i, most), module.Calls(FaultyModule.Login));
+                Assert.Equal(rv == 0xA4, backend.Status[0].Trouble!.Contains("The token's PIN is locked", StringComparison.Ordinal));
+                clock.Skip(TimeSpan.FromMinutes(5));
+                for (var tick = 0; tick < 200 && module.Calls(FaultyModule.Login) == i && i < most; tick++)
+                    await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, Cancel);
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(0x20000, "CKF_USER_PIN_FINAL_TRY")]
+    [InlineData(0x40000, "The token's PIN is locked (CKF_USER_PIN_LOCKED)")]
+    public async Task No_PIN_is_sent_to_a_token_that_it_could_lock(ulong flags, string said)
+    {
+        var module = await FaultyModule.BuildAsync();
+        module.ShowTokenFlags(flags);
+        using var backend = new Pkcs11Backend(await module.OptionsAsync("pins"), TimeProvider.System);
+        var refused = await Assert.ThrowsAsync<SigningException>(() => backend.ConnectAsync(Cancel));
+        Assert.Contains(said, refused.Message, StringComparison.Ordinal);
+        Assert.Equal(0u, module.Calls(FaultyModule.Login));
+        module.ShowTokenFlags(0);
+        await ReadyAsync(backend);
+    }
+
+    [Fact]
+    public void A_command_whose_child_keeps_the_output_open_ends_at_its_deadline_and_one_that_says_the_PIN_does_not_wait()
+    {
+        var waited = Stopwatch.StartNew();
+        var silent = new PinCommand(["/bin/sh", "-c", "sleep 20 & exit 0"], TimeSpan.FromSeconds(1));
+        var refused = Assert.Throws<SigningException>(() => silent.Run(new byte[64]));
+        Assert.Contains("The PIN command /bin/sh did not end", refused.Message, StringComparison.Ordinal);
+        Assert.InRange(waited.ElapsedMilliseconds, 900, 10_000);
+
+        waited.Restart();
+        var buffer = new byte[64];
+        Assert.Equal(4, new PinCommand(["/bin/sh", "-c", "echo 1234; sleep 20 & exit 0"], TimeSpan.FromSeconds(15)).Run(buffer));
+        Assert.Equal("1234"u8.ToArray(), buffer[..4]);
+        Assert.InRange(waited.ElapsedMilliseconds, 0, 10_000);
+    }
+
+    private static async Task UntilAsync(Pkcs11Backend backend, string trouble)
+    {
+        while (backend.Status[0].Trouble?.Contains(trouble, StringComparison.Ordinal) != true)
+            await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, Cancel);
+    }
+
+    private static async Task ReadyAsync(Pkcs11Backend backend)
+    {
+        while (backend.Status[0].State != Pkcs11TokenState.Ready)
+            await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, Cancel);
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using SignSvc.Backends.Pkcs11;
+using SignSvc.Backends.Pkcs11.Cryptoki;
 
 namespace SignSvc.Backends.Tests.Pkcs11;
 
@@ -36,6 +37,23 @@ internal static partial class SoftHsm
         foreach (var label in labels)
             options.Tokens.Add(new Pkcs11TokenOptions { Label = label, PinFile = Path.Combine(folder, "pin") });
         return options;
+    }
+
+    /// <summary>For what only other programs do to a token. A backend that is connected to it in this process has logged in.</summary>
+    public static T InSession<T>(string label, Func<CryptokiSession, T> work)
+    {
+        var module = CryptokiModule.Load(Module, initializationParameters: null);
+        var slot = module.GetSlotList().First(s => string.Equals(module.GetTokenInfo(s).label.ToString(), label, StringComparison.Ordinal));
+        var session = module.OpenSession(slot, writable: true);
+        try
+        {
+            return work(session);
+        }
+        finally
+        {
+            session.Close();
+            module.Release(finalize: false);
+        }
     }
 
     private static async Task<string> LayOutAsync()

@@ -32,6 +32,42 @@ public sealed class SurveyTests
     }
 
     [Fact]
+    public async Task One_slot_that_cannot_be_read_hides_no_other()
+    {
+        var module = await FaultyModule.BuildAsync();
+        using var survey = new ModuleSurvey(module.Path, initializationParameters: null);
+        var all = survey.Slots();
+        module.Fail(FaultyModule.GetTokenInfo, (ulong)CK_RV.CKR_DEVICE_ERROR, 1);
+        var slots = survey.Slots();
+        Assert.Equal(all.Count, slots.Count);
+        Assert.Equal("C_GetTokenInfo answered CKR_DEVICE_ERROR.", slots[0].Label);
+        Assert.Equal(all.Skip(1), slots.Skip(1));
+    }
+
+    [Theory]
+    [InlineData(0, "ok")]
+    [InlineData(0x10000, "count low")]
+    [InlineData(0x20000, "final try")]
+    [InlineData(0x40000, "locked")]
+    public async Task A_survey_shows_what_the_token_says_of_its_PIN(ulong flags, string said)
+    {
+        var module = await FaultyModule.BuildAsync();
+        module.ShowTokenFlags(flags);
+        using var survey = new ModuleSurvey(module.Path, initializationParameters: null);
+        var slot = Assert.Single(survey.Slots(), s => string.Equals(s.Label, "load", StringComparison.Ordinal));
+        Assert.Equal(said, slot.Pin);
+        var fits = survey.Check(slot.Id).Single(c => c.What.StartsWith("PIN", StringComparison.Ordinal)).Holds;
+        Assert.Equal(said is "ok" or "count low", fits);
+    }
+
+    [Fact]
+    public void A_file_that_is_no_module_is_told_without_initialising_one()
+    {
+        Assert.Null(ModuleSurvey.FaultOf(SoftHsm.Module));
+        Assert.Contains("cannot be loaded", ModuleSurvey.FaultOf("/dev/null"), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_module_that_other_code_initialised_is_refused()
     {
         var module = await FaultyModule.BuildAsync();

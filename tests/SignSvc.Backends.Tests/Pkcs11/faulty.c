@@ -21,8 +21,8 @@ typedef unsigned long word;
 typedef word (*call)(word, word, word, word, word, word, word, word);
 typedef struct { unsigned char major, minor; call f[68]; } list;
 
-enum { GetFunctionList = 3, GetSlotList = 4, GetTokenInfo = 6, OpenSession = 12, CloseSession = 13, CloseAllSessions = 14,
-       Login = 18, Logout = 19, SignInit = 42, Sign = 43, MostSessions = 4096 };
+enum { Initialize = 0, GetFunctionList = 3, GetSlotList = 4, GetTokenInfo = 6, OpenSession = 12, CloseSession = 13, CloseAllSessions = 14,
+       Login = 18, Logout = 19, FindObjects = 27, SignInit = 42, Sign = 43, MostSessions = 4096 };
 enum { CKR_OK = 0, CKR_SESSION_COUNT = 0xB1, CKR_SESSION_HANDLE_INVALID = 0xB3, CKR_TOKEN_NOT_PRESENT = 0xE0,
        CKR_DEVICE_REMOVED = 0x32 };
 
@@ -36,7 +36,9 @@ static word sessions[MostSessions];
 static pthread_mutex_t in_session[MostSessions]; /* All zero is PTHREAD_MUTEX_INITIALIZER on Linux. */
 static atomic_int hanging = -1, absent, session_limit = MostSessions;
 static _Atomic word fail_rv[68];
-static atomic_int fail_count[68];
+static atomic_int fail_count[68], pass_count[68];
+static atomic_int hidden;
+static _Atomic word token_flags;
 static atomic_int per_mille;
 static atomic_int delay_us;
 static _Atomic unsigned calls[68], injected, seed = 12345;
@@ -56,6 +58,8 @@ static word misbehave(int n)
             pthread_cond_wait(&unhang, &hang);
         pthread_mutex_unlock(&hang);
     }
+    if (pass_count[n] > 0 && atomic_fetch_sub(&pass_count[n], 1) > 0)
+        return CKR_OK;
     if (fail_count[n] > 0 && atomic_fetch_sub(&fail_count[n], 1) > 0) {
         injected++;
         return fail_rv[n];
@@ -90,11 +94,15 @@ static word on_module(int n, word a, word b, word c, word d, word e, word f, wor
     word rv = misbehave(n);
     if (rv != CKR_OK)
         return rv;
+    if (n == Initialize && hidden == 2)
+        hidden = 0;
     if (absent && n == GetTokenInfo)
         return CKR_TOKEN_NOT_PRESENT;
     enter();
     rv = real->f[n](a, b, c, d, e, f, g, h);
     pthread_rwlock_unlock(&gate);
+    if (n == GetTokenInfo && rv == CKR_OK)
+        *(word *)((char *)b + 96) |= token_flags; /* Behind label, manufacturer, model and serial number. */
     return rv;
 }
 
@@ -113,6 +121,8 @@ static word on_session(int n, word s, word b, word c, word d, word e, word f, wo
     rv = inner ? real->f[n](inner, b, c, d, e, f, g, h) : CKR_SESSION_HANDLE_INVALID;
     if (inner && n == CloseSession)
         sessions[s] = 0;
+    if (n == FindObjects && hidden && rv == CKR_OK)
+        *(word *)d = 0;
     pthread_mutex_unlock(&in_session[s]);
     pthread_rwlock_unlock(&gate);
     return rv;
@@ -177,7 +187,16 @@ word C_GetFunctionList(list **out)
 }
 
 /* The next count calls of function n answer rv. */
-void faulty_fail(int n, word rv, int count) { fail_rv[n] = rv; fail_count[n] = count; }
+void faulty_fail(int n, word rv, int count) { fail_rv[n] = rv; pass_count[n] = 0; fail_count[n] = count; }
+
+/* The same, after so many that get through. */
+void faulty_fail_after(int n, int passed, word rv, int count) { faulty_fail(n, rv, count); pass_count[n] = passed; }
+
+/* What CK_TOKEN_INFO.flags shows besides the token's own. */
+void faulty_token_flags(word flags) { token_flags = flags; }
+
+/* The objects of the token are not found: its sessions live on, as SoftHSM2's do when its folder is moved away. */
+void faulty_hide(int hide) { hidden = hide; } /* 2: until C_Initialize. */
 
 /* So many of a thousand calls to C_SignInit and C_Sign answer something out of random_rv. */
 void faulty_random(int rate) { per_mille = rate; }

@@ -80,7 +80,7 @@ public sealed class KeyImport(
                     RefuseIfNotItsTurn(current, atOnce);
                     pkcs8 ??= await OpenAsync(ticket, material, cancellationToken);
                     if (arrived?.Number != current.Versions.Length + 1)
-                        arrived = await TakeInAsync(current, pkcs8, cancellationToken);
+                        arrived = await TakeInAsync(current, pkcs8, arrived, cancellationToken);
                     return current with { Versions = current.Versions.Add(NextVersion(current, arrived, atOnce)) };
                 },
                 new AlongWith(basis => ticket!.Use(basis), Describe),
@@ -89,7 +89,7 @@ public sealed class KeyImport(
                     Actions.KeysImport, key, ("token", ApprovalSubject.Fingerprint(token)), ("wrappedKey", material.Fingerprint()),
                     ("algorithm", material.Algorithm.ToString()), ("atOnce", atOnce ? "true" : "false")));
         }
-        catch (SigningException e) when (arrived is not null && e.Fault is SigningFault.Conflict or SigningFault.NameTaken or SigningFault.InvalidRequest or SigningFault.Forbidden)
+        catch (SigningException e) when (arrived is { WasThere: false } && e.Fault is SigningFault.Conflict or SigningFault.NameTaken or SigningFault.InvalidRequest or SigningFault.Forbidden)
         {
             // It is certain that nobody will use what the backend took in.
             if (backends.For(arrived!.Key) is IDestroysKeys backend)
@@ -168,7 +168,7 @@ public sealed class KeyImport(
     }
 
     /// <summary>Looks the material over and gives it to the backend, for the key's next number.</summary>
-    private async Task<Arrived> TakeInAsync(Key key, byte[] pkcs8, CancellationToken cancellationToken)
+    private async Task<Arrived> TakeInAsync(Key key, byte[] pkcs8, Arrived? earlier, CancellationToken cancellationToken)
     {
         var importer = FindImporter(key);
         var others = live.Current.Keys.Ever.SelectMany(k => k.Versions).Select(v => v.PublicKey);
@@ -190,7 +190,7 @@ public sealed class KeyImport(
             SignsFrom = now,
         };
         return string.Equals(pair.PublicKey.Kid, publicKey.Kid, StringComparison.Ordinal)
-            ? new Arrived(key, version)
+            ? new Arrived(key, version, WasThere: earlier?.WasThere ?? pair.WasThere)
             : throw new SigningException(SigningFault.BackendFailed, $"The backend {key.Backend} made another key of the material.");
     }
 
@@ -233,7 +233,8 @@ public sealed class KeyImport(
     }
 
     /// <summary>What the backend has taken in, for a version that may come to be.</summary>
-    private sealed record Arrived(Key Key, KeyVersion Version)
+    /// <param name="WasThere">The backend had it before this import, which therefore leaves it there.</param>
+    private sealed record Arrived(Key Key, KeyVersion Version, bool WasThere)
     {
         public int Number => Version.Number;
     }
