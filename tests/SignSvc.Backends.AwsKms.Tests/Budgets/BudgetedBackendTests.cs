@@ -169,66 +169,11 @@ public sealed class BudgetedBackendTests : BudgetTests
         Assert.Contains("MostTries", refused.Message, StringComparison.Ordinal);
     }
 
-    private BudgetedBackend Budgeted(BudgetLimits limits, Func<BudgetOptions, BudgetOptions>? change = null)
-    {
-        var options = new BudgetOptions { Others = limits };
-        return new BudgetedBackend(_inner, change is null ? options : change(options), _clock);
-    }
-
-    private static Task<BackendSignature> SignAsync(BudgetedBackend backend, CancellationToken? cancellationToken = null) =>
-        backend.SignAsync(Version, SigningAlgorithm.ES256, new byte[32], cancellationToken ?? Cancel).AsTask();
-
-    private static BudgetState State(BudgetedBackend backend) => Assert.Single(backend.Budgets);
-
-    /// <summary>Lets exactly so much time pass, in small steps: what a step sets free runs on other threads.</summary>
-    private async Task AdvanceUntilAsync(Func<bool> isDone, TimeSpan most)
-    {
-        for (var passed = TimeSpan.Zero; passed < most; passed += TimeSpan.FromMilliseconds(5))
-        {
-            _clock.Advance(TimeSpan.FromMilliseconds(5));
-            await SettleAsync();
-        }
-
-        // No more of the test's time passes: what was set free has to arrive.
-        for (var i = 0; i < 10_000 && !isDone(); i++)
-            await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, Cancel);
-        Assert.True(isDone());
-    }
-
-    private async Task<T> ThenAdvanceAsync<T>(Task<T> call)
-    {
-        for (var i = 0; i < 10_000 && !call.IsCompleted; i++)
-        {
-            _clock.Advance(TimeSpan.FromMilliseconds(1));
-            await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, Cancel);
-        }
-
-        return await call.WaitAsync(TimeSpan.FromSeconds(10), Cancel);
-    }
-
-    private static async Task SettleAsync()
-    {
-        for (var i = 0; i < 4; i++)
-            await Task.Yield();
-        // Another thread may have no turn yet, and the next step must not overtake it.
-        await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, Cancel);
-    }
-
     private sealed class EarlyTimers : TimeProvider
     {
         private static readonly TimeSpan Early = TimeSpan.FromMilliseconds(50);
 
         public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
             base.CreateTimer(callback, state, dueTime > Early ? dueTime - Early : dueTime, period);
-    }
-
-    private static SigningException Throttled() => new(SigningFault.Overloaded, "throttled");
-
-    private static SigningException Down() => new(SigningFault.BackendUnavailable, "down");
-
-    private static KeyVersion NewVersion()
-    {
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        return EmulatedKms.VersionOf(new BackendKeyPair("handle", PublicKey.FromSpki(key.ExportSubjectPublicKeyInfo()), Protection.Kms));
     }
 }
