@@ -56,7 +56,7 @@ public sealed class OpenKeys : IDisposable
             {
                 if (_isClosed)
                     return Task.FromException<AsymmetricAlgorithm>(Ended());
-                return _opening is null or { IsFaulted: true } ? _opening = OpenUnlessClosedAsync(open) : _opening;
+                return _opening is null or { IsCompleted: true, IsCompletedSuccessfully: false } ? _opening = OpenUnlessClosedAsync(open) : _opening;
             }
         }
 
