@@ -54,9 +54,9 @@ internal static class KeyModel
             }
         }
 
-        // The schedule announces a successor by itself where nothing signs or waits.
-        return state.Is("enabled", "disabled") && !state.Has("active") && !state.Has("announced")
-            && Search(calls, done, state.Announced(), seen);
+        // The schedule works by itself: whoever signed was revoked, and its successor, announced where there is none, need not wait.
+        return state.Is("enabled", "disabled") && !state.Has("active")
+            && Search(calls, done, state.Has("announced") ? state.Activated() : state.Announced(), seen);
     }
 
     private static IEnumerable<(int Status, string? Shown, State Next)> Outcomes(State state, KeyCall call)
@@ -84,8 +84,8 @@ internal static class KeyModel
             case KeyAction.Rotate when state.Is("enabled"):
                 if (!state.Has("announced"))
                     yield return Become(state.Announced());
-                // One waits already, or one was made for somebody who asked at the same time.
-                if (state.Has("announced") || (state.Versions.Length > 1 && state.Versions[^1] is "active"))
+                // One waits already, or one took over for somebody who asked at the same time.
+                if (state.Has("announced") || state.Versions.IndexOf("active") > 0)
                     yield return Become(state);
                 break;
             case KeyAction.Revoke when call.Version > state.Versions.Length:
@@ -117,16 +117,14 @@ internal static class KeyModel
             var revoked = this with { Versions = Versions.SetItem(number - 1, "revoked") };
             if (was is "revoked" || Is("pendingDeletion"))
                 return revoked;
-            if (was is "active")
-            {
-                var next = revoked.Versions.IndexOf("announced");
-                return revoked with
-                {
-                    Versions = next < 0 ? revoked.Versions.Add("active") : revoked.Versions.SetItem(next, "active"),
-                };
-            }
+            // Where none is left, the one that signed was revoked before, in a key that was to go.
+            return was is "active" || revoked.Versions.All(v => v is "revoked") ? revoked.Activated() : revoked;
+        }
 
-            return revoked.Versions.All(v => v is "revoked") ? revoked.Announced() : revoked;
+        public State Activated()
+        {
+            var next = Versions.IndexOf("announced");
+            return this with { Versions = next < 0 ? Versions.Add("active") : Versions.SetItem(next, "active") };
         }
 
         public override string ToString() => $"{Key}:{string.Join(',', Versions)}";
