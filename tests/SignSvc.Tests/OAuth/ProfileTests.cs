@@ -92,7 +92,8 @@ public sealed class ProfileTests(RunningService service)
         await _admin.MustPostAsync(201, "/v1/keys", $$"""{"name":"{{name}}","purpose":"tokens","spec":"ECC_NIST_P384"}""");
         Assert.Equal(200, (await _admin.CallAsync(HttpMethod.Put, $"/v1/profiles/{name}", $$"""{"key":"{{name}}","audiences":["a"],"payloads":true,"type":"vnd.acme.order"}""")).Code);
 
-        var payload = Encoding.UTF8.GetBytes("""{"iss":"https://issuer.example","order":7}""");
+        // Of an issuer that no profile of another test names.
+        var payload = Encoding.UTF8.GetBytes($$"""{"iss":"https://{{name}}.example","order":7}""");
         await MustNotSignClaimsAsync(name);
         var signed = await _admin.MustPostAsync(201, "/v1/tokens/jws", $$"""{"profile":"{{name}}","payload":"{{Convert.ToBase64String(payload)}}"}""");
         var parts = signed["jws"].Split('.');
