@@ -19,6 +19,12 @@ internal sealed class KmsThrottled : Scenario
 
     public override Need Need => Need.ThrottledKms;
 
+    /// <summary>
+    /// Until the queue of the first seconds has shrunk: it is as long as callers' patience at first, and while those who came
+    /// before the measuring are served, nobody of the measured is let in.
+    /// </summary>
+    public override TimeSpan WarmUp => TimeSpan.FromSeconds(10);
+
     public override async Task<Plan> PlanAsync(ServiceTarget service, CancellationToken cancellationToken)
     {
         await service.MustAsync(
