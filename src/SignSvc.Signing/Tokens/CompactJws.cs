@@ -21,8 +21,6 @@ public sealed class CompactJws
     private const int MaxKidLength = 256;
     private const int MaxNameLength = 64;
 
-    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false, MaxDepth = 16 };
-
     private static readonly SearchValues<char> Base64UrlCharacters =
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
 
@@ -120,16 +118,15 @@ public sealed class CompactJws
             ? DateTimeOffset.FromUnixTimeSeconds((long)seconds)
             : null;
 
-    /// <summary>Undefined where it is no JSON object that can mean only one thing, or holds what is no text.</summary>
+    /// <summary>Undefined where it is no JSON object that can mean only one thing.</summary>
     private static JsonElement TryReadObject(ReadOnlySpan<byte> json)
     {
         try
         {
-            var read = JsonElement.Parse(json, Strict);
-            return read.ValueKind == JsonValueKind.Object && ForeignJson.IsUnicode(read) ? read : default;
+            var read = ForeignJson.Parse(json);
+            return read.ValueKind == JsonValueKind.Object ? read : default;
         }
-        // A name that is half of a surrogate pair cannot be compared with the others.
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (JsonException)
         {
             return default;
         }

@@ -10,18 +10,15 @@ namespace SignSvc.Compatibility;
 /// </summary>
 internal readonly struct ClientJson(JsonElement json)
 {
-    private static readonly JsonDocumentOptions Options = new() { MaxDepth = 16, AllowDuplicateProperties = false };
-
     /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>: no JSON object.</exception>
     public static ClientJson Parse(ReadOnlyMemory<byte> body)
     {
         try
         {
-            var root = body.IsEmpty ? JsonElement.Parse("{}") : JsonElement.Parse(body.Span, Options);
+            var root = body.IsEmpty ? JsonElement.Parse("{}") : ForeignJson.Parse(body.Span);
             return root.ValueKind == JsonValueKind.Object ? new ClientJson(root) : throw Invalid("The body is not a JSON object.");
         }
-        // A name that is half of a surrogate pair cannot be compared with the others.
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (JsonException e)
         {
             throw Invalid("The body is not well-formed JSON.", e);
         }
@@ -41,14 +38,7 @@ internal readonly struct ClientJson(JsonElement json)
     {
         if (Member(name) is not { } member)
             return null;
-        try
-        {
-            return member.ValueKind == JsonValueKind.String ? member.GetString() : throw Invalid($"{name} is not a string.");
-        }
-        catch (InvalidOperationException e)
-        {
-            throw Invalid($"{name} is not valid Unicode.", e);
-        }
+        return member.ValueKind == JsonValueKind.String ? member.GetString() : throw Invalid($"{name} is not a string.");
     }
 
     /// <summary>A number, or one written as text.</summary>
@@ -106,16 +96,9 @@ internal readonly struct ClientJson(JsonElement json)
     {
         if (Member(name) is not { } member)
             return null;
-        try
-        {
-            return member.ValueKind == JsonValueKind.Array && member.EnumerateArray().All(i => i.ValueKind == JsonValueKind.String)
-                ? member.EnumerateArray().Select(i => i.GetString()!).ToArray()
-                : throw Invalid($"{name} is not a list of strings.");
-        }
-        catch (InvalidOperationException e)
-        {
-            throw Invalid($"{name} is not valid Unicode.", e);
-        }
+        return member.ValueKind == JsonValueKind.Array && member.EnumerateArray().All(i => i.ValueKind == JsonValueKind.String)
+            ? member.EnumerateArray().Select(i => i.GetString()!).ToArray()
+            : throw Invalid($"{name} is not a list of strings.");
     }
 
     public bool Has(string name) => Member(name) is not null;

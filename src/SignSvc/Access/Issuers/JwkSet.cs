@@ -33,9 +33,8 @@ internal sealed class JwkSet
             throw new InvalidDataException($"The key set is longer than {MaxBytes} bytes.");
         try
         {
-            using var document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 8 });
-            if (!ForeignJson.IsUnicode(document.RootElement) || document.RootElement.ValueKind != JsonValueKind.Object
-                || !document.RootElement.TryGetProperty("keys", out var members)
+            var document = ForeignJson.Parse(json.Span);
+            if (document.ValueKind != JsonValueKind.Object || !document.TryGetProperty("keys", out var members)
                 || members.ValueKind != JsonValueKind.Array
                 || members.GetArrayLength() > MaxKeys)
                 throw new InvalidDataException($"It is no JWK set (RFC 7517 section 5) of at most {MaxKeys} keys.");
@@ -47,8 +46,7 @@ internal sealed class JwkSet
                 .Where(k => !ambiguous.Contains(k.Kid)).ToImmutableArray();
             return keys.Length > 0 ? new JwkSet(keys) : throw new InvalidDataException("None of its keys can be used.");
         }
-        // A name that is half of a surrogate pair cannot be compared with the others.
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (JsonException e)
         {
             throw new InvalidDataException("The key set is no JSON that can mean only one thing.", e);
         }

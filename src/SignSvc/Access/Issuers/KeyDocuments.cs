@@ -75,7 +75,7 @@ internal sealed class KeyDocuments : IDisposable
             return known.Url;
         var url = new Uri(_settings.DiscoveryUrl ?? $"{_issuer.TrimEnd('/')}/.well-known/openid-configuration");
         var json = await GetAsync(url, isConfigured: true, MaxDiscoveryBytes, cancellationToken);
-        using var document = Parse(json);
+        var document = Parse(json);
         if (!string.Equals(Text(document, "issuer"), _issuer, StringComparison.Ordinal))
             throw new InvalidDataException($"The discovery document at {url} is of another issuer.");
         var keys = Uri.TryCreate(Text(document, "jwks_uri"), UriKind.Absolute, out var parsed) ? parsed : null;
@@ -115,23 +115,21 @@ internal sealed class KeyDocuments : IDisposable
         }
     }
 
-    private static JsonDocument Parse(byte[] json)
+    private static JsonElement Parse(byte[] json)
     {
         try
         {
-            var document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowDuplicateProperties = false, MaxDepth = 16 });
-            return ForeignJson.IsUnicode(document.RootElement) ? document : throw new JsonException("It holds what is no text.");
+            return ForeignJson.Parse(json);
         }
-        // A name that is half of a surrogate pair cannot be compared with the others.
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (JsonException e)
         {
             throw new InvalidDataException("The discovery document is no JSON that can mean only one thing.", e);
         }
     }
 
-    private static string? Text(JsonDocument document, string name) =>
-        document.RootElement.ValueKind == JsonValueKind.Object
-        && document.RootElement.TryGetProperty(name, out var member) && member.ValueKind == JsonValueKind.String ? member.GetString() : null;
+    private static string? Text(JsonElement document, string name) =>
+        document.ValueKind == JsonValueKind.Object
+        && document.TryGetProperty(name, out var member) && member.ValueKind == JsonValueKind.String ? member.GetString() : null;
 
     private static HttpClient NewClient(string? caFile)
     {
