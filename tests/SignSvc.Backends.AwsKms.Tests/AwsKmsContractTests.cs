@@ -1,5 +1,4 @@
 using SignSvc.Backends.AwsKms.Keys;
-using SignSvc.Backends.Tests;
 using SignSvc.Signing.Backends;
 
 namespace SignSvc.Backends.AwsKms.Tests;

@@ -66,18 +66,6 @@ internal sealed class EmulatedKms : IAsyncDisposable
     public static KeyPairRequest Request(KeySpec spec, int version = 1, string? keyId = null) =>
         new(keyId ?? Convert.ToHexStringLower(System.Security.Cryptography.RandomNumberGenerator.GetBytes(8)), version, "release", spec, KeyPurpose.Artifacts);
 
-    public static KeyVersion VersionOf(BackendKeyPair pair, string keyId = "key", int number = 1) => new()
-    {
-        KeyId = keyId,
-        Number = number,
-        PublicKey = pair.PublicKey,
-        Handle = pair.Handle,
-        Protection = pair.Protection,
-        State = VersionState.Active,
-        CreatedAt = DateTimeOffset.UnixEpoch,
-        SignsFrom = DateTimeOffset.UnixEpoch,
-    };
-
     public static Key KeyOf(KeyVersion version, KeyState state) => new()
     {
         Id = "key",

@@ -113,10 +113,10 @@ public sealed class FaultTests : IAsyncLifetime
         Assert.False(creating.IsCompleted, "It was not waited for.");
         clock.Advance(TimeSpan.FromMilliseconds(700));
         var pair = await creating;
-        await backend.SignAsync(EmulatedKms.VersionOf(pair), SigningAlgorithm.ES256, new byte[32], Cancel);
+        await backend.SignAsync(ActiveVersion.Of(pair), SigningAlgorithm.ES256, new byte[32], Cancel);
 
         // Another node may still meet the old world: for a new key that passes.
-        var young = EmulatedKms.VersionOf(pair) with { CreatedAt = TimeProvider.System.GetUtcNow() };
+        var young = ActiveVersion.Of(pair) with { CreatedAt = TimeProvider.System.GetUtcNow() };
         kms.Emulator.Faults.Add(Fault.Error("Sign") with { Code = "NotFoundException", Status = 400, Times = 1 });
         var failed = await Assert.ThrowsAsync<SigningException>(async () => await backend.SignAsync(young, SigningAlgorithm.ES256, new byte[32], Cancel));
         Assert.Equal(SigningFault.BackendUnavailable, failed.Fault);
@@ -237,5 +237,5 @@ public sealed class FaultTests : IAsyncLifetime
     }
 
     private static async Task<KeyVersion> KeyAsync(Signing.Backends.IKeyBackend backend) =>
-        EmulatedKms.VersionOf(await backend.CreateAsync(EmulatedKms.Request(KeySpec.P256), Cancel));
+        ActiveVersion.Of(await backend.CreateAsync(EmulatedKms.Request(KeySpec.P256), Cancel));
 }

@@ -40,7 +40,7 @@ public sealed class KeyLifeTests : IAsyncLifetime
         Assert.Equal(KmsState.Disabled, await StateAsync(first));
 
         // A key of another type under the same name takes the alias over.
-        var other = EmulatedKms.VersionOf(await backend.CreateAsync(EmulatedKms.Request(KeySpec.Rsa2048), Cancel));
+        var other = ActiveVersion.Of(await backend.CreateAsync(EmulatedKms.Request(KeySpec.Rsa2048), Cancel));
         await backend.MirrorAsync(KeyOf(other), mayEnable: true, Cancel);
         Assert.Equal(ArnOf(other), await AliasTargetAsync());
 
@@ -68,7 +68,7 @@ public sealed class KeyLifeTests : IAsyncLifetime
         using var backend = _kms.Open();
         using var kms = _kms.Client();
         var made = await VersionAsync(backend, 1);
-        var adopted = EmulatedKms.VersionOf(await backend.AdoptAsync(EmulatedKms.Request(KeySpec.P256), ArnOf(made), Cancel)) with { Origin = KeyOrigin.Adopted };
+        var adopted = ActiveVersion.Of(await backend.AdoptAsync(EmulatedKms.Request(KeySpec.P256), ArnOf(made), Cancel)) with { Origin = KeyOrigin.Adopted };
         await backend.DestroyAsync(adopted, Cancel);
         Assert.Equal(KmsState.Disabled, (await kms.DescribeKeyAsync(ArnOf(made), Cancel)).KeyMetadata.KeyState);
 
@@ -80,7 +80,7 @@ public sealed class KeyLifeTests : IAsyncLifetime
     public async Task While_a_Region_is_down_its_keys_sign_in_another()
     {
         using var backend = _kms.OpenBudgeted(o => o.ReplicaRegions.Add("eu-west-1"));
-        var key = EmulatedKms.VersionOf(await backend.CreateAsync(EmulatedKms.Request(KeySpec.P256), Cancel));
+        var key = ActiveVersion.Of(await backend.CreateAsync(EmulatedKms.Request(KeySpec.P256), Cancel));
         _kms.Emulator.Faults.Add(Fault.Reset("Sign") with { Region = "eu-central-1" });
         for (var i = 0; i < 30; i++)
         {
@@ -183,7 +183,7 @@ public sealed class KeyLifeTests : IAsyncLifetime
 
     public ValueTask DisposeAsync() => _kms.DisposeAsync();
 
-    private static async Task<KeyVersion> VersionAsync(AwsKmsBackend backend, int number) => EmulatedKms.VersionOf(
+    private static async Task<KeyVersion> VersionAsync(AwsKmsBackend backend, int number) => ActiveVersion.Of(
         await backend.CreateAsync(EmulatedKms.Request(KeySpec.P256, number, keyId: "key"), Cancel), number: number);
 
     private static Key KeyOf(KeyVersion version) => new()

@@ -47,7 +47,7 @@ public sealed class LeakTests : IAsyncLifetime
         Assert.Equal(1, reconciled.Recorded);
         Assert.Equal(0, _kms.Intents.Count);
         Assert.Equal(1, await EnabledKeysAsync());
-        await restarted.SignAsync(EmulatedKms.VersionOf(kept), SigningAlgorithm.ES256, new byte[32], Cancel);
+        await restarted.SignAsync(ActiveVersion.Of(kept), SigningAlgorithm.ES256, new byte[32], Cancel);
     }
 
     [Fact]
@@ -110,7 +110,7 @@ public sealed class LeakTests : IAsyncLifetime
             },
             Cancel);
         Assert.Equal(1, reconciled.Finished);
-        await backend.SignAsync(EmulatedKms.VersionOf(found!), SigningAlgorithm.ES384, new byte[48], Cancel);
+        await backend.SignAsync(ActiveVersion.Of(found!), SigningAlgorithm.ES384, new byte[48], Cancel);
     }
 
     [Fact]

@@ -67,10 +67,10 @@ public sealed partial class PolicyTests
         await backend.UnwrapAsync(wrapped, context, Cancel);
         await backend.WrapAsync(new byte[32], context, Cancel);
 
-        var first = EmulatedKms.VersionOf(await backend.CreateAsync(request, Cancel));
-        var second = EmulatedKms.VersionOf(await backend.CreateAsync(request with { Version = 2 }, Cancel), number: 2);
+        var first = ActiveVersion.Of(await backend.CreateAsync(request, Cancel));
+        var second = ActiveVersion.Of(await backend.CreateAsync(request with { Version = 2 }, Cancel), number: 2);
         using var outside = System.Security.Cryptography.RSA.Create(2048);
-        var third = EmulatedKms.VersionOf(await backend.ImportAsync(EmulatedKms.Request(KeySpec.Rsa2048), outside.ExportPkcs8PrivateKey(), Cancel));
+        var third = ActiveVersion.Of(await backend.ImportAsync(EmulatedKms.Request(KeySpec.Rsa2048), outside.ExportPkcs8PrivateKey(), Cancel));
         await backend.SignAsync(first, SigningAlgorithm.ES256, new byte[32], Cancel);
         await backend.AdoptAsync(request, KmsHandle.TryParse(first.Handle, out var handle) ? handle.Arn : "", Cancel);
         await backend.Grants.RevokeAsync(first, await backend.Grants.AllowVerifyingAsync(first, "arn:aws:iam::444455556666:role/v", "v", Cancel), Cancel);

@@ -146,7 +146,7 @@ public sealed class QuotaTests(ITestOutputHelper output)
     private static async Task<Caller> OwnBudgetsAsync(EmulatedKms kms)
     {
         var backend = kms.OpenBudgeted(o => o.QuotaPerSecond["ECC"] = Quota);
-        var key = EmulatedKms.VersionOf(await backend.CreateAsync(EmulatedKms.Request(KeySpec.P256), Cancel));
+        var key = ActiveVersion.Of(await backend.CreateAsync(EmulatedKms.Request(KeySpec.P256), Cancel));
         return new Caller(async digest => await backend.SignAsync(key, SigningAlgorithm.ES256, digest, Cancel), new Closing(backend));
     }
 

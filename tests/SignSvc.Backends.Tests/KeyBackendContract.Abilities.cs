@@ -19,7 +19,7 @@ public abstract partial class KeyBackendContract
         var pair = await ((IImportsKeys)Backend).ImportAsync(Request(spec), outside.ExportPkcs8PrivateKey(), Cancel);
         Assert.Equal(outside.ExportSubjectPublicKeyInfo(), pair.PublicKey.Spki.ToArray());
         foreach (var algorithm in spec.Algorithms)
-            await AssertSignsAsync(Backend, VersionOf(pair), algorithm);
+            await AssertSignsAsync(Backend, ActiveVersion.Of(pair), algorithm);
     }
 
     [Fact]
@@ -47,7 +47,7 @@ public abstract partial class KeyBackendContract
         var adopted = await ((IAdoptsKeys)Backend).AdoptAsync(Request(KeySpec.P256), ReferenceTo(made), Cancel);
         Assert.Equal(made.PublicKey.Kid, adopted.PublicKey.Kid);
         Assert.Equal(made.Protection, adopted.Protection);
-        await AssertSignsAsync(Backend, VersionOf(adopted), SigningAlgorithm.ES256);
+        await AssertSignsAsync(Backend, ActiveVersion.Of(adopted), SigningAlgorithm.ES256);
 
         var otherSpec = await Assert.ThrowsAsync<SigningException>(
             () => ((IAdoptsKeys)Backend).AdoptAsync(Request(KeySpec.P384), ReferenceTo(made), Cancel));

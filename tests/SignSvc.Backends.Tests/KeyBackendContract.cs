@@ -196,18 +196,6 @@ public abstract partial class KeyBackendContract
     protected static KeyPairRequest Request(KeySpec spec) =>
         new(Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(8)), 1, "contract", spec, KeyPurpose.Artifacts);
 
-    protected static KeyVersion VersionOf(BackendKeyPair pair) => new()
-    {
-        KeyId = "contract",
-        Number = 1,
-        PublicKey = pair.PublicKey,
-        Handle = pair.Handle,
-        Protection = pair.Protection,
-        State = VersionState.Active,
-        CreatedAt = DateTimeOffset.UnixEpoch,
-        SignsFrom = DateTimeOffset.UnixEpoch,
-    };
-
     protected static async Task AssertSignsAsync(IKeyBackend backend, KeyVersion key, SigningAlgorithm algorithm)
     {
         var digest = RandomNumberGenerator.GetBytes(algorithm.DigestLength);
@@ -223,8 +211,8 @@ public abstract partial class KeyBackendContract
         (GetType(), spec.Name), _ => new(async () =>
         {
             var pair = await Backend.CreateAsync(Request(spec), CancellationToken.None);
-            return (VersionOf(pair), pair);
+            return (ActiveVersion.Of(pair), pair);
         })).Value).Version;
 
-    protected async Task<KeyVersion> NewKeyAsync(KeySpec spec) => VersionOf(await Backend.CreateAsync(Request(spec), Cancel));
+    protected async Task<KeyVersion> NewKeyAsync(KeySpec spec) => ActiveVersion.Of(await Backend.CreateAsync(Request(spec), Cancel));
 }

@@ -22,7 +22,7 @@ public sealed class BatchTermsTests : IDisposable
         _inner.Answer = (_, _, cancel) => Task.Delay(Timeout.InfiniteTimeSpan, _clock, cancel);
         _backend = new BudgetedBackend(_inner, new BudgetOptions { TryTimeout = TimeSpan.FromSeconds(5), MostTries = 1 }, _clock);
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        _version = EmulatedKms.VersionOf(new BackendKeyPair("handle", PublicKey.FromSpki(key.ExportSubjectPublicKeyInfo()), Protection.Kms));
+        _version = ActiveVersion.Of(new BackendKeyPair("handle", PublicKey.FromSpki(key.ExportSubjectPublicKeyInfo()), Protection.Kms));
     }
 
     public void Dispose() => _backend.Dispose();

@@ -70,6 +70,6 @@ public abstract class BudgetTests
     private static KeyVersion NewVersion()
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        return EmulatedKms.VersionOf(new BackendKeyPair("handle", PublicKey.FromSpki(key.ExportSubjectPublicKeyInfo()), Protection.Kms));
+        return ActiveVersion.Of(new BackendKeyPair("handle", PublicKey.FromSpki(key.ExportSubjectPublicKeyInfo()), Protection.Kms));
     }
 }

@@ -2,7 +2,6 @@ using System.Reflection;
 using Amazon.KeyManagementService;
 using Amazon.Runtime;
 using SignSvc.Backends.AwsKms.Keys;
-using SignSvc.Backends.Tests;
 using SignSvc.Signing.Backends;
 
 namespace SignSvc.Backends.AwsKms.Tests.Moto;
@@ -62,7 +61,7 @@ public sealed class MotoContractTests(MotoServer moto)
         using var backend = await moto.OpenAsync();
         using var kms = await ViewAsync();
         var cancel = TestContext.Current.CancellationToken;
-        var version = EmulatedKms.VersionOf(await backend.CreateAsync(EmulatedKms.Request(Signing.Keys.KeySpec.P384), cancel));
+        var version = ActiveVersion.Of(await backend.CreateAsync(EmulatedKms.Request(Signing.Keys.KeySpec.P384), cancel));
         Assert.True(KmsHandle.TryParse(version.Handle, out var handle));
         var adopted = await backend.AdoptAsync(EmulatedKms.Request(Signing.Keys.KeySpec.P384), handle.Arn, cancel);
         Assert.Equal(version.PublicKey.Kid, adopted.PublicKey.Kid);

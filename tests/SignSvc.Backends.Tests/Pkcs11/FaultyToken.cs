@@ -38,20 +38,8 @@ public sealed class FaultyToken : IAsyncDisposable
         configure?.Invoke(options);
         var backend = new Pkcs11Backend(options, time ?? TimeProvider.System);
         var pair = await backend.CreateAsync(Request, TestContext.Current.CancellationToken);
-        return new FaultyToken(module, backend, VersionOf(pair));
+        return new FaultyToken(module, backend, ActiveVersion.Of(pair));
     }
-
-    internal static KeyVersion VersionOf(BackendKeyPair pair) => new()
-    {
-        KeyId = "faulty",
-        Number = 1,
-        PublicKey = pair.PublicKey,
-        Handle = pair.Handle,
-        Protection = pair.Protection,
-        State = VersionState.Active,
-        CreatedAt = DateTimeOffset.UnixEpoch,
-        SignsFrom = DateTimeOffset.UnixEpoch,
-    };
 
     internal Task SignAsync() => SignAsync(Key);
 

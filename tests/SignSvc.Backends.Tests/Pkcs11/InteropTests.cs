@@ -65,7 +65,7 @@ public sealed class InteropTests
         var signature = await File.ReadAllBytesAsync(output, Cancel);
         Assert.True(pair.PublicKey.Verify(algorithm, digest, signature));
         if (rsa)
-            Assert.Equal(signature, (await backend.SignAsync(FaultyToken.VersionOf(pair), algorithm, digest, Cancel)).Value);
+            Assert.Equal(signature, (await backend.SignAsync(ActiveVersion.Of(pair), algorithm, digest, Cancel)).Value);
         Directory.Delete(folder, recursive: true);
     }
 
@@ -180,7 +180,7 @@ public sealed class InteropTests
     private static async Task SignAsync(Pkcs11Backend backend, BackendKeyPair pair, SigningAlgorithm algorithm)
     {
         var digest = RandomNumberGenerator.GetBytes(algorithm.DigestLength);
-        var signature = await backend.SignAsync(FaultyToken.VersionOf(pair), algorithm, digest, Cancel);
+        var signature = await backend.SignAsync(ActiveVersion.Of(pair), algorithm, digest, Cancel);
         Assert.True(pair.PublicKey.Verify(algorithm, digest, signature.Value));
     }
 

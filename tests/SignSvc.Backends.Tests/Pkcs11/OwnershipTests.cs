@@ -24,7 +24,7 @@ public sealed class OwnershipTests
         using var first = new Pkcs11Backend(await module.OptionsAsync("twin-a"), TimeProvider.System);
         using var both = new Pkcs11Backend(await module.OptionsAsync("twin-a", "twin-b"), TimeProvider.System);
         using var outside = ECDsa.Create(KeySpec.P256.Curve);
-        var there = FaultyToken.VersionOf(await first.ImportAsync(FaultyToken.Request, outside.ExportPkcs8PrivateKey(), Cancel));
+        var there = ActiveVersion.Of(await first.ImportAsync(FaultyToken.Request, outside.ExportPkcs8PrivateKey(), Cancel));
         var before = await first.ListAsync(Cancel);
 
         await AssertImportFailsAsync(outside);
@@ -75,7 +75,7 @@ public sealed class OwnershipTests
     public async Task An_adopted_key_stays_in_the_token()
     {
         using var backend = await OpenAsync();
-        var key = FaultyToken.VersionOf(await backend.CreateAsync(FaultyToken.Request, Cancel));
+        var key = ActiveVersion.Of(await backend.CreateAsync(FaultyToken.Request, Cancel));
         await backend.DestroyAsync(key with { Origin = KeyOrigin.Adopted }, Cancel);
         await SignAsync(backend, key);
         await backend.DestroyAsync(key, Cancel);
@@ -93,7 +93,7 @@ public sealed class OwnershipTests
             session.DestroyObject(Make(session, label).Private);
             return TokenPublicKey.Read(session, publicKey)!;
         });
-        var key = FaultyToken.VersionOf(new BackendKeyPair("label:" + label, own, Protection.Software));
+        var key = ActiveVersion.Of(new BackendKeyPair("label:" + label, own, Protection.Software));
         await SignAsync(backend, key);
         await backend.DestroyAsync(key, Cancel);
         await Assert.ThrowsAsync<SigningException>(() => SignAsync(backend, key));
@@ -115,7 +115,7 @@ public sealed class OwnershipTests
         SoftHsm.InSession("interop", session => session.GenerateKeyPair(CK_MECHANISM_TYPE.CKM_RSA_PKCS_KEY_PAIR_GEN, publicKey, privateKey));
 
         var request = FaultyToken.Request with { Spec = KeySpec.Rsa2048 };
-        var key = FaultyToken.VersionOf(await backend.AdoptAsync(request, "id:" + Convert.ToHexStringLower(id), Cancel));
+        var key = ActiveVersion.Of(await backend.AdoptAsync(request, "id:" + Convert.ToHexStringLower(id), Cancel));
         await SignAsync(backend, key, SigningAlgorithm.PS256);
         var refused = await Assert.ThrowsAsync<SigningException>(() => SignAsync(backend, key, SigningAlgorithm.RS256));
         Assert.Equal(SigningFault.Unsupported, refused.Fault);

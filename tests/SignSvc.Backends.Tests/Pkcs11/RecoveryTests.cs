@@ -141,7 +141,7 @@ public sealed class RecoveryTests
         await using var faulty = await FaultyToken.OpenAsync();
         using var outside = ECDsa.Create(KeySpec.P256.Curve);
         var pair = await faulty.Backend.ImportAsync(FaultyToken.Request, outside.ExportPkcs8PrivateKey(), Cancel);
-        var key = FaultyToken.VersionOf(pair);
+        var key = ActiveVersion.Of(pair);
         var pem = Path.Combine(await SoftHsm.FolderAsync(), "anew.pem");
         await File.WriteAllTextAsync(pem, outside.ExportPkcs8PrivateKeyPem(), Cancel);
 

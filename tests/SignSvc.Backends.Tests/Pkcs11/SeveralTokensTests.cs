@@ -59,7 +59,7 @@ public sealed class SeveralTokensTests
     public async Task A_key_on_one_token_only_is_found_there()
     {
         using var second = new Pkcs11Backend(await SoftHsm.OptionsAsync("twin-b"), TimeProvider.System);
-        var key = FaultyToken.VersionOf(await second.CreateAsync(FaultyToken.Request, Cancel));
+        var key = ActiveVersion.Of(await second.CreateAsync(FaultyToken.Request, Cancel));
         using var both = new Pkcs11Backend(await SoftHsm.OptionsAsync("twin-a", "twin-b"), TimeProvider.System);
         for (var i = 0; i < 20; i++)
             await SignAsync(both, key);
@@ -75,7 +75,7 @@ public sealed class SeveralTokensTests
     private static async Task<KeyVersion> ImportAsync(Pkcs11Backend backend)
     {
         using var outside = ECDsa.Create(KeySpec.P256.Curve);
-        return FaultyToken.VersionOf(await backend.ImportAsync(FaultyToken.Request, outside.ExportPkcs8PrivateKey(), Cancel));
+        return ActiveVersion.Of(await backend.ImportAsync(FaultyToken.Request, outside.ExportPkcs8PrivateKey(), Cancel));
     }
 
     private static async Task SignAsync(Pkcs11Backend backend, KeyVersion key)

@@ -60,17 +60,7 @@ public sealed class ThroughputTests(ITestOutputHelper output)
         using var backend = new Pkcs11Backend(options, TimeProvider.System);
         var pair = await backend.CreateAsync(
             new KeyPairRequest("load", 1, "load", spec, KeyPurpose.Artifacts), TestContext.Current.CancellationToken);
-        var key = new KeyVersion
-        {
-            KeyId = "load",
-            Number = 1,
-            PublicKey = pair.PublicKey,
-            Handle = pair.Handle,
-            Protection = pair.Protection,
-            State = VersionState.Active,
-            CreatedAt = default,
-            SignsFrom = default,
-        };
+        var key = ActiveVersion.Of(pair);
 
         var raw = new List<Figures>();
         var same = new List<Figures>();

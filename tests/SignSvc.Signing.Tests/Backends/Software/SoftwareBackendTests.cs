@@ -59,21 +59,8 @@ public sealed class SoftwareBackendTests
     private static async Task SignAsync(SoftwareBackend backend, KeyVersion version) =>
         await backend.SignAsync(version, SigningAlgorithm.ES256, new byte[32], Cancel);
 
-    private static async Task<KeyVersion> NewVersionAsync(SoftwareBackend backend)
-    {
-        var pair = await backend.CreateAsync(new KeyPairRequest("k", 1, "k", KeySpec.P256, KeyPurpose.Tokens), Cancel);
-        return new KeyVersion
-        {
-            KeyId = "k",
-            Number = 1,
-            PublicKey = pair.PublicKey,
-            Handle = pair.Handle,
-            Protection = pair.Protection,
-            State = VersionState.Active,
-            CreatedAt = DateTimeOffset.UnixEpoch,
-            SignsFrom = DateTimeOffset.UnixEpoch,
-        };
-    }
+    private static async Task<KeyVersion> NewVersionAsync(SoftwareBackend backend) =>
+        ActiveVersion.Of(await backend.CreateAsync(new KeyPairRequest("k", 1, "k", KeySpec.P256, KeyPurpose.Tokens), Cancel), "k");
 
     private sealed class HeldWrapping(RootKey root) : IWrapsKeys
     {
