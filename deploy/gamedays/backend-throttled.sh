@@ -3,8 +3,7 @@
 source "$(dirname "$0")/lib.sh"
 export KEY=kms-release CREDENTIAL=ci REGION=eu-central-1
 start_kms
-start_service "$work/data" SignSvc__Backends__AwsKms__default__Region=$REGION SignSvc__Backends__AwsKms__default__Installation=gameday \
-  SignSvc__Backends__AwsKms__default__ServiceUrl="$KMS_URL" SignSvc__Backends__AwsKms__default__QuotaPerSecond__MANAGEMENT=100
+start_service "$work/data" "${kms_settings[@]}"
 signsvc keys create "$KEY" --backend aws-kms > /dev/null
 sign_some() {
   seq 40 | xargs -P 20 -I{} curl -s -o /dev/null -X POST "$SIGNSVC_URL/v1/keys/$KEY/sign" \

@@ -4,8 +4,6 @@
 source "$(dirname "$0")/lib.sh"
 export KEY=kms-release REGION=eu-central-1
 start_kms
-kms_settings=(SignSvc__Backends__AwsKms__default__Region=$REGION SignSvc__Backends__AwsKms__default__Installation=gameday
-  SignSvc__Backends__AwsKms__default__ServiceUrl="$KMS_URL" SignSvc__Backends__AwsKms__default__QuotaPerSecond__MANAGEMENT=100)
 start_service "$work/data" "${kms_settings[@]}"
 signsvc keys create "$KEY" --backend aws-kms > /dev/null
 date > wanted.txt

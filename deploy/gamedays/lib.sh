@@ -44,12 +44,15 @@ start_service() {
   export SIGNSVC_URL SIGNSVC_TOKEN
 }
 
-# start_kms: a stand-in for AWS KMS; sets KMS_URL, and puts an `aws` on the path that asks it.
+# start_kms: a stand-in for AWS KMS in $REGION; sets KMS_URL and kms_settings, by which the service finds it, and puts an `aws`
+# on the path that asks it.
 start_kms() {
   dotnet "${KMS_EMULATOR_DLL:-$root/tests/SignSvc.KmsEmulator/bin/Release/net10.0/SignSvc.KmsEmulator.dll}" --url http://127.0.0.1:0 --control > kms.log 2>&1 &
   emulator=$!
   await "the stand-in for KMS serves" 60 grep -q 'http://127.0.0.1:[1-9]' kms.log
   KMS_URL=$(grep -o 'http://127.0.0.1:[0-9]*' kms.log | head -n 1)
+  kms_settings=(SignSvc__Backends__AwsKms__default__Region="$REGION" SignSvc__Backends__AwsKms__default__Installation=gameday
+    SignSvc__Backends__AwsKms__default__ServiceUrl="$KMS_URL" SignSvc__Backends__AwsKms__default__QuotaPerSecond__MANAGEMENT=100)
   export KMS_URL AWS_ACCESS_KEY_ID=111111111111 AWS_SECRET_ACCESS_KEY=any AWS_EC2_METADATA_DISABLED=true AWS_MAX_ATTEMPTS=1
   printf '#!/usr/bin/env bash\nexec %q --endpoint-url %q "$@"\n' "$(command -v aws || fail "apt-get install -y awscli")" "$KMS_URL" > bin/aws
   chmod +x bin/aws

@@ -3,9 +3,7 @@
 source "$(dirname "$0")/lib.sh"
 export KEY=kms-release REGION=eu-central-1
 start_kms
-start_service "$work/data" SignSvc__Backends__AwsKms__default__Region=$REGION SignSvc__Backends__AwsKms__default__ReplicaRegions__0=eu-west-1 \
-  SignSvc__Backends__AwsKms__default__Installation=gameday SignSvc__Backends__AwsKms__default__ServiceUrl="$KMS_URL" \
-  SignSvc__Backends__AwsKms__default__QuotaPerSecond__MANAGEMENT=100
+start_service "$work/data" "${kms_settings[@]}" SignSvc__Backends__AwsKms__default__ReplicaRegions__0=eu-west-1
 signsvc keys create "$KEY" --backend aws-kms > /dev/null
 date > wanted.txt
 signsvc sign wanted.txt --key "$KEY" --output-signature wanted.sig
