@@ -146,9 +146,9 @@ public sealed class PolicyAdministration(LiveSnapshot live, Decisions decisions,
     private static ApprovalSubject SubjectOfDelete(string resource, bool force) =>
         ApprovalSubject.Of(Actions.PoliciesDelete, resource, ("force", force ? "true" : "false"));
 
+    /// <summary>What it says, in the one way in which it is stored: whatever is put between texts can stand in them.</summary>
     private static string Text(PolicyStatement statement) =>
-        $"{statement.Effect}\n{string.Join('\n', statement.Principals)}\n\n{string.Join('\n', statement.Actions)}\n\n"
-        + $"{string.Join('\n', statement.Resources)}\n\n{string.Join('\n', statement.Conditions)}\n\n{statement.Limit}";
+        JsonSerializer.Serialize(new PolicyDocument([statement with { Sid = null }]), SigningJson.Default.PolicyDocument);
 
     private static SigningException NoSuchPolicy() => new(SigningFault.NotFound, "There is no such policy.");
 }
