@@ -32,10 +32,45 @@ public sealed class HoldingsTests : AccessScene
         Assert.Null(await RefusalOfAsync(() => PutAsDelegateAsync($$"""{"sid":"b",{{Rotates}} }""")));
     }
 
+    [Fact]
+    public async Task What_a_key_s_own_policy_denies_somebody_is_not_had_by_a_credential_or_policy_of_theirs()
+    {
+        await DelegateAsync();
+        await DenyAsync("release", """ "principals":["credential:delegate"],"actions":["keys:Sign"] """);
+        Assert.Equal(SigningFault.Forbidden, (await SignAsync(Delegate))!.Fault);
+
+        var refusal = await RefusalOfAsync(() => CreateAsync("other"));
+        Assert.Equal(SigningFault.Forbidden, refusal!.Fault);
+        Assert.Contains("keys:Sign", refusal.Message, StringComparison.Ordinal);
+        foreach (var resource in (string[])["*", "key/*", "key/release", $"key/{KeyId("release")}"])
+            Assert.Equal(SigningFault.Forbidden, (await RefusalOfAsync(() => PutAsDelegateAsync(Allow(resource))))!.Fault);
+        Assert.Null(await RefusalOfAsync(() => PutAsDelegateAsync(Allow("key/nightly"))));
+    }
+
+    [Fact]
+    public async Task A_key_s_denial_that_binds_everybody_or_somebody_else_stands_in_nobody_s_way()
+    {
+        await DelegateAsync();
+        await DenyAsync("release", """ "principals":["*"],"actions":["keys:Sign"],"conditions":{"stringNotEquals":{"context.ref":"refs/heads/main"}} """);
+        await DenyAsync("nightly", """ "principals":["credential:flooder"],"actions":["keys:Sign"] """);
+        Assert.Null(await RefusalOfAsync(() => CreateAsync("other")));
+        Assert.Null(await RefusalOfAsync(() => PutAsDelegateAsync(Allow("key/*"))));
+    }
+
     private Task DelegateAsync() => PutAsync("delegated", """
         {"effect":"allow","principals":["credential:delegate"],"actions":["policies:Put"],"resources":["policy/team"]},
         {"effect":"allow","principals":["credential:delegate"],"actions":["credentials:Create"],"resources":["*"]}
         """);
 
     private Task PutAsDelegateAsync(string statement) => Node.Policies.PutAsync(Delegate, "team", Document(statement), force: false, Cancel);
+
+    private Task CreateAsync(string name) => Node.Credentials.CreateAsync(Delegate, name, [Role.Signer], expiresAt: null, [], Cancel);
+
+    private Task DenyAsync(string key, string members) =>
+        Node.Policies.PutOfKeyAsync(Admin, key, Document($$"""{"effect":"deny",{{members}} }"""), force: false, Cancel);
+
+    private static string Allow(string resource) =>
+        $$"""{"effect":"allow","principals":["credential:friend"],"actions":["keys:Sign"],"resources":["{{resource}}"]}""";
+
+    private string KeyId(string name) => Node.Live.Current.Keys.TryGet(name, out var key) ? key.Id : "";
 }

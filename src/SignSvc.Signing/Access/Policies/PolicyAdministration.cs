@@ -102,7 +102,7 @@ public sealed class PolicyAdministration(LiveSnapshot live, Decisions decisions,
         var compiled = CompiledPolicy.Compile(policy.Source, document, place.Scope);
         // What stood there before was somebody else's to give.
         var before = place.In(basis)?.Document.Statements.Select(Text).ToHashSet(StringComparer.Ordinal) ?? [];
-        basis.Access.RefuseMoreThanHeld(permit.Caller, compiled.Statements.Where(s => !before.Contains(Text(s.Statement))), place.Key, now);
+        basis.Access.RefuseMoreThanHeld(permit.Caller, compiled.Statements.Where(s => !before.Contains(Text(s.Statement))), place.Key, basis.Keys, now);
         if (!force)
             RefuseLockout(basis, permit.Caller, place, basis.Access.With(policy));
         var record = draft with { Detail = $"{document.Statements.Length} statements{(force ? ", forced" : "")}" };
