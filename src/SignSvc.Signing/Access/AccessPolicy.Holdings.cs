@@ -35,7 +35,7 @@ public sealed partial class AccessPolicy
         if (string.Equals(caller.Principal, principal, StringComparison.Ordinal))
             return;
         RefuseMoreThanHeld(caller, roles, keys, now);
-        bool IsItsOwn(CompiledStatement s) => s.IsFor(principal) && !s.IsFor(caller.Principal);
+        bool IsItsOwn(CompiledStatement s) => s.IsFor(principal) && (!s.IsFor(caller.Principal) || AsksWhoItIs(s, principal, now));
         RefuseMoreThanHeld(caller, _service.Values.SelectMany(p => p.Statements).Where(IsItsOwn), key: null, keys, now);
         foreach (var (keyId, policy) in _keys)
         {
@@ -49,6 +49,14 @@ public sealed partial class AccessPolicy
                 && !grant.Operations.All(o => Holds(caller, o, new ResourcePattern("key", key.Name), key, grant.Constraints.All, now)))
                 throw NotHeld($"grant/{grant.Id} is given to {principal}");
         }
+    }
+
+    /// <summary>A statement for many gives to this one what it does not give to all of them: by its name, or by what only tokens claim.</summary>
+    private static bool AsksWhoItIs(CompiledStatement statement, string principal, DateTimeOffset now)
+    {
+        var asked = new AccessRequest { Caller = new Caller(principal, []), Action = Actions.CredentialsCreate, At = now };
+        var ofCaller = statement.Conditions.Where(c => c.Fact.Kind is FactKind.CallerPrincipal or FactKind.CallerClaim).ToArray();
+        return ofCaller.Length > 0 && ofCaller.All(c => c.Holds(asked, PolicyEffect.Allow));
     }
 
     /// <exception cref="SigningException"><see cref="SigningFault.Forbidden"/>.</exception>

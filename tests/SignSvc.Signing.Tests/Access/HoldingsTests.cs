@@ -57,6 +57,20 @@ public sealed class HoldingsTests : AccessScene
         Assert.Null(await RefusalOfAsync(() => PutAsDelegateAsync(Allow("key/*"))));
     }
 
+    [Fact]
+    public async Task What_a_statement_for_both_gives_to_some_names_alone_is_not_had_by_making_one_of_them()
+    {
+        await PutAsync("operators", """
+            {"sid":"ops","effect":"allow","principals":["credential:*"],"actions":["keys:Disable"],"resources":["*"],"conditions":{"stringLike":{"caller.principal":"credential:ops-*"} } },
+            {"sid":"of-tokens","effect":"allow","principals":["*"],"actions":["keys:Disable"],"resources":["*"],"conditions":{"stringEquals":{"caller.repository":"acme/app"} } }
+            """);
+        await DelegateAsync();
+        var refusal = await RefusalOfAsync(() => CreateAsync("ops-1"));
+        Assert.Equal(SigningFault.Forbidden, refusal!.Fault);
+        Assert.Contains("policy/operators#ops", refusal.Message, StringComparison.Ordinal);
+        Assert.Null(await RefusalOfAsync(() => CreateAsync("other-1")));
+    }
+
     private Task DelegateAsync() => PutAsync("delegated", """
         {"effect":"allow","principals":["credential:delegate"],"actions":["policies:Put"],"resources":["policy/team"]},
         {"effect":"allow","principals":["credential:delegate"],"actions":["credentials:Create"],"resources":["*"]}
