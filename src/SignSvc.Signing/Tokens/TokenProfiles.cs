@@ -42,7 +42,8 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions, IStore
                 KeySince = before is not null && KeyAnnouncement.IsSame(before, profile) ? before.KeySince : KeyAnnouncement.Since(basis, signing, profile.HostedIssuer) ?? now,
             };
             await live.ChangeAsync(
-                permit, record with { KeyId = signing.Id, KeyName = signing.Name, Detail = force ? "forced" : null }, cancellationToken, Change.Of(profile, basis));
+                permit, record with { KeyId = signing.Id, KeyName = signing.Name, Detail = force ? "forced" : null }, cancellationToken,
+                [Change.Of(profile, basis), .. MarksOfPayloads(basis, before, signing.Id)]);
             return profile;
         }, subject: () => SubjectOf(draft, target, force));
     }
@@ -67,11 +68,10 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions, IStore
             if (!basis.Profiles.TryGetValue(name, out var profile))
                 throw new SigningException(SigningFault.NotFound, "There is no such token profile.");
             await RefuseWhileInUseAsync(basis, profile, cancellationToken);
-            var known = basis.Keys.TryGet(profile.KeyId, out var key);
-            Change[] changes = known && profile.Payloads
-                ? [Change.Remove(profile, basis), Change.Of(key! with { SignedPayloads = true }, basis)]
-                : [Change.Remove(profile, basis)];
-            await live.ChangeAsync(permit, record with { KeyId = key?.Id, KeyName = key?.Name, Detail = "deleted" }, cancellationToken, changes);
+            _ = basis.Keys.TryGet(profile.KeyId, out var key);
+            await live.ChangeAsync(
+                permit, record with { KeyId = key?.Id, KeyName = key?.Name, Detail = "deleted" }, cancellationToken,
+                [Change.Remove(profile, basis), .. MarksOfPayloads(basis, profile, staying: null)]);
             return true;
         }, subject: () => ApprovalSubject.Of(Actions.ProfilesDelete, Decisions.Resource("profile", name)));
     }
@@ -111,6 +111,19 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions, IStore
         var isSame = string.Equals(old.KeyId, keyId, StringComparison.Ordinal) && string.Equals(old.Issuer, issuer, StringComparison.Ordinal);
         var until = now + TimeSpan.FromSeconds(old.MaxLifetimeSeconds) + KeySchedule.Skew + KeySchedule.Convergence;
         return isSame ? [.. alive] : [.. alive, new FormerSigning(old.KeyId, until, old.Issuer)];
+    }
+
+    /// <summary>That they signed payloads stands with the keys themselves, from when no profile says it for good.</summary>
+    /// <param name="staying">The key that the profile goes on with; null: it is deleted.</param>
+    private static IEnumerable<Change> MarksOfPayloads(Snapshot basis, TokenProfile? before, string? staying)
+    {
+        if (before is not { Payloads: true })
+            yield break;
+        foreach (var id in before.Former.Select(f => f.KeyId).Append(before.KeyId).Distinct(StringComparer.Ordinal))
+        {
+            if (!string.Equals(id, staying, StringComparison.Ordinal) && basis.Keys.TryGet(id, out var key) && key is { SignedPayloads: false, State: not KeyState.Deleted })
+                yield return Change.Of(key with { SignedPayloads = true }, basis);
+        }
     }
 
     /// <summary>A key that signs payloads signs nothing else, and a profile stays of its kind: else a payload could pass for a token.</summary>
