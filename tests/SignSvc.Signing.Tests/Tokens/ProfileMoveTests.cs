@@ -9,6 +9,8 @@ namespace SignSvc.Signing.Tests.Tokens;
 /// <summary>What a key signed under a profile outlives the profile's way to other keys.</summary>
 public sealed class ProfileMoveTests : IAsyncLifetime
 {
+    private const int Day = 86_400;
+
     private static readonly TimeSpan Lead = TimeSpan.FromHours(2);
 
     private SimulatedNode _node = null!;
@@ -30,6 +32,28 @@ public sealed class ProfileMoveTests : IAsyncLifetime
     }
 
     public ValueTask DisposeAsync() => _node.DisposeAsync();
+
+    [Fact]
+    public async Task A_key_stays_in_its_issuer_s_set_for_tokens_of_a_time_when_they_lived_longer()
+    {
+        await PutAsync("p", "old", "team", Day);
+        var issued = await _node.Signer.IssueAsync(
+            SimulatedNode.Operator, new TokenOrder("p", TokenRequest.Parse("s", audience: null, Day, claims: null)), Cancel);
+        await PutAsync("p", "old", "team", 300);
+        await PutAsync("next", "new", "team", 300);
+        _node.Clock.Advance(Lead + KeySchedule.Convergence);
+        await PutAsync("p", "new", "team", 300);
+
+        // Long after the last token of the shorter kind has expired, the profile is put again.
+        _node.Clock.Advance(TimeSpan.FromHours(1));
+        await PutAsync("p", "new", "team", 300);
+        Assert.True(issued.ExpiresAt > _node.Now.AddHours(12));
+        Assert.Contains(issued.Kid, SetOf("team"), StringComparison.Ordinal);
+
+        _node.Clock.Advance(TimeSpan.FromDays(1));
+        await PutAsync("p", "new", "team", 300);
+        Assert.DoesNotContain(issued.Kid, SetOf("team"), StringComparison.Ordinal);
+    }
 
     [Theory]
     [InlineData(false)]
