@@ -51,7 +51,7 @@ public sealed partial class AccessPolicy
         }
     }
 
-    /// <summary>A statement for many gives to this one what it does not give to all of them: by its name, or by what only tokens claim.</summary>
+    /// <summary>A statement for many gives to this one what it does not give to all of them: by its name, or because it has no claims.</summary>
     private static bool AsksWhoItIs(CompiledStatement statement, string principal, DateTimeOffset now)
     {
         var asked = new AccessRequest { Caller = new Caller(principal, []), Action = Actions.CredentialsCreate, At = now };

@@ -1,4 +1,5 @@
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Policies;
 
 namespace SignSvc.Signing.Tests.Access;
 
@@ -76,11 +77,11 @@ public sealed class HoldingsTests : AccessScene
         {"effect":"allow","principals":["credential:delegate"],"actions":["credentials:Create"],"resources":["*"]}
         """);
 
-    private Task PutAsDelegateAsync(string statement) => Node.Policies.PutAsync(Delegate, "team", Document(statement), force: false, Cancel);
+    private Task<PolicyPut> PutAsDelegateAsync(string statement) => Node.Policies.PutAsync(Delegate, "team", Document(statement), force: false, Cancel);
 
-    private Task CreateAsync(string name) => Node.Credentials.CreateAsync(Delegate, name, [Role.Signer], expiresAt: null, [], Cancel);
+    private Task<(Credential Credential, string Token)> CreateAsync(string name) => Node.Credentials.CreateAsync(Delegate, name, [Role.Signer], expiresAt: null, [], Cancel);
 
-    private Task DenyAsync(string key, string members) =>
+    private Task<PolicyPut> DenyAsync(string key, string members) =>
         Node.Policies.PutOfKeyAsync(Admin, key, Document($$"""{"effect":"deny",{{members}} }"""), force: false, Cancel);
 
     private static string Allow(string resource) =>
