@@ -259,6 +259,22 @@ public sealed class KeyApiTests(GrpcServer server)
     }
 
     [Fact]
+    public async Task A_denial_on_an_alias_binds_who_would_move_or_delete_it()
+    {
+        foreach (var name in new[] { "named", "renamed" })
+            await CallAsync<CreateKeyResponse>("CreateKey", new CreateKeyRequest { Name = name, Purpose = KeyPurpose.Artifacts, Spec = "ECC_NIST_P256" });
+        await CallAsync<PutAliasResponse>("PutAlias", new PutAliasRequest { Alias = "grpc/prod", Key = "named" });
+        using var caller = server.As(await GrpcServer.NewCredentialAsync(server.Service, "grpc-namer", "operator"));
+        Assert.Equal(200, (await server.Service.Client.CallAsync(
+            HttpMethod.Put, "/v1/policies/grpc-names", """{"statements":[{"effect":"deny","principals":["credential:grpc-namer"],"actions":["aliases:*"],"resources":["alias/grpc/prod"]}]}""")).Code);
+
+        var move = await caller.FailAsync<PutAliasResponse>($"{Keys}/PutAlias", new PutAliasRequest { Alias = "grpc/prod", Key = "renamed" });
+        var end = await caller.FailAsync<DeleteAliasResponse>($"{Keys}/DeleteAlias", new DeleteAliasRequest { Alias = "grpc/prod" });
+        Assert.Equal((StatusCode.PermissionDenied, StatusCode.PermissionDenied), (move.Status, end.Status));
+        await caller.CallAsync<PutAliasResponse>($"{Keys}/PutAlias", new PutAliasRequest { Alias = "grpc/dev", Key = "renamed" });
+    }
+
+    [Fact]
     public async Task A_grant_lends_a_key_within_its_bounds_until_it_is_taken_back()
     {
         await CallAsync<CreateKeyResponse>("CreateKey", new CreateKeyRequest { Name = "lent", Purpose = KeyPurpose.Artifacts, Spec = "ECC_NIST_P256" });

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using SignSvc.Tests.Compatibility;
 
 namespace SignSvc.Tests;
 
@@ -54,6 +55,32 @@ public sealed class PolicyTests(RunningService service)
             await _admin.MustDeleteAsync(204, $"/v1/policies/{policy}");
             await caller.MustPostAsync(200, $"/v1/keys/{alias}/sign", Sign(null));
         }
+    }
+
+    [Fact]
+    public async Task A_denial_on_an_alias_binds_over_HTTP_and_in_AWS_s_API()
+    {
+        var (one, other) = (await NewKeyAsync(), await NewKeyAsync());
+        var otherId = (await _admin.MustGetAsync($"/v1/keys/{other}"))["id"];
+        var alias = RunningService.NewName("alias");
+        await _admin.MustPutAsync(200, $"/v1/aliases/{alias}", $$"""{"key":"{{one}}"}""");
+        var aws = await AwsClient.OfAsync(service, "operator");
+        var http = service.Process.As(aws.Token);
+        var policy = RunningService.NewName("policy");
+        await _admin.MustPutAsync(200, $"/v1/policies/{policy}", $$"""
+            {"statements":[{"effect":"deny","principals":["credential:{{aws.Credential}}"],"actions":["aliases:*"],"resources":["alias/{{alias}}"]}]}
+            """);
+        var (named, moved) = ($$"""{"AliasName":"alias/{{alias}}"}""", $$"""{"AliasName":"alias/{{alias}}","TargetKeyId":"{{otherId}}"}""");
+
+        await http.CallAsync(HttpMethod.Delete, $"/v1/aliases/{alias}", "").MustBeForbiddenAsync();
+        await http.CallAsync(HttpMethod.Put, $"/v1/aliases/{alias}", $$"""{"key":"{{other}}"}""").MustBeForbiddenAsync();
+        await aws.MustRefuseAsync("AccessDeniedException", "DeleteAlias", named);
+        await aws.MustRefuseAsync("AccessDeniedException", "UpdateAlias", moved);
+        Assert.Equal(one, (await _admin.MustGetAsync($"/v1/aliases/{alias}"))["key"]);
+
+        await _admin.MustDeleteAsync(204, $"/v1/policies/{policy}");
+        Assert.Equal(200, (await aws.CallAsync("UpdateAlias", moved)).Code);
+        Assert.Equal(200, (await aws.CallAsync("DeleteAlias", named)).Code);
     }
 
     [Fact]

@@ -100,6 +100,11 @@ public sealed class Decisions(AuditLog audit, LiveSnapshot live, TimeProvider ti
             throw new SigningException(SigningFault.InvalidRequest, $"Others have to approve {resource}: ask for it by itself.");
     }
 
+    /// <summary>The same act as it touches something further: policies alone are asked, for it counts once and is approved as one.</summary>
+    /// <exception cref="SigningException"><see cref="SigningFault.Forbidden"/>.</exception>
+    internal void RequirePolicy(Caller caller, string action, string resource, in AccessFacts facts) =>
+        live.Current.Access.Authorise(Ask(caller, action, resource, facts));
+
     /// <summary>The question to the policies, as of now.</summary>
     /// <param name="resource">Null: the key of <paramref name="facts"/>, or all of the action's kind where there is none.</param>
     public AccessRequest Ask(Caller caller, string action, string? resource, in AccessFacts facts) => new()

@@ -25,9 +25,9 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
         Caller caller, string alias, string reference, CancellationToken cancellationToken, AliasBefore before = AliasBefore.Any,
         string? onlyIf = null)
     {
-        var draft = decisions.Draft(caller, Actions.AliasesPut, $"alias/{alias}");
         // The key that is decided on and approved: another alias, by which it is named here, may move meanwhile.
         var target = live.Current.Keys.TryGet(reference, out var named) ? named.Id : reference;
+        var draft = decisions.Draft(caller, Actions.AliasesPut, $"alias/{alias}") with { KeyId = named?.Id, KeyName = named?.Name };
         return decisions.ChangeAsync(
             caller, draft,
             permit =>
@@ -35,7 +35,13 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
                 var name = AliasName.Parse(alias);
                 return edits.RepeatAsync(basis => MoveAsync(basis, permit, draft, name, target, before, onlyIf, cancellationToken), cancellationToken);
             },
-            subject: () => ApprovalSubject.Of(Actions.AliasesPut, $"alias/{alias}", ("key", target), ("before", before.ToString())));
+            subject: () =>
+            {
+                // Nobody is asked to approve what is denied.
+                RequireAlias(caller, draft);
+                RequireHolder(caller, draft, live.Current.Keys.TryGet(alias, out var holder) ? holder : null);
+                return ApprovalSubject.Of(Actions.AliasesPut, draft.Resource!, ("key", target), ("before", before.ToString()));
+            });
     }
 
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>.</exception>
@@ -43,10 +49,11 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
         caller, Actions.AliasesDelete, alias, $"alias {alias} deleted",
         key => key.Aliases.Contains(alias)
             ? ValueTask.FromResult(key with { Aliases = key.Aliases.Remove(alias) })
-            : throw new SigningException(SigningFault.NotFound, "There is no such alias."),
+            : throw decisions.Unknown(caller, "There is no such alias."),
         cancellationToken,
         key => ApprovalSubject.Of(Actions.AliasesDelete, $"alias/{alias}", ("key", key.Id)),
-        onlyIf);
+        onlyIf,
+        $"alias/{alias}");
 
     public Task<IReadOnlyList<(string Alias, Key Key)>> ListAsync(Caller caller, CancellationToken cancellationToken) => decisions.ReadAsync(
         caller, decisions.Draft(caller, Actions.KeysList),
@@ -70,6 +77,7 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
         Snapshot basis, Permit permit, AuditRecord draft, string name, string reference, AliasBefore before, string? onlyIf,
         CancellationToken cancellationToken)
     {
+        RequireAlias(permit.Caller, draft);
         if (!basis.Keys.TryGet(reference, out var key) || key.State == KeyState.Deleted)
             throw decisions.UnknownKey(permit.Caller);
         if (key.State == KeyState.PendingDeletion)
@@ -92,6 +100,7 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
         if (key.Aliases.Count >= MaxPerKey)
             throw new SigningException(SigningFault.InvalidRequest, $"A key has at most {MaxPerKey} aliases.");
 
+        RequireHolder(permit.Caller, draft, holder);
         var named = key with { Aliases = key.Aliases.Add(name) };
         Change[] changes = holder is null
             ? [Change.Of(named, basis)]
@@ -99,5 +108,15 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
         await live.ChangeAsync(
             permit, record with { Detail = holder is null ? null : $"moved from {holder.Name}" }, cancellationToken, changes);
         return named;
+    }
+
+    /// <summary>A right on the key alone gives no names: those are anybody's, and others sign by them.</summary>
+    private void RequireAlias(Caller caller, AuditRecord draft) => decisions.RequirePolicy(caller, draft.Action, draft.Resource!, default);
+
+    /// <param name="holder">The key that the alias is taken from; null: it is free.</param>
+    private void RequireHolder(Caller caller, AuditRecord draft, Key? holder)
+    {
+        if (holder is not null)
+            decisions.RequirePolicy(caller, draft.Action, draft.Resource!, new AccessFacts { Key = holder });
     }
 }

@@ -16,12 +16,13 @@ public sealed class KeyEdits(LiveSnapshot live, Decisions decisions, AuditLog au
 
     /// <param name="subject">What rules can ask approval of; see <see cref="ApprovalRule.Approvable"/>.</param>
     /// <param name="onlyIf">The <see cref="KeyTag"/> that the key must have; null: any.</param>
+    /// <param name="resource">What policies are asked about beside the key; null: the key alone.</param>
     /// <param name="edit">Returns the key as it shall be, or the same instance where nothing has to change. It may run several times.</param>
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>, <see cref="SigningFault.Forbidden"/>, what <paramref name="edit"/> throws, or <see cref="SigningFault.Conflict"/> where others were faster every time.</exception>
     public Task<Key> ApplyAsync(
         Caller caller, string action, string reference, string detail, Func<Key, ValueTask<Key>> edit, CancellationToken cancellationToken,
-        Func<Key, ApprovalSubject>? subject = null, string? onlyIf = null) =>
-        ApplyWithAsync(caller, action, reference, detail, edit, along: null, cancellationToken, subject, onlyIf);
+        Func<Key, ApprovalSubject>? subject = null, string? onlyIf = null, string? resource = null) =>
+        EditAsync(caller, action, reference, detail, (key, _) => edit(key), along: null, subject, onlyIf, cancellationToken, resource);
 
     /// <inheritdoc cref="ApplyAsync"/>
     /// <param name="edit">Sees what it is permitted by.</param>
@@ -39,10 +40,10 @@ public sealed class KeyEdits(LiveSnapshot live, Decisions decisions, AuditLog au
 
     private Task<Key> EditAsync(
         Caller caller, string action, string reference, string detail, Func<Key, Permit, ValueTask<Key>> edit, AlongWith? along,
-        Func<Key, ApprovalSubject>? subject, string? onlyIf, CancellationToken cancellationToken)
+        Func<Key, ApprovalSubject>? subject, string? onlyIf, CancellationToken cancellationToken, string? resource = null)
     {
         var known = live.Current.Keys.TryGet(reference, out var named);
-        var draft = decisions.Draft(caller, action, known ? null : $"key/{reference}") with
+        var draft = decisions.Draft(caller, action, resource ?? (known ? null : $"key/{reference}")) with
         {
             KeyId = named?.Id,
             KeyName = named?.Name,

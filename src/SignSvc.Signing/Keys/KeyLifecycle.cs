@@ -28,7 +28,11 @@ public sealed class KeyLifecycle(
         {
             var backend = FindBackend(request);
             foreach (var alias in request.Aliases)
+            {
                 decisions.RequireAlso(caller, Actions.AliasesPut, $"alias/{alias}");
+                decisions.RequirePolicy(caller, Actions.AliasesPut, $"alias/{alias}", wished);
+            }
+
             // Asked before a pair is made, to spare the backend; decided when the change is committed.
             if (live.Current.Keys.TryGet(request.Name, out _))
                 throw new SigningException(SigningFault.NameTaken, $"There is a key {request.Name} already.");

@@ -11,7 +11,7 @@ public sealed record PolicyQuestion
 {
     public required string Action { get; init; }
 
-    /// <summary><c>kind/name</c>; a key by its id, name or alias. Null: all of the action's kind.</summary>
+    /// <summary><c>kind/name</c>; a key by its id, name or alias; with an alias the key that it stands for. Null: all of the action's kind.</summary>
     public string? Resource { get; init; }
 
     /// <summary>Null: whoever asks.</summary>
@@ -131,6 +131,8 @@ public sealed class PolicyQuestions(LiveSnapshot live, Decisions decisions, Time
         {
             case "key" when snapshot.Keys.TryGet(name, out var key) && key.State != KeyState.Deleted:
                 return (null, facts with { Key = key });
+            case "alias" when snapshot.Keys.TryGet(name, out var meant) && meant.Aliases.Contains(name):
+                return (question.Resource, facts with { Key = meant });
             case "profile":
                 var profile = snapshot.Profiles.GetValueOrDefault(name);
                 return (question.Resource, facts with
