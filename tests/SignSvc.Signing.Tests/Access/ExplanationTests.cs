@@ -56,6 +56,39 @@ public sealed class ExplanationTests : AccessScene
         Assert.Equal((false, PolicyVerdict.Denied, true, null), (own.Allowed, own.Verdict, own.IsOpaque, own.Reason));
     }
 
+    [Theory]
+    [InlineData("release", "key/release")]
+    [InlineData("prod", "key/release")]
+    [InlineData("ID", "key/release")]
+    [InlineData("release", "key/ID")]
+    [InlineData("prod", "key/ID")]
+    [InlineData("prod", "own policy")]
+    public async Task Of_a_key_whose_policies_one_may_not_read_nobody_else_s_rights_are_told_however_it_is_named(string named, string denied)
+    {
+        await Node.Aliases.PutAsync(Admin, "prod", "release", Cancel);
+        Assert.True(Node.Live.Current.Keys.TryGet("release", out var key));
+        const string Denial = """ "effect":"deny","principals":["credential:reader"],"actions":["policies:Read"] """;
+        if (denied is "own policy")
+            await Node.Policies.PutOfKeyAsync(Admin, "release", Document($"{{{Denial}}}"), force: false, Cancel);
+        else
+            await PutAsync("secret", $$"""{{{Denial}},"resources":["{{denied.Replace("ID", key!.Id, StringComparison.Ordinal)}}"]}""");
+
+        var reader = new Caller("credential:reader", [Role.Auditor]);
+        Task AskAsync(string name) => Node.Questions.ExplainAsync(
+            reader, new PolicyQuestion { Action = Actions.KeysSign, Resource = $"key/{name}", Caller = Flooder }, Cancel);
+        Assert.Equal(SigningFault.Forbidden, (await RefusalOfAsync(() => AskAsync(named.Replace("ID", key!.Id, StringComparison.Ordinal))))?.Fault);
+        Assert.Null(await RefusalOfAsync(() => AskAsync("nightly")));
+    }
+
+    [Fact]
+    public async Task A_right_to_read_policies_of_what_an_alias_looks_like_tells_nothing_of_the_key_behind_it()
+    {
+        await Node.Aliases.PutAsync(Admin, "team-app", "release", Cancel);
+        await PutAsync("team", """{"effect":"allow","principals":["credential:lead"],"actions":["policies:Read"],"resources":["key/team-*"]}""");
+        Assert.Equal(SigningFault.Forbidden, (await RefusalOfAsync(() => Node.Questions.ExplainAsync(
+            new Caller("credential:lead", []), new PolicyQuestion { Action = Actions.KeysSign, Resource = "key/team-app", Caller = Flooder }, Cancel)))?.Fault);
+    }
+
     private Task<AccessExplanation> ExplainAsync(string action, string resource, Caller? caller = null) =>
         Node.Questions.ExplainAsync(Admin, new PolicyQuestion { Action = action, Resource = resource, Caller = caller }, Cancel);
 }

@@ -39,8 +39,11 @@ public sealed class PolicyQuestions(LiveSnapshot live, Decisions decisions, Time
     {
         var needed = question.Caller is null ? Actions.PoliciesExplain : Actions.PoliciesRead;
         var (resource, facts) = Resolve(question, question.Caller ?? asker);
-        var draft = decisions.Draft(asker, needed, Shortened(question.Resource)) with
+        // By its key, however the question names it: whose policies are told is decided on the key itself.
+        var draft = decisions.Draft(asker, needed, Shortened(resource)) with
         {
+            KeyId = facts.Key?.Id,
+            KeyName = facts.Key?.Name,
             Detail = $"{question.Action}{(question.Caller is null ? "" : $" by {question.Caller.Principal}")}",
         };
         return decisions.ReadAsync(
