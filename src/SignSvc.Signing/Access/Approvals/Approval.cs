@@ -97,14 +97,14 @@ public sealed record ApprovalStanding(Approval Approval, ApprovalState State, Im
             { UsedAt: not null } => ApprovalState.Used,
             _ when approval.IsOver(now) => ApprovalState.Expired,
             { Rejection: not null } => ApprovalState.Rejected,
-            { BrokenGlass: not null } => ApprovalState.Approved,
+            { BrokenGlass: { } broken } when !IsRevoked(broken.Principal, snapshot) => ApprovalState.Approved,
             _ => isMet ? ApprovalState.Approved : ApprovalState.Pending,
         };
         return new ApprovalStanding(
             approval, state, [.. rules.Select(r => r.Rule)], rules.Count == 0 ? 0 : rules.Max(r => r.Rule.Required), given);
     }
 
-    /// <summary>Whoever has stolen a credential may have approved with it, too.</summary>
+    /// <summary>Whoever has stolen a credential may have approved with it, or broken glass, too.</summary>
     private static bool IsRevoked(string principal, Snapshot snapshot) =>
         principal.StartsWith(Credential.PrincipalPrefix, StringComparison.Ordinal)
         && snapshot.Credential(principal[Credential.PrincipalPrefix.Length..]) is { RevokedAt: not null };

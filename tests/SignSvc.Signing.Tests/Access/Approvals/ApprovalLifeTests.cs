@@ -68,6 +68,21 @@ public sealed class ApprovalLifeTests : ApprovalScene
     }
 
     [Fact]
+    public async Task Glass_that_was_broken_with_a_credential_that_is_revoked_since_lets_nothing_through()
+    {
+        await One.Credentials.CreateAsync(Bob, "alice", [Role.Admin], expiresAt: null, [], Cancel);
+        await PutRuleAsync(required: 3);
+        var pending = await PendingAsync(Sign());
+        await One.Approvals.BreakGlassAsync(Alice, pending, "the site is down", Cancel);
+        await One.Credentials.RevokeAsync(Bob, "alice", force: true, Cancel);
+        Assert.Equal(pending, await PendingAsync(Sign()));
+
+        // Somebody else can still break it.
+        Assert.Equal(ApprovalState.Approved, (await One.Approvals.BreakGlassAsync(Bob, pending, "it still is", Cancel)).State);
+        await One.Signer.SignAsync(Asker, Sign(), Cancel);
+    }
+
+    [Fact]
     public async Task Glass_is_not_broken_over_what_is_approved()
     {
         await PutRuleAsync();
