@@ -137,7 +137,11 @@ public sealed class Decisions(AuditLog audit, LiveSnapshot live, TimeProvider ti
             throw OverLimit(snapshot, request, beforehand.Limit.Name, beforehand.Wait);
         var permit = snapshot.Access.Authorise(request);
         if (_budgets.Take(limits, request, isDecided: true) is { } refused)
+        {
+            _budgets.Return(limits, request, isDecided: false);
             throw OverLimit(snapshot, request, refused.Limit.Name, refused.Wait);
+        }
+
         return permit;
     }
 

@@ -33,16 +33,21 @@ internal sealed class CallerBudgets(TimeProvider time)
         {
             if (!IsUnder(limits[i], request, isDecided) || Of(limits[i], request).Take(limits[i].Limit!, steady, second) is not { } wait)
                 continue;
-            for (var taken = 0; taken < i; taken++)
-            {
-                if (IsUnder(limits[taken], request, isDecided))
-                    Of(limits[taken], request).Return(limits[taken].Limit!);
-            }
-
+            Return(limits.AsSpan(0, i), request, isDecided);
             return (limits[i], wait);
         }
 
         return null;
+    }
+
+    /// <summary>Gives back what <see cref="Take"/> took for a request that another limit refused.</summary>
+    public void Return(ReadOnlySpan<CompiledStatement> limits, in AccessRequest request, bool isDecided)
+    {
+        foreach (var limit in limits)
+        {
+            if (IsUnder(limit, request, isDecided))
+                Of(limit, request).Return(limit.Limit!);
+        }
     }
 
     /// <summary>What is left of every limit that the request falls under.</summary>

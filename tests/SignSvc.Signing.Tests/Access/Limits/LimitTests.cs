@@ -73,6 +73,19 @@ public sealed class LimitTests : LimitScene
         Assert.Equal(0, await SignedOfAsync(1, new Caller("credential:late", [Role.Signer])));
     }
 
+    [Theory]
+    [InlineData(""" "uses":3,"periodSeconds":86400 """)]
+    [InlineData(""" "perSecond":0.01,"burst":3 """)]
+    public async Task What_a_key_s_limit_refuses_is_not_taken_from_the_caller_s_own(string own)
+    {
+        await PutAsync(
+            "limits",
+            $$$"""{"effect":"limit","principals":["*"],"actions":["keys:Sign"],"resources":["*"],"limit":{"per":"caller",{{{own}}}} }""",
+            """{"effect":"limit","principals":["*"],"actions":["keys:Sign"],"resources":["key/release"],"limit":{"per":"caller","uses":1,"periodSeconds":86400} }""");
+        Assert.Equal(1, await SignedOfAsync(10, Flooder, "release"));
+        Assert.Equal(2, await SignedOfAsync(10, Flooder, "nightly"));
+    }
+
     [Fact]
     public async Task A_batch_counts_its_items_and_what_is_over_asks_no_backend()
     {
