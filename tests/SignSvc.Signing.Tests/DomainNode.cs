@@ -34,7 +34,7 @@ internal sealed class DomainNode : IAsyncDisposable
         Policies = new PolicyAdministration(live, decisions, time);
         Questions = new PolicyQuestions(live, decisions, time);
         Credentials = new Credentials(live, decisions, time);
-        Grants = new KeyGrants(live, decisions, time);
+        Grants = new KeyGrants(live, decisions, audit, time);
         Profiles = new TokenProfiles(live, decisions, store, time);
         Approvals = new ApprovalDecisions(live, decisions, time);
         Rules = new ApprovalRules(live, decisions, time);

@@ -102,7 +102,7 @@ public sealed class GrantUsesTests
             var backends = new BackendSet([software]);
             var rules = new KeyRules(RequireHardware: false);
             Keys = new KeyLifecycle(live, decisions, backends, rules, TimeProvider.System);
-            Grants = new KeyGrants(live, decisions, TimeProvider.System);
+            Grants = new KeyGrants(live, decisions, audit, TimeProvider.System);
             _signer = new Signer(live, backends, audit, decisions, rules, new TokenIssuing("https://issuer.example"), TimeProvider.System);
         }
 

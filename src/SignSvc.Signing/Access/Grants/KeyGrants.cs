@@ -15,7 +15,7 @@ public sealed record NewGrant(
     DateTimeOffset? ExpiresAt, int? MaxUses);
 
 /// <summary>Grants: given by who holds what they give, given back by the grantee, taken back by the key's side.</summary>
-public sealed class KeyGrants(LiveSnapshot live, Decisions decisions, TimeProvider time)
+public sealed class KeyGrants(LiveSnapshot live, Decisions decisions, AuditLog audit, TimeProvider time)
 {
     public const int MaxPerKey = 1000;
     public const int MaxUses = 1_000_000;
@@ -123,9 +123,10 @@ public sealed class KeyGrants(LiveSnapshot live, Decisions decisions, TimeProvid
             var named = grant.Name is null ? null : ofKey.FirstOrDefault(g => string.Equals(g.Name, grant.Name, StringComparison.Ordinal));
             if (named is not null && named.IsLiveAt(now))
             {
-                return named.GivesTheSameAs(grant)
-                    ? named
-                    : throw new SigningException(SigningFault.NameTaken, $"The name {grant.Name} stands for another grant of this key.");
+                if (!named.GivesTheSameAs(grant))
+                    throw new SigningException(SigningFault.NameTaken, $"The name {grant.Name} stands for another grant of this key.");
+                await audit.AppendAsync(draft with { Detail = $"grant {named.Id}: it was so already" }, cancellationToken);
+                return named;
             }
 
             if (ofKey.Count(g => g.IsLiveAt(now)) >= MaxPerKey)
