@@ -13,13 +13,15 @@ public sealed class TrustedIssuersTests
         using var trusted = Trust(Settings(issuer));
 
         var verdict = await trusted.VerifyAsync(
-            issuer.Token(("groups", new[] { "a", "b" }), ("nested", new { deep = new { flag = true, n = 12 } }), ("jti", "j-1")).ToString(), Cancellation);
+            issuer.Token(("groups", new[] { "a", "b" }), ("nested", new { deep = new { flag = true, n = 12 } }), ("jti", "j-1"),
+                ("projects", new[] { new { id = 1 }, new { id = 2 } })).ToString(), Cancellation);
 
         var token = Assert.IsType<VerifiedToken>(verdict.Token);
         Assert.Equal(("local", issuer.Url, "build", "oidc:local:build"), (token.Issuer, token.IssuerUrl, token.Subject, token.Principal));
         Assert.Equal(["a", "b"], token.Claims["groups"]);
         Assert.Equal(["true"], token.Claims["nested.deep.flag"]);
         Assert.Equal(["12"], token.Claims["nested.deep.n"]);
+        Assert.Equal(["1", "2"], token.Claims["projects.id"]);
         Assert.Equal(["signsvc"], token.Claims["aud"]);
         Assert.Equal("j-1", token.TokenId);
         Assert.Empty(token.Roles);

@@ -17,35 +17,39 @@ internal static class TokenClaims
     public static FrozenDictionary<string, ImmutableArray<string>>? TryFlatten(JsonElement payload)
     {
         var values = new Dictionary<string, ImmutableArray<string>.Builder>(StringComparer.Ordinal);
+        // The members that lead to a flat name, with something between them that is no dot.
+        var paths = new Dictionary<string, string>(StringComparer.Ordinal);
         var left = MaxValues;
-        return TryAdd(payload, prefix: "", isArray: false)
+        return TryAdd(payload, prefix: "", path: "", isArray: false)
             ? values.ToFrozenDictionary(v => v.Key, v => v.Value.ToImmutable(), StringComparer.Ordinal)
             : null;
 
-        bool TryAdd(JsonElement element, string prefix, bool isArray)
+        bool TryAdd(JsonElement element, string prefix, string path, bool isArray)
         {
             foreach (var member in element.EnumerateObject())
             {
                 var name = prefix.Length == 0 ? member.Name : $"{prefix}.{member.Name}";
+                var place = $"{path}\0{member.Name}";
                 // Only the objects of one array share their names.
-                if (!isArray && values.ContainsKey(name))
+                if (values.ContainsKey(name) && !(isArray && string.Equals(paths[name], place, StringComparison.Ordinal)))
                     return false;
-                if (!TryAddValue(member.Value, name, isArray))
+                paths[name] = place;
+                if (!TryAddValue(member.Value, name, place, isArray))
                     return false;
             }
 
             return true;
         }
 
-        bool TryAddValue(JsonElement value, string name, bool isArray)
+        bool TryAddValue(JsonElement value, string name, string path, bool isArray)
         {
             switch (value.ValueKind)
             {
                 case JsonValueKind.Object:
-                    return TryAdd(value, name, isArray);
+                    return TryAdd(value, name, path, isArray);
                 case JsonValueKind.Array:
                     Of(name);
-                    return value.EnumerateArray().All(item => TryAddValue(item, name, isArray: true));
+                    return value.EnumerateArray().All(item => TryAddValue(item, name, path, isArray: true));
                 case JsonValueKind.Null:
                     return true;
                 default:
