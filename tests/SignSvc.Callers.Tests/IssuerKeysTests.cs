@@ -202,6 +202,21 @@ public sealed class IssuerKeysTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_token_file_of_two_lines_is_a_fault_of_its_time_and_ends_nothing()
+    {
+        var file = Path.GetTempFileName();
+        await File.WriteAllTextAsync(file, "two\nlines", Cancellation);
+        using var trusted = Trust(new IssuerSettings { Name = "local", Issuer = _issuer.Url, Audiences = { "signsvc" }, TokenFile = file });
+        await trusted.StartAsync(Cancellation);
+        await MustRefuseAsync(trusted, Token());
+
+        await File.WriteAllTextAsync(file, "one\n", Cancellation);
+        await UntilAsync(() => Task.FromResult(_issuer.Fetches > 0));
+        await trusted.StopAsync(Cancellation);
+        File.Delete(file);
+    }
+
+    [Fact]
     public async Task Keys_that_must_not_verify_are_left_out()
     {
         var good = _issuer.Keys[0].Jwk();

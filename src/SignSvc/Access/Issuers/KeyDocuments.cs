@@ -93,12 +93,18 @@ internal sealed class KeyDocuments : IDisposable
         using var request = new HttpRequestMessage(HttpMethod.Get, url);
         request.Headers.Accept.ParseAdd("application/json, application/jwk-set+json");
         if (isConfigured && _settings.TokenFile is { } file)
-            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", (await File.ReadAllTextAsync(file, cancellationToken)).Trim());
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", await ReadTokenAsync(file, cancellationToken));
         using var response = await _http!.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
         if (response.StatusCode != HttpStatusCode.OK)
             throw new HttpRequestException($"{url} answered {(int)response.StatusCode}.");
         await using var body = await response.Content.ReadAsStreamAsync(cancellationToken);
         return await ReadBoundedAsync(body, maxBytes, cancellationToken);
+    }
+
+    private static async Task<string> ReadTokenAsync(string file, CancellationToken cancellationToken)
+    {
+        var token = (await File.ReadAllTextAsync(file, cancellationToken)).Trim();
+        return token.Any(char.IsControl) ? throw new InvalidDataException("TokenFile holds more than one line, or no text.") : token;
     }
 
     private static async Task<byte[]> ReadBoundedAsync(Stream stream, int maxBytes, CancellationToken cancellationToken)
