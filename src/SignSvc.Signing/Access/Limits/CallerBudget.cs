@@ -23,14 +23,15 @@ internal sealed class CallerBudget
             return TimeSpan.FromSeconds(limit.PeriodSeconds.Value - (second % limit.PeriodSeconds.Value));
         if (limit.PerSecond is null || TryPass(limit, steady) is not { } wait)
             return null;
-        ReturnUse(limit);
+        ReturnUse(limit, second);
         return wait;
     }
 
     /// <summary>For a request that another limit refused.</summary>
-    public void Return(Limit limit)
+    /// <param name="second">As it was taken at.</param>
+    public void Return(Limit limit, long second)
     {
-        ReturnUse(limit);
+        ReturnUse(limit, second);
         if (limit.PerSecond is not null)
             Interlocked.Add(ref _fullAt, -limit.IntervalTicks);
     }
@@ -80,10 +81,16 @@ internal sealed class CallerBudget
     }
 
     /// <summary>A period that ended meanwhile keeps what the next one has none of.</summary>
-    private void ReturnUse(Limit limit)
+    private void ReturnUse(Limit limit, long second)
     {
-        var uses = Volatile.Read(ref _uses);
-        if (limit.Uses is not null && (uses & CountMask) > 0)
-            Interlocked.CompareExchange(ref _uses, uses - 1, uses);
+        if (limit.Uses is null)
+            return;
+        var period = second / limit.PeriodSeconds!.Value;
+        while (true)
+        {
+            var uses = Volatile.Read(ref _uses);
+            if (uses >> 32 != period || (uses & CountMask) == 0 || Interlocked.CompareExchange(ref _uses, uses - 1, uses) == uses)
+                return;
+        }
     }
 }

@@ -43,10 +43,11 @@ internal sealed class CallerBudgets(TimeProvider time)
     /// <summary>Gives back what <see cref="Take"/> took for a request that another limit refused.</summary>
     public void Return(ReadOnlySpan<CompiledStatement> limits, in AccessRequest request, bool isDecided)
     {
+        var second = request.At.ToUnixTimeSeconds();
         foreach (var limit in limits)
         {
             if (IsUnder(limit, request, isDecided))
-                Of(limit, request).Return(limit.Limit!);
+                Of(limit, request).Return(limit.Limit!, second);
         }
     }
 

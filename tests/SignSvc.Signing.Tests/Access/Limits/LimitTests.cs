@@ -1,4 +1,5 @@
 using SignSvc.Signing.Access;
+using SignSvc.Signing.Access.Policies;
 
 namespace SignSvc.Signing.Tests.Access.Limits;
 
@@ -84,6 +85,22 @@ public sealed class LimitTests : LimitScene
             """{"effect":"limit","principals":["*"],"actions":["keys:Sign"],"resources":["key/release"],"limit":{"per":"caller","uses":1,"periodSeconds":86400} }""");
         Assert.Equal(1, await SignedOfAsync(10, Flooder, "release"));
         Assert.Equal(2, await SignedOfAsync(10, Flooder, "nightly"));
+    }
+
+    [Fact]
+    public async Task Of_many_that_the_rate_refuses_at_once_none_keeps_a_use()
+    {
+        const string Uses = """ "uses":1000000,"periodSeconds":86400 """;
+        await LimitAsync($""" "per":"caller","perSecond":0.01,"burst":1,{Uses} """);
+        Assert.Null(await SignAsync(Flooder));
+        var signed = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(() => SignedOfAsync(50_000, Flooder), Cancel)));
+        Assert.Equal(0, signed.Sum());
+
+        // Without its rate the limit shows what is left of the uses.
+        await LimitAsync($""" "per":"caller",{Uses} """);
+        var explanation = await Node.Questions.ExplainAsync(
+            Admin, new PolicyQuestion { Action = Actions.KeysSign, Resource = "key/release", Caller = Flooder }, Cancel);
+        Assert.Equal(999_999, Assert.Single(explanation.Limits).Available);
     }
 
     [Fact]
