@@ -89,6 +89,27 @@ public sealed class GrantUsesTests
         Assert.True(await two.SignsAsync(cancellation));
     }
 
+    [Fact]
+    public async Task The_token_of_a_grant_that_has_ended_makes_a_node_read_once()
+    {
+        var cancellation = TestContext.Current.CancellationToken;
+        using var root = RootKey.Generate();
+        using var software = new SoftwareBackend("software", root);
+        var store = new MemoryStore();
+        await using var one = await Node.StartAsync("one", store, root, software, cancellation);
+        var key = await one.Keys.CreateAsync(
+            Administrator, NewKey.Parse("release", KeyPurpose.Artifacts, KeyTier.Assured, "software", "ECC_NIST_P256", algorithms: null), cancellation);
+        var grant = await one.Grants.CreateAsync(
+            Administrator, key.Id, new NewGrant("ended", Grantee.Principal, [Actions.KeysSign], Constraints: null, ExpiresAt: null, MaxUses: null), cancellation);
+        var tokens = new GrantTokens(root.Derive("grant-tokens"), one.Live);
+        await one.Grants.RevokeAsync(Administrator, key.Id, grant.Id, cancellation);
+
+        var before = store.StateReads;
+        for (var i = 0; i < 5; i++)
+            await tokens.HeedAsync(tokens.For(grant), cancellation);
+        Assert.Equal(1, store.StateReads - before);
+    }
+
     private sealed class Node : IAsyncDisposable
     {
         private readonly AuditLog _audit;

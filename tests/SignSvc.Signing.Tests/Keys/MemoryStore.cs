@@ -14,10 +14,14 @@ internal sealed class MemoryStore : IStore
 
     public long Records { get; private set; }
 
+    /// <summary>How often the state was asked for.</summary>
+    public int StateReads { get; private set; }
+
     public Task<StateChanges> ReadStateAsync(long afterRevision, CancellationToken cancellationToken)
     {
         lock (_gate)
         {
+            StateReads++;
             return Task.FromResult(new StateChanges(
                 _revision,
                 [.. _documents.Values.Where(d => d.Revision > afterRevision).OrderBy(d => d.Revision).Select(d => d.Document)]));

@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using SignSvc.Signing.Storage;
 
@@ -15,6 +16,11 @@ public sealed class GrantTokens(byte[] key, LiveSnapshot live)
     private const int IdLength = 16;
     private const int TagLength = 16;
 
+    /// <summary>About 100 bytes each. Beyond it all are forgotten, and cost a read each once more.</summary>
+    private const int MaxEnded = 10_000;
+
+    private readonly ConcurrentDictionary<string, bool> _ended = new(StringComparer.Ordinal);
+
     public string For(Grant grant)
     {
         Span<byte> bytes = stackalloc byte[IdLength + TagLength];
@@ -26,8 +32,15 @@ public sealed class GrantTokens(byte[] key, LiveSnapshot live)
     /// <summary>Returns when this node knows the grant, if there is one. A token that is none of ours changes nothing.</summary>
     public async ValueTask HeedAsync(string token, CancellationToken cancellationToken)
     {
-        if (Read(token) is { } id && !live.Current.Grants.ContainsKey(id))
-            await live.RefreshAsync(cancellationToken);
+        if (Read(token) is not { } id || live.Current.Grants.ContainsKey(id) || _ended.ContainsKey(id))
+            return;
+        await live.RefreshAsync(cancellationToken);
+        if (live.Current.Grants.ContainsKey(id))
+            return;
+        // It was stored before its token was given away: what is not there by now has ended, and does not come back.
+        if (_ended.Count >= MaxEnded)
+            _ended.Clear();
+        _ended.TryAdd(id, true);
     }
 
     private string? Read(string token)
