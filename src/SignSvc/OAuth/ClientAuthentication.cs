@@ -20,7 +20,8 @@ internal sealed record OAuthClient(Caller Caller, string Method);
 /// secret is the whole bearer token, or the part of it behind the id.
 /// </summary>
 internal sealed class ClientAuthentication(
-    LiveSnapshot live, ClientAssertions assertions, CallerRecognition recognition, ClientCertificates certificates, StrangerLog strangers, TimeProvider time)
+    LiveSnapshot live, Credentials credentials, ClientAssertions assertions, CallerRecognition recognition, ClientCertificates certificates,
+    StrangerLog strangers, TimeProvider time)
 {
     private const string ByCertificate = "tls_client_auth";
 
@@ -39,6 +40,7 @@ internal sealed class ClientAuthentication(
             if (await OfCertificateAsync(http, form) is { } client)
                 return client;
             var (credential, method) = await RecogniseAsync(http, form, issuer, cancellationToken);
+            credentials.NoteUse(credential);
             return new OAuthClient(CallerRecognition.OfCredential(http, credential).Caller, method);
         }
         catch (OAuthException e)

@@ -35,6 +35,14 @@ public sealed class ClientAssertionTests(RunningService service) : IAsyncLifetim
     }
 
     [Fact]
+    public async Task A_client_that_signs_assertions_has_used_its_credential()
+    {
+        Assert.False((await service.Admin.MustGetAsync($"/v1/credentials/{_client}")).Json.TryGetProperty("lastUsedAt", out _));
+        Assert.Equal(200, (await SendAsync(Assertion())).Code);
+        Assert.True((await service.Admin.MustGetAsync($"/v1/credentials/{_client}")).Json.TryGetProperty("lastUsedAt", out _));
+    }
+
+    [Fact]
     public async Task Of_many_that_replay_one_assertion_at_once_exactly_one_gets_a_token()
     {
         for (var round = 0; round < 5; round++)

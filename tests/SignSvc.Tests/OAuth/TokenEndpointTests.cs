@@ -57,6 +57,16 @@ public sealed class TokenEndpointTests(RunningService service) : IAsyncLifetime
         Assert.Equal(granted.Claims().GetProperty("jti").GetString(), record.GetProperty("tokenId").GetString());
     }
 
+    [Fact]
+    public async Task A_client_that_gets_tokens_has_used_its_credential()
+    {
+        Assert.False((await service.Admin.MustGetAsync($"/v1/credentials/{_name}")).Json.TryGetProperty("lastUsedAt", out _));
+        await _stranger.PostFormAsync(Path, Form, $"{_name}:wrong");
+        Assert.False((await service.Admin.MustGetAsync($"/v1/credentials/{_name}")).Json.TryGetProperty("lastUsedAt", out _));
+        await _stranger.GrantAsync(Path, Form, Basic);
+        Assert.True((await service.Admin.MustGetAsync($"/v1/credentials/{_name}")).Json.TryGetProperty("lastUsedAt", out _));
+    }
+
     [Theory]
     [InlineData("", "invalid_request")]
     [InlineData("grant_type=", "invalid_request")]
