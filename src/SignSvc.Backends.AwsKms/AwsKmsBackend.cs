@@ -178,6 +178,7 @@ public sealed class AwsKmsBackend
                 SigningFault.BackendUnavailable, $"AWS KMS in {handle.Region} does not know everywhere yet that the key may sign.", refusal.InnerException)
             {
                 RetryAfter = TimeSpan.FromSeconds(1),
+                BackendAnswered = true,
             },
             _ => new SigningException(
                 SigningFault.KeyNotUsable, $"The key is disabled or pending deletion in AWS KMS in {handle.Region}.", refusal.InnerException),
