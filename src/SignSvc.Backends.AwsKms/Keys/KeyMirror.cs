@@ -45,8 +45,10 @@ internal sealed class KeyMirror(AwsKmsOptions options, KmsCalls calls, KnownStat
 
     /// <summary>Never to sign again, in any Region. Replicas first: a primary waits for them.</summary>
     /// <param name="isOurs">Made by SignSvc. A key that was adopted is disabled only: whether it may go for good is its owner's to say.</param>
-    public async Task EndAsync(string arn, bool isMultiRegion, bool isOurs, CancellationToken cancellationToken)
+    /// <returns>Whether there is such a key in its own Region, as far as KMS knows.</returns>
+    public async Task<bool> EndAsync(string arn, bool isMultiRegion, bool isOurs, CancellationToken cancellationToken)
     {
+        var isKnown = true;
         var home = arn.Split(':')[3];
         string[] regions = isMultiRegion ? [.. options.ReplicaRegions.Prepend(options.Region).Where(r => !string.Equals(r, home, StringComparison.Ordinal)), home] : [home];
         foreach (var region in regions)
@@ -64,12 +66,15 @@ internal sealed class KeyMirror(AwsKmsOptions options, KmsCalls calls, KnownStat
                 // Gone, or pending deletion already. A key that waits for its import cannot be disabled.
                 if (e.Is("KMSInvalidStateException") && isOurs)
                     await ScheduleAsync(there, region, options.DeletionWindowDays, cancellationToken);
+                isKnown &= !(e.Is("NotFoundException") && string.Equals(region, home, StringComparison.Ordinal));
             }
             catch (SigningException e) when (!string.Equals(region, home, StringComparison.Ordinal))
             {
                 throw Elsewhere(e);
             }
         }
+
+        return isKnown;
     }
 
     public IEnumerable<string> RegionsOf(KmsHandle handle) =>
