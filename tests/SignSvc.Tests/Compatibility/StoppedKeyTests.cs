@@ -16,8 +16,8 @@ public sealed class StoppedKeyTests(RunningService service)
 
         Assert.Equal(signing, (await service.Admin.MustGetAsync($"/v1/keys/{name}/public-key")).Text);
         var aws = await AwsClient.OfAsync(service, "signer");
-        var shown = await aws.CallAsync("GetPublicKey", $$"""{"KeyId":"alias/{{name}}"}""");
-        Assert.Contains(shown["PublicKey"], signing.ReplaceLineEndings(""), StringComparison.Ordinal);
+        var shown = await aws.MustAsync("GetPublicKey", $$"""{"KeyId":"alias/{{name}}"}""");
+        Assert.Contains(shown.GetProperty("PublicKey").GetString()!, signing.ReplaceLineEndings(""), StringComparison.Ordinal);
         var transit = (await service.Admin.MustGetAsync($"/v1/transit/keys/{name}")).Json.GetProperty("data");
         Assert.Equal(1, transit.GetProperty("latest_version").GetInt32());
         Assert.Equal(signing, transit.GetProperty("keys").GetProperty("1").GetProperty("public_key").GetString());
