@@ -36,10 +36,13 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
         },
         cancellationToken);
 
-    /// <summary>The clock was set by <paramref name="jump"/>, which is no time in which verifiers could have learned of the version.</summary>
+    /// <summary>
+    /// The clock was set by <paramref name="jump"/>, which is no time in which verifiers could have learned of the version. It
+    /// is moved once from where <paramref name="key"/> has it, however often that is tried.
+    /// </summary>
     public Task<Key> MoveLeadAsync(Key key, int number, TimeSpan jump, CancellationToken cancellationToken) => StepAsync(
         key, number, $"waits on: the clock was set by {jump}", VersionState.Announced,
-        (current, version) => version.ServedAt is { } served
+        (current, version) => version.ServedAt is { } served && served == key.Version(number)?.ServedAt
             ? current.With(SigningPeriod.From(version.SignsFrom + jump, current, version with { ServedAt = served + jump }))
             : current,
         cancellationToken);
