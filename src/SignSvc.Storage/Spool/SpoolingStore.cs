@@ -105,19 +105,34 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
     public IAsyncEnumerable<AuditSegment> SearchAuditAsync(AuditSegmentFilter filter, CancellationToken cancellationToken) =>
         _database.SearchAuditAsync(filter, cancellationToken);
 
-    /// <summary>With what waits here at its end, so that it is whole up to its head.</summary>
+    /// <summary>With what waits here at its end, so that it is whole up to its head, also while it is handed over.</summary>
     public async IAsyncEnumerable<AuditSegment> ReadAuditChainAsync(
         string node, long fromSequence, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         long last = 0;
-        await foreach (var segment in _database.ReadAuditChainAsync(node, fromSequence, cancellationToken))
+        while (true)
         {
-            last = segment.LastSequence;
-            yield return segment;
-        }
+            // The spool first: what has gone from it by now is in the database.
+            var waiting = _spool.Next(node, last);
+            var isNext = last > 0 && waiting?.FirstSequence == last + 1;
+            if (!isNext)
+            {
+                var isMore = false;
+                await foreach (var segment in _database.ReadAuditChainAsync(node, last == 0 ? fromSequence : last + 1, cancellationToken))
+                {
+                    // Beyond its end a chain leads to its last segment.
+                    if (segment.LastSequence <= last)
+                        continue;
+                    (last, isMore) = (segment.LastSequence, true);
+                    yield return segment;
+                }
 
-        while (_spool.Next(node, last) is { } waiting)
-        {
+                if (isMore)
+                    continue;
+            }
+
+            if (waiting is null)
+                yield break;
             last = waiting.LastSequence;
             yield return waiting;
         }
