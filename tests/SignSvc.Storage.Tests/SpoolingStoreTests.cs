@@ -61,6 +61,38 @@ public sealed class SpoolingStoreTests(StoppablePostgres postgres) : IClassFixtu
         Assert.False(await reader.MoveNextAsync());
     }
 
+    [Fact]
+    public async Task A_database_that_is_read_but_takes_nothing_is_spooled_for_no_longer_than_one_that_is_away()
+    {
+        var clock = new ManualClock();
+        await using var store = await OpenAsync(clock);
+        var chain = new ChainWriter("a");
+        await chain.CommitAsync(store, Segment(chain));
+        await SetAsync("SET default_transaction_read_only = on");
+
+        await chain.CommitAsync(store, Segment(chain));
+        clock.Advance(Bound - TimeSpan.FromSeconds(1));
+        await store.ReadStateAsync(0, Cancel);
+        await chain.CommitAsync(store, Segment(chain));
+        clock.Advance(TimeSpan.FromSeconds(2));
+        await store.ReadStateAsync(0, Cancel);
+        var refusal = await Assert.ThrowsAsync<SigningException>(() => store.CommitAsync(Segment(chain), [], Cancel));
+        Assert.Equal(SigningFault.StoreUnavailable, refusal.Fault);
+        Assert.Equal(2, store.Waiting);
+
+        await SetAsync("RESET default_transaction_read_only");
+        await HandedOverAsync(store, clock);
+        await chain.CommitAsync(store, Segment(chain));
+        Assert.Equal((0L, 4L), (store.Waiting, (await store.ReadAuditHeadAsync("a", Cancel))!.LastSequence));
+
+        async Task SetAsync(string what)
+        {
+            await postgres.Cluster.ExecuteAsync("postgres", $"ALTER DATABASE {_database} {what}", Cancel);
+            await postgres.Cluster.ExecuteAsync(
+                "postgres", $"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{_database}'", Cancel);
+        }
+    }
+
     private static async Task HandedOverAsync(SpoolingStore store, ManualClock? clock)
     {
         using var waited = RunningTime.Start();

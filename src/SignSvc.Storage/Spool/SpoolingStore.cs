@@ -35,6 +35,10 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
 
     private bool _isSpooling;
     private long _lastContact;
+
+    /// <summary>When spooling began, or a segment was handed over last: a database that is read and takes nothing is not there.</summary>
+    private long _lastHandedOver;
+
     private long _revision;
     private volatile SigningException? _failure;
 
@@ -43,7 +47,7 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
     public SpoolingStore(PostgresStore database, AuditSpool spool, TimeSpan bound, TimeProvider time)
     {
         (_database, _spool, _bound, _time) = (database, spool, bound, time);
-        _lastContact = time.GetTimestamp();
+        _lastContact = _lastHandedOver = time.GetTimestamp();
         _isSpooling = spool.Count > 0;
         if (_isSpooling)
             _hasWork.Release();
@@ -186,11 +190,13 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
 
     private void Spool(AuditSegment segment)
     {
-        if (_time.GetElapsedTime(Interlocked.Read(ref _lastContact)) > _bound)
+        var since = _isSpooling ? Math.Min(Interlocked.Read(ref _lastContact), Interlocked.Read(ref _lastHandedOver)) : Interlocked.Read(ref _lastContact);
+        if (_time.GetElapsedTime(since) > _bound)
             throw CutOff($"no longer than {_bound.TotalSeconds:F0} s");
         _spool.Add(segment);
         if (!_isSpooling)
         {
+            Interlocked.Exchange(ref _lastHandedOver, _time.GetTimestamp());
             Volatile.Write(ref _isSpooling, true);
             _hasWork.Release();
         }
@@ -224,6 +230,7 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
                 {
                     await HandOverAsync(segment);
                     Interlocked.Exchange(ref _lastContact, _time.GetTimestamp());
+                    Interlocked.Exchange(ref _lastHandedOver, _time.GetTimestamp());
                     _spool.Remove(segment);
                 }
 
