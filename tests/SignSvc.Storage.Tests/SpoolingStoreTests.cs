@@ -26,6 +26,34 @@ public sealed class SpoolingStoreTests(StoppablePostgres postgres) : IClassFixtu
     }
 
     [Fact]
+    public async Task A_change_that_is_refused_while_the_node_is_cut_off_keeps_no_record_from_being_made()
+    {
+        await using var store = await OpenAsync(TimeProvider.System);
+        await using var log = await AuditLog.OpenAsync(
+            store, Chain, "a", new AuditLimits { CommitTimeout = TimeSpan.FromSeconds(30) }, TimeProvider.System, Cancel);
+        await log.AppendAsync(Record("before"), Cancel);
+        await postgres.Cluster.StopAsync(PostgresStop.Fast, Cancel);
+        try
+        {
+            var refusal = await Assert.ThrowsAsync<SigningException>(() =>
+                log.ChangeAsync(Record("change"), [Documents.Change("k1", 1)], () => Task.CompletedTask, Cancel));
+            Assert.Equal(SigningFault.AuditUnavailable, refusal.Fault);
+            Assert.Equal("a-2", await log.AppendAsync(Record("after"), Cancel));
+            Assert.Equal(1, store.Waiting);
+        }
+        finally
+        {
+            await postgres.Cluster.StartAsync(Cancel);
+        }
+
+        await HandedOverAsync(store, clock: null);
+        var check = Assert.Single(await new AuditCheck(store, Chain).RunAsync(Cancel));
+        Assert.Equal((2L, null), (check.Records, check.Fault));
+        Assert.Empty((await store.ReadStateAsync(0, Cancel)).Documents);
+        Assert.Equal(1, (await log.ChangeAsync(Record("change"), [Documents.Change("k1", 1)], () => Task.CompletedTask, Cancel)).Revision);
+    }
+
+    [Fact]
     public async Task A_chain_is_whole_for_whoever_reads_it_while_it_is_handed_over()
     {
         var clock = new ManualClock();

@@ -39,6 +39,9 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
     /// <summary>When spooling began, or a segment was handed over last: a database that is read and takes nothing is not there.</summary>
     private long _lastHandedOver;
 
+    /// <summary>Where this node's chain ends; null where that is not certain, because a commit was not confirmed.</summary>
+    private volatile AuditHead? _head;
+
     private long _revision;
     private volatile SigningException? _failure;
 
@@ -65,7 +68,7 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
         {
             if (Volatile.Read(ref _isSpooling))
                 throw CutOff("a change needs the database");
-            return Confirm(await _database.CommitAsync(segment, changes, cancellationToken));
+            return await ChangeAsync(segment, changes, cancellationToken);
         }
 
         await _gate.WaitAsync(cancellationToken);
@@ -74,9 +77,12 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
             if (!_isSpooling)
             {
                 var commit = _database.CommitAsync(segment, changes, cancellationToken);
+                _head = null;
                 try
                 {
-                    return Confirm(await commit.WaitAsync(Patience, _time, cancellationToken));
+                    var revision = Confirm(await commit.WaitAsync(Patience, _time, cancellationToken));
+                    _head = HeadOf(segment);
+                    return revision;
                 }
                 catch (Exception e) when (e is TimeoutException or SigningException { Fault: SigningFault.StoreUnavailable })
                 {
@@ -86,6 +92,7 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
             }
 
             Spool(segment);
+            _head = HeadOf(segment);
             return Interlocked.Read(ref _revision);
         }
         finally
@@ -101,8 +108,16 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
         return state;
     }
 
-    public async Task<AuditHead?> ReadAuditHeadAsync(string node, CancellationToken cancellationToken) =>
-        _spool.HeadOf(node) ?? await _database.ReadAuditHeadAsync(node, cancellationToken);
+    /// <summary>The database's word goes first; where it says nothing, a head that is certain will do to record on from.</summary>
+    public async Task<AuditHead?> ReadAuditHeadAsync(string node, CancellationToken cancellationToken)
+    {
+        if (_spool.HeadOf(node) is { } waiting)
+            return waiting;
+        var reading = _database.ReadAuditHeadAsync(node, cancellationToken);
+        return _head is { } certain && string.Equals(certain.Node, node, StringComparison.Ordinal) && !await AnswersAsync(reading, cancellationToken)
+            ? certain
+            : await reading;
+    }
 
     public Task<IReadOnlyList<VersionUsage>> ReadUsageAsync(CancellationToken cancellationToken) => _database.ReadUsageAsync(cancellationToken);
 
@@ -169,6 +184,43 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
         _hasWork.Dispose();
     }
 
+    /// <summary>
+    /// A change of which nobody knows whether it happened leaves no head to record on from, until the database is back: where
+    /// it does not answer, the change is not even tried.
+    /// </summary>
+    private async Task<long> ChangeAsync(AuditSegment segment, IReadOnlyList<DocumentChange> changes, CancellationToken cancellationToken)
+    {
+        if (!await AnswersAsync(_database.ReadStateAsync(long.MaxValue, cancellationToken), cancellationToken))
+            throw CutOff("a change needs the database");
+        var head = _head;
+        _head = null;
+        try
+        {
+            var revision = Confirm(await _database.CommitAsync(segment, changes, cancellationToken));
+            _head = HeadOf(segment);
+            return revision;
+        }
+        catch (SigningException e) when (e.Fault is SigningFault.Conflict or SigningFault.NameTaken)
+        {
+            _head = head;
+            throw;
+        }
+    }
+
+    private async Task<bool> AnswersAsync(Task answer, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await answer.WaitAsync(Patience, _time, cancellationToken);
+            return true;
+        }
+        catch (Exception e) when (e is TimeoutException or SigningException { Fault: SigningFault.StoreUnavailable })
+        {
+            _ = ObserveAsync(answer);
+            return false;
+        }
+    }
+
     private static async Task ObserveAsync(Task abandoned)
     {
         try
@@ -187,6 +239,8 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
         Interlocked.Exchange(ref _lastContact, _time.GetTimestamp());
         return revision;
     }
+
+    private static AuditHead HeadOf(AuditSegment segment) => new(segment.Node, segment.LastSequence, segment.Seal);
 
     private void Spool(AuditSegment segment)
     {
