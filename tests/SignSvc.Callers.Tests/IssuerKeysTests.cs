@@ -69,6 +69,23 @@ public sealed class IssuerKeysTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_clock_that_is_set_back_neither_hides_a_new_key_nor_keeps_an_old_one()
+    {
+        using var trusted = Trust(keepSeconds: 3600);
+        await MustBelieveAsync(trusted, Token());
+        _clock.JumpTo(_clock.GetUtcNow() - TimeSpan.FromDays(400));
+        var next = new TestKey("k2");
+        _issuer.Keys.Add(next);
+        _clock.Advance(IssuerKeys.BetweenAsks);
+        await MustBelieveAsync(trusted, Token(next));
+
+        _issuer.Fault = Faults().First();
+        _clock.JumpTo(_clock.GetUtcNow() - TimeSpan.FromDays(1));
+        _clock.Advance(TimeSpan.FromHours(1));
+        await MustRefuseAsync(trusted, Token());
+    }
+
+    [Fact]
     public async Task A_flood_of_unknown_kids_makes_one_fetch_in_ten_seconds()
     {
         using var trusted = Trust();

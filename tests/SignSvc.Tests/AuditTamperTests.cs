@@ -15,7 +15,8 @@ public sealed class AuditTamperTests
     [Fact]
     public async Task Every_edited_dropped_reordered_or_cut_off_record_is_found()
     {
-        await using var node = await DomainNode.OpenAsync();
+        await using var database = await DatabaseNode.OpenAsync();
+        var node = database.Node;
         await node.Keys.CreateAsync(
             Caller.Service, NewKey.Parse("release", KeyPurpose.Artifacts, null, null, "ECC_NIST_P256", null), Cancellation);
         for (var i = 0; i < 30; i++)
@@ -24,19 +25,19 @@ public sealed class AuditTamperTests
             await node.Signer.SignBatchAsync(Caller.Service, requests, Cancellation);
         }
 
-        Assert.Null(await FaultAsync(node.Database));
+        Assert.Null(await FaultAsync(database.Database, database.Chain));
         var random = new Random(4);
         var (made, found) = (0, 0);
         for (var row = 1; row <= 31; row++)
         {
             foreach (var edit in Edits(row, random))
             {
-                var copy = node.Database + ".copy";
-                await CopyAsync(node.Database, copy);
+                var copy = database.Database + ".copy";
+                await CopyAsync(database.Database, copy);
                 if (await ExecuteAsync(copy, edit) == 0)
                     continue;
                 made++;
-                if (await FaultAsync(copy) is not null)
+                if (await FaultAsync(copy, database.Chain) is not null)
                     found++;
                 else
                     Assert.Fail($"Not found: {edit}");
@@ -76,10 +77,10 @@ public sealed class AuditTamperTests
         yield return $"UPDATE audit_heads SET seal = (SELECT seal FROM audit_segments WHERE id = {row}) WHERE {row} < 31";
     }
 
-    private static async Task<string?> FaultAsync(string database)
+    private static async Task<string?> FaultAsync(string database, AuditChain chain)
     {
         await using var store = SqliteStore.Open(database);
-        var results = await new AuditCheck(store, DomainNode.Chain).RunAsync(Cancellation);
+        var results = await new AuditCheck(store, chain).RunAsync(Cancellation);
         return results.Count == 0 ? "no chain" : results.FirstOrDefault(r => r.Fault is not null)?.Fault;
     }
 

@@ -3,6 +3,7 @@ using SignSvc.Signing;
 using SignSvc.Signing.Access;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
+using SignSvc.Signing.Tests;
 using SignSvc.Signing.Tokens;
 
 namespace SignSvc.Tests;
@@ -13,9 +14,10 @@ public sealed class ClockTests
     [Fact]
     public async Task A_version_signs_inside_its_period_and_never_outside_of_it()
     {
-        await using var node = await DomainNode.OpenAsync();
+        await using var database = await DatabaseNode.OpenAsync();
+        var (node, clock) = (database.Node, database.Clock);
         var cancellation = TestContext.Current.CancellationToken;
-        var start = node.Clock.GetUtcNow();
+        var start = clock.GetUtcNow();
         var end = start.AddDays(90);
         var artifacts = await MakeAsync(node, "release", KeyPurpose.Artifacts, end);
         await MakeAsync(node, "tokens", KeyPurpose.Tokens, end);
@@ -29,7 +31,7 @@ public sealed class ClockTests
         var signed = 0;
         foreach (var jump in jumps)
         {
-            node.Clock.JumpTo(start + jump);
+            clock.JumpTo(start + jump);
             var isInside = jump >= TimeSpan.Zero && start + jump < end;
             var explicitly = random.Next(2) == 0 ? 1 : (int?)null;
             var request = new SignRequest { Key = artifacts.Name, Version = explicitly, Payload = Payload.Digest(new byte[32]) };

@@ -14,10 +14,12 @@ internal sealed class FaultInjection : IAsyncDisposable
     private FaultInjection(Process strace) => _strace = strace;
 
     /// <param name="inject">As strace's <c>-e inject=</c> has it: <c>fdatasync,fsync:error=EIO</c>.</param>
-    public static async Task<FaultInjection> AttachAsync(int processId, string inject)
+    /// <param name="file">Only where it is meant; null: all files.</param>
+    public static async Task<FaultInjection> AttachAsync(int processId, string inject, string? file = null)
     {
+        string[] only = file is null ? [] : ["-P", file];
         var strace = Process.Start(new ProcessStartInfo(
-            "strace", ["-f", "-p", $"{processId}", "-e", $"trace={inject.Split(':')[0]}", "-e", $"inject={inject}", "-o", "/dev/null"])
+            "strace", ["-f", "-p", $"{processId}", .. only, "-e", $"trace={inject.Split(':')[0]}", "-e", $"inject={inject}", "-o", "/dev/null"])
         {
             RedirectStandardError = true,
             UseShellExecute = false,

@@ -41,6 +41,33 @@ public sealed class StoreFaultTests
         Assert.Empty((await service.Client.MustGetAsync("/v1/keys?prefix=late")).Json.GetProperty("keys").EnumerateArray());
     }
 
+    /// <summary>Promise 6, of the flush that no caller waits for: commits go into the log, and from there into the file beside them.</summary>
+    [Fact]
+    public async Task After_a_failed_fsync_of_the_database_file_nothing_is_signed_until_the_restart()
+    {
+        await using var service = await ServiceProcess.StartAsync();
+        var batch = $$"""{"items":[{{string.Join(',', Enumerable.Repeat(Sign, 1000))}}]}""";
+        var returned = new List<string>();
+        JsonAnswer answer;
+        await using (await FaultInjection.AttachAsync(service.ProcessId, $"{Flushes}:error=EIO", Path.Combine(service.Data, "signsvc.db")))
+        {
+            do
+            {
+                answer = await service.Client.PostJsonAsync("/v1/keys/release/sign-batch", batch);
+                if (answer.Code == 200)
+                    returned.Add(answer.Json.GetProperty("results")[999].GetProperty("auditId").GetString()!);
+            }
+            while (answer.Code == 200 && returned.Count < 100);
+        }
+
+        answer.MustBeProblem(503, "audit-unavailable");
+        Assert.NotEmpty(returned);
+        (await service.Client.PostJsonAsync("/v1/keys/release/sign", Sign)).MustBeProblem(503, "audit-unavailable");
+        await service.RestartAsync();
+        await MustHaveAsync(service, returned);
+        await service.Client.MustPostAsync(200, "/v1/keys/release/sign", Sign);
+    }
+
     /// <summary>Promise 5.</summary>
     [Fact]
     public async Task While_the_disk_hangs_callers_are_refused_within_2_seconds_and_served_again_afterwards()

@@ -91,7 +91,9 @@ internal sealed class FigureTable(Measurement measured)
         }
 
         var half = m.HalfLoad.Flow(HalfLoad.FlowName);
-        yield return AtMost("a token at half load, p99", "ms", 5, half.Latency.Percentile(99).TotalMilliseconds, $" ({Words.Of(half)})");
+        yield return AtMost(
+            "a token at half load, p99", "ms", 5, half.Latency.Percentile(99).TotalMilliseconds,
+            $" ({Words.Of(half)}; bare commits at that rate: p50 {m.BareCommits.Percentile(50).TotalMilliseconds:0.00}, p99 {m.BareCommits.Percentile(99).TotalMilliseconds:0.00} ms)");
 
         // By processor time: by the clock, the driver and whoever else is on the machine have their share of it.
         var batch = 2_000_000 / m.Cpu(RatioRun.Batch);

@@ -13,7 +13,7 @@ internal sealed record RatioOptions(TimeSpan Length, int Rounds, string Command)
 /// <summary>Everything that the table of figures is made of, in one run.</summary>
 internal sealed record Measurement(
     Machine Machine, string Command, double LoadAverageAtEnd, IReadOnlyList<Round> Rounds, IReadOnlyList<TimeSpan> Starts, long PeakResidentBytes,
-    ScenarioResult HalfLoad, ScenarioResult Throttled, IReadOnlyList<string> Missing)
+    ScenarioResult HalfLoad, Histogram BareCommits, ScenarioResult Throttled, IReadOnlyList<string> Missing)
 {
     public bool Has(string subject) => Rounds.Any(r => string.Equals(r.Subject, subject, StringComparison.Ordinal));
 
@@ -82,8 +82,9 @@ internal sealed class RatioRun(RatioOptions options, TextWriter output)
         var peak = service.Usage!.PeakResidentBytes;
         var perSecond = Sample.Median(rounds.Where(r => string.Equals(r.Subject, Token(HalfLoadOf), StringComparison.Ordinal)).Select(r => r.PerSecond));
         var halfLoad = await RunAsync(new HalfLoad(perSecond / 2), service, time: 1, cancellationToken);
+        var bareCommits = BareCommits.Run(perSecond / 2, HalfLoad.Length, cancellationToken);
         var throttled = await ThrottledAsync(cancellationToken);
-        return new Measurement(machine, options.Command, Machine.LoadNow(), rounds, starts, peak, halfLoad, throttled, _missing);
+        return new Measurement(machine, options.Command, Machine.LoadNow(), rounds, starts, peak, halfLoad, bareCommits, throttled, _missing);
     }
 
     private async Task<List<Round>> TakeTurnsAsync(List<(string Name, Func<TimeSpan, Task<Round>> Run)> turns)

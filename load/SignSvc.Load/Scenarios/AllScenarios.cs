@@ -6,7 +6,7 @@ internal static class AllScenarios
 {
     public static IReadOnlyList<Scenario> List { get; } =
     [
-        new CiRelease(), new TokenStorm(), new TokenBatch(), new JwksFleet(), new MixedDay(), new RotationUnderLoad(), new KmsThrottled(), new TenantFlood(), new Soak(),
+        new CiRelease(), new TokenStorm(), new TokenBatch(), new JwksFleet(), new MixedDay(), new RotationUnderLoad(), new KmsThrottled(), new TenantFlood(), new HalfLoad(), new Soak(),
     ];
 
     public static Scenario Find(string name) =>

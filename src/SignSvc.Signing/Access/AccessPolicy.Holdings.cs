@@ -11,7 +11,7 @@ namespace SignSvc.Signing.Access;
 public sealed partial class AccessPolicy
 {
     /// <exception cref="SigningException"><see cref="SigningFault.Forbidden"/>, naming what is not held.</exception>
-    internal void RefuseMoreThanHeld(Caller caller, IEnumerable<CompiledStatement> given, Key? key, DateTimeOffset now)
+    internal void RefuseMoreThanHeld(Caller caller, IEnumerable<CompiledStatement> given, Key? key, KeyRing keys, DateTimeOffset now)
     {
         foreach (var statement in given.Where(s => s.Effect == PolicyEffect.Allow))
         {
@@ -19,7 +19,8 @@ public sealed partial class AccessPolicy
             {
                 foreach (var resource in statement.Resources)
                 {
-                    if (!Holds(caller, action, resource, key, statement.Statement.Conditions, now))
+                    if (!Holds(caller, action, resource, key, statement.Statement.Conditions, now)
+                        || (key is null && IsDeniedByAKeysOwn(caller, action, resource, keys, now)))
                         throw NotHeld($"{statement.Name} gives {action} on {(key is null ? resource.ToString() : "the key")}");
                 }
             }
@@ -33,13 +34,13 @@ public sealed partial class AccessPolicy
     {
         if (string.Equals(caller.Principal, principal, StringComparison.Ordinal))
             return;
-        RefuseMoreThanHeld(caller, roles, now);
-        bool IsItsOwn(CompiledStatement s) => s.IsFor(principal) && !s.IsFor(caller.Principal);
-        RefuseMoreThanHeld(caller, _service.Values.SelectMany(p => p.Statements).Where(IsItsOwn), key: null, now);
+        RefuseMoreThanHeld(caller, roles, keys, now);
+        bool IsItsOwn(CompiledStatement s) => s.IsFor(principal) && (!s.IsFor(caller.Principal) || AsksWhoItIs(s, principal, now));
+        RefuseMoreThanHeld(caller, _service.Values.SelectMany(p => p.Statements).Where(IsItsOwn), key: null, keys, now);
         foreach (var (keyId, policy) in _keys)
         {
             if (keys.TryGet(keyId, out var key))
-                RefuseMoreThanHeld(caller, policy.Statements.Where(IsItsOwn), key, now);
+                RefuseMoreThanHeld(caller, policy.Statements.Where(IsItsOwn), key, keys, now);
         }
 
         foreach (var grant in _grants.Values.SelectMany(g => g).Select(g => g.Grant).Where(g => g.IsLiveAt(now) && Wildcard.Matches(g.Grantee, principal)))
@@ -50,13 +51,22 @@ public sealed partial class AccessPolicy
         }
     }
 
+    /// <summary>A statement for many gives to this one what it does not give to all of them: by its name, or because it has no claims.</summary>
+    private static bool AsksWhoItIs(CompiledStatement statement, string principal, DateTimeOffset now)
+    {
+        var asked = new AccessRequest { Caller = new Caller(principal, []), Action = Actions.CredentialsCreate, At = now };
+        var ofCaller = statement.Conditions.Where(c => c.Fact.Kind is FactKind.CallerPrincipal or FactKind.CallerClaim).ToArray();
+        return ofCaller.Length > 0 && ofCaller.All(c => c.Holds(asked, PolicyEffect.Allow));
+    }
+
     /// <exception cref="SigningException"><see cref="SigningFault.Forbidden"/>.</exception>
-    private void RefuseMoreThanHeld(Caller caller, IEnumerable<Role> roles, DateTimeOffset now)
+    private void RefuseMoreThanHeld(Caller caller, IEnumerable<Role> roles, KeyRing keys, DateTimeOffset now)
     {
         foreach (var role in roles)
         {
             var actions = Actions.All.Where(a => role.Allows(a));
-            if (actions.FirstOrDefault(a => !Holds(caller, a, ResourcePattern.All, key: null, [], now)) is { } missing)
+            if (actions.FirstOrDefault(a => !Holds(caller, a, ResourcePattern.All, key: null, [], now)
+                || IsDeniedByAKeysOwn(caller, a, ResourcePattern.All, keys, now)) is { } missing)
                 throw NotHeld($"{role.PolicyName()} gives {missing} on everything");
         }
     }
@@ -67,12 +77,12 @@ public sealed partial class AccessPolicy
     {
         if (string.Equals(caller.Principal, credential.Principal, StringComparison.Ordinal))
             return;
-        RefuseMoreThanHeld(caller, credential.Roles, now);
-        RefuseMoreThanHeld(caller, _service.Values.SelectMany(p => p.Statements).Where(s => s.IsFor(credential.Principal)), key: null, now);
+        RefuseMoreThanHeld(caller, credential.Roles, keys, now);
+        RefuseMoreThanHeld(caller, _service.Values.SelectMany(p => p.Statements).Where(s => s.IsFor(credential.Principal)), key: null, keys, now);
         foreach (var (id, policy) in _keys)
         {
             if (keys.TryGet(id, out var key))
-                RefuseMoreThanHeld(caller, policy.Statements.Where(s => s.IsFor(credential.Principal)), key, now);
+                RefuseMoreThanHeld(caller, policy.Statements.Where(s => s.IsFor(credential.Principal)), key, keys, now);
         }
     }
 
@@ -97,6 +107,27 @@ public sealed partial class AccessPolicy
             return true;
         var allowances = service.Allowances.Where(s => target.IsWithin(s)).Concat(ofKey?.Allowances.Where(s => s.Actions.Contains(action)) ?? []);
         return allowances.Any(s => s.IsFor(caller.Principal) && s.Conditions.All(c => IsSettled(c, asked, asItStands) ? c.Holds(asked, PolicyEffect.Allow) : conditions.Contains(c.Source)));
+    }
+
+    /// <summary>What is given on many keys is given on each of them, also on one whose own policy denies it to the giver.</summary>
+    private bool IsDeniedByAKeysOwn(Caller caller, string action, ResourcePattern resource, KeyRing keys, DateTimeOffset now)
+    {
+        if (ReferenceEquals(caller, Caller.Service))
+            return false;
+        foreach (var (id, policy) in _keys)
+        {
+            if (policy.Denials.Length == 0 || !keys.TryGet(id, out var key) || key.State == KeyState.Deleted
+                || !(resource.MayOverlap(new ResourcePattern("key", key.Name)) || resource.MayOverlap(new ResourcePattern("key", key.Id))))
+            {
+                continue;
+            }
+
+            var asked = new AccessRequest { Caller = caller, Action = action, At = now, Facts = new AccessFacts { Key = key } };
+            if (policy.Denials.Any(d => d.Actions.Contains(action) && MayDenyHimAlone(d, asked, asItStands: false)))
+                return true;
+        }
+
+        return false;
     }
 
     /// <summary>A denial that binds everybody alike binds also whoever is given something.</summary>

@@ -113,10 +113,12 @@ public sealed class Credentials(LiveSnapshot live, Decisions decisions, TimeProv
                 throw new SigningException(SigningFault.Conflict, "A credential that is revoked, or that has expired and gets no new expiresAt, is not rotated.");
             // Whoever gets the new secret speaks as the credential.
             decisions.RefuseTakingOver(caller, credential.Principal, credential.Roles);
-            var (rotated, token) = credential.Rotate(now, overlap, expiresAt ?? credential.ExpiresAt);
+            // What has expired stays refused: the new end is the new secret's.
+            var kept = credential.IsLive(now) ? overlap : TimeSpan.Zero;
+            var (rotated, token) = credential.Rotate(now, kept, expiresAt ?? credential.ExpiresAt);
             if (!force)
                 RefuseLockout(basis, rotated, now);
-            var record = draft with { Detail = $"overlap {(int)overlap.TotalSeconds} s", ExpiresAt = rotated.ExpiresAt };
+            var record = draft with { Detail = $"overlap {(int)kept.TotalSeconds} s", ExpiresAt = rotated.ExpiresAt };
             await live.ChangeAsync(permit, record, cancellationToken, Change.Of(rotated, basis));
             return (rotated, token);
         }, subject: () => ApprovalSubject.Of(

@@ -32,7 +32,7 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions, IStore
                 throw new SigningException(SigningFault.KeyNotUsable, $"{signing.Name} is pending deletion: cancel that first.");
             var now = time.GetUtcNow();
             var before = basis.Profiles.GetValueOrDefault(draft.Name);
-            var profile = draft with { KeyId = signing.Id, Former = FormerOf(before, signing.Id, draft.Issuer, now) };
+            var profile = draft with { KeyId = signing.Id, Former = await FormerOfAsync(basis, before, signing.Id, draft.Issuer, now, cancellationToken) };
             profile.Check();
             RefuseMixedKeys(basis, profile, signing);
             if (!force)
@@ -42,7 +42,8 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions, IStore
                 KeySince = before is not null && KeyAnnouncement.IsSame(before, profile) ? before.KeySince : KeyAnnouncement.Since(basis, signing, profile.HostedIssuer) ?? now,
             };
             await live.ChangeAsync(
-                permit, record with { KeyId = signing.Id, KeyName = signing.Name, Detail = force ? "forced" : null }, cancellationToken, Change.Of(profile, basis));
+                permit, record with { KeyId = signing.Id, KeyName = signing.Name, Detail = force ? "forced" : null }, cancellationToken,
+                [Change.Of(profile, basis), .. MarksOfPayloads(basis, before, signing.Id)]);
             return profile;
         }, subject: () => SubjectOf(draft, target, force));
     }
@@ -67,11 +68,10 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions, IStore
             if (!basis.Profiles.TryGetValue(name, out var profile))
                 throw new SigningException(SigningFault.NotFound, "There is no such token profile.");
             await RefuseWhileInUseAsync(basis, profile, cancellationToken);
-            var known = basis.Keys.TryGet(profile.KeyId, out var key);
-            Change[] changes = known && profile.Payloads
-                ? [Change.Remove(profile, basis), Change.Of(key! with { SignedPayloads = true }, basis)]
-                : [Change.Remove(profile, basis)];
-            await live.ChangeAsync(permit, record with { KeyId = key?.Id, KeyName = key?.Name, Detail = "deleted" }, cancellationToken, changes);
+            _ = basis.Keys.TryGet(profile.KeyId, out var key);
+            await live.ChangeAsync(
+                permit, record with { KeyId = key?.Id, KeyName = key?.Name, Detail = "deleted" }, cancellationToken,
+                [Change.Remove(profile, basis), .. MarksOfPayloads(basis, profile, staying: null)]);
             return true;
         }, subject: () => ApprovalSubject.Of(Actions.ProfilesDelete, Decisions.Resource("profile", name)));
     }
@@ -83,17 +83,22 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions, IStore
         var usage = await store.ReadUsageAsync(cancellationToken);
         foreach (var (keyId, issuer) in profile.Former.Select(f => (f.KeyId, f.Issuer)).Append((profile.KeyId, profile.Issuer)))
         {
-            var kids = basis.Keys.TryGet(keyId, out var key) ? key.Versions.Select(v => v.Kid).ToArray() : [];
-            var alive = usage
-                .Where(u => u.LatestExpiry is { } expiry && VersionTimeline.TokensEndedAt(expiry) > time.GetUtcNow() && kids.Contains(u.Kid, StringComparer.Ordinal))
-                .MaxBy(u => u.LatestExpiry);
-            if (alive?.LatestExpiry is { } last && VersionTimeline.TokensEndedAt(last) is var until && !IsLeft(basis, profile, keyId, issuer, until))
+            var alive = LongestLived(basis, keyId, usage);
+            if (alive?.LatestExpiry is { } last && VersionTimeline.TokensEndedAt(last) is var until && until > time.GetUtcNow()
+                && !IsLeft(basis, profile, keyId, issuer, until))
             {
                 throw new SigningException(
                     SigningFault.StillInUse,
                     $"{profile.Name} cannot be deleted: tokens of {alive.Kid} are alive until {until:u}, for verifiers whose clocks are late too.");
             }
         }
+    }
+
+    /// <summary>Of the key's versions the one whose last token lives longest.</summary>
+    private static VersionUsage? LongestLived(Snapshot basis, string keyId, IReadOnlyList<VersionUsage> usage)
+    {
+        var kids = basis.Keys.TryGet(keyId, out var key) ? key.Versions.Select(v => v.Kid).ToArray() : [];
+        return usage.Where(u => u.LatestExpiry is not null && kids.Contains(u.Kid, StringComparer.Ordinal)).MaxBy(u => u.LatestExpiry);
     }
 
     /// <summary>Another profile stands for the same key and issuer, now or for as long as it takes.</summary>
@@ -103,14 +108,32 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions, IStore
             .Any(s => string.Equals(s.KeyId, keyId, StringComparison.Ordinal) && string.Equals(s.Issuer, issuer, StringComparison.Ordinal)));
 
     /// <summary>Tokens that the old key signed, or that name the old issuer, are alive for a while: invariant 3 holds for them too.</summary>
-    private static ImmutableArray<FormerSigning> FormerOf(TokenProfile? old, string keyId, string? issuer, DateTimeOffset now)
+    private async Task<ImmutableArray<FormerSigning>> FormerOfAsync(
+        Snapshot basis, TokenProfile? old, string keyId, string? issuer, DateTimeOffset now, CancellationToken cancellationToken)
     {
         if (old is null)
             return [];
         var alive = old.Former.Where(f => f.Until > now);
-        var isSame = string.Equals(old.KeyId, keyId, StringComparison.Ordinal) && string.Equals(old.Issuer, issuer, StringComparison.Ordinal);
-        var until = now + TimeSpan.FromSeconds(old.MaxLifetimeSeconds) + KeySchedule.Skew + KeySchedule.Convergence;
-        return isSame ? [.. alive] : [.. alive, new FormerSigning(old.KeyId, until, old.Issuer)];
+        if (string.Equals(old.KeyId, keyId, StringComparison.Ordinal) && string.Equals(old.Issuer, issuer, StringComparison.Ordinal))
+            return [.. alive];
+        // Those on their way, and those of a time when the profile let tokens live longer.
+        var until = VersionTimeline.TokensEndedAt(now + TimeSpan.FromSeconds(old.MaxLifetimeSeconds));
+        if (LongestLived(basis, old.KeyId, await store.ReadUsageAsync(cancellationToken))?.LatestExpiry is { } last && VersionTimeline.TokensEndedAt(last) > until)
+            until = VersionTimeline.TokensEndedAt(last);
+        return [.. alive, new FormerSigning(old.KeyId, until, old.Issuer)];
+    }
+
+    /// <summary>That they signed payloads stands with the keys themselves, from when no profile says it for good.</summary>
+    /// <param name="staying">The key that the profile goes on with; null: it is deleted.</param>
+    private static IEnumerable<Change> MarksOfPayloads(Snapshot basis, TokenProfile? before, string? staying)
+    {
+        if (before is not { Payloads: true })
+            yield break;
+        foreach (var id in before.Former.Select(f => f.KeyId).Append(before.KeyId).Distinct(StringComparer.Ordinal))
+        {
+            if (!string.Equals(id, staying, StringComparison.Ordinal) && basis.Keys.TryGet(id, out var key) && key is { SignedPayloads: false, State: not KeyState.Deleted })
+                yield return Change.Of(key with { SignedPayloads = true }, basis);
+        }
     }
 
     /// <summary>A key that signs payloads signs nothing else, and a profile stays of its kind: else a payload could pass for a token.</summary>

@@ -11,30 +11,26 @@ namespace SignSvc.Storage.Sqlite;
 /// </summary>
 /// <remarks>
 /// One connection writes, for one writer at a time: the audit log's, and whoever uses something once. Reads open their own.
-/// Checkpoints run here, not by SQLite's hook, because the hook drops their errors.
 /// </remarks>
 public sealed partial class SqliteStore : IStore, IBackupStore
 {
-    /// <summary>Bytes of the log, about, after which it is moved into the database file: bounds the log, and the time of a recovery.</summary>
-    private const int CheckpointBytes = 32 * 1024 * 1024;
-
-    /// <summary>What a commit writes to the log beside its records: whole pages, of the tables and of each index.</summary>
-    private const int CommitBytes = 48 * 1024;
-
     /// <summary>Files up to this size are checked whole at every start; it takes well under a second.</summary>
     private const long StartCheckBytes = 64 * 1024 * 1024;
+
+    private const string Durable = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0;";
 
     private readonly SqliteConnection _writing;
     private readonly string _readingFrom;
     private readonly SqliteStatements _statements;
-    private int _bytesSinceCheckpoint;
+    private readonly SqliteCheckpoints _checkpoints;
     private volatile SigningException? _failure;
 
-    private SqliteStore(SqliteConnection writing, string readingFrom)
+    private SqliteStore(SqliteConnection writing, SqliteConnection checkpointing, string readingFrom)
     {
         _writing = writing;
         _readingFrom = readingFrom;
         _statements = new SqliteStatements(writing);
+        _checkpoints = new SqliteCheckpoints(writing, checkpointing, CheckpointFailed);
     }
 
     /// <summary>Opens the file, or makes it.</summary>
@@ -47,13 +43,17 @@ public sealed partial class SqliteStore : IStore, IBackupStore
         SqliteLogCheck.Run(path + "-wal");
         return SqliteFile.Open(path, connection =>
         {
-            SqliteSchema.Execute(
-                connection,
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA wal_autocheckpoint = 0;");
+            SqliteSchema.Execute(connection, Durable);
             SqliteSchema.Migrate(connection, mustExist);
             if (new FileInfo(path).Length <= StartCheckBytes)
                 Check(connection);
-            return new SqliteStore(connection, new SqliteConnectionStringBuilder { DataSource = path, Mode = SqliteOpenMode.ReadWrite }.ToString());
+            var checkpointing = SqliteFile.Open(path, second =>
+            {
+                SqliteSchema.Execute(second, Durable);
+                return second;
+            });
+            return new SqliteStore(
+                connection, checkpointing, new SqliteConnectionStringBuilder { DataSource = path, Mode = SqliteOpenMode.ReadWrite }.ToString());
         });
     }
 
@@ -87,7 +87,7 @@ public sealed partial class SqliteStore : IStore, IBackupStore
             {
                 ThrowIfFailed();
                 var revision = _statements.InTransaction(() => Commit(segment, changes));
-                CheckpointWhenDue(CommitBytes + segment.Body.Length);
+                _checkpoints.Committed(segment.Body.Length);
                 return Task.FromResult(revision);
             }
         }
@@ -149,14 +149,14 @@ public sealed partial class SqliteStore : IStore, IBackupStore
     public Task RestoreAsync(IAsyncEnumerable<BackupItem> items, CancellationToken cancellationToken) =>
         SqliteBackup.RestoreAsync(_writing, _statements, items, cancellationToken);
 
-    public ValueTask DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
+        await _checkpoints.DisposeAsync();
         _statements.Dispose();
         _writing.Dispose();
         using var any = new SqliteConnection(_readingFrom);
         SqliteConnection.ClearPool(any);
         _turn.Dispose();
-        return ValueTask.CompletedTask;
     }
 
     private long Commit(AuditSegment segment, IReadOnlyList<DocumentChange> changes)
@@ -168,23 +168,12 @@ public sealed partial class SqliteStore : IStore, IBackupStore
         return revision;
     }
 
-    private void CheckpointWhenDue(int bytes)
+    /// <summary>The next commit is refused if the disk failed.</summary>
+    private void CheckpointFailed(SqliteException e)
     {
-        _bytesSinceCheckpoint += bytes;
-        if (_bytesSinceCheckpoint < CheckpointBytes)
-            return;
-        _bytesSinceCheckpoint = 0;
-        try
-        {
-            SqliteSchema.Execute(_writing, "PRAGMA wal_checkpoint(PASSIVE)");
-        }
-        catch (SqliteException e)
-        {
-            // The commit before it is durable in the log and stands; the next one is refused if the disk failed.
-            var failure = SqliteFaults.Of(e);
-            if (failure.Fault == SigningFault.StoreFailed)
-                _failure = failure;
-        }
+        var failure = SqliteFaults.Of(e);
+        if (failure.Fault == SigningFault.StoreFailed)
+            _failure = failure;
     }
 
     private static void Check(SqliteConnection connection)

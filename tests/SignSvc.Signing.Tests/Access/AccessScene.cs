@@ -20,7 +20,7 @@ public abstract class AccessScene : IAsyncLifetime
 
     protected ManualClock Clock { get; } = new();
 
-    private protected AccessNode Node { get; private set; } = null!;
+    private protected DomainNode Node { get; private set; } = null!;
 
     private protected CountingBackend Backend { get; private set; } = null!;
 
@@ -31,7 +31,7 @@ public abstract class AccessScene : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         Backend = new CountingBackend(_root);
-        Node = await AccessNode.StartAsync("one", Store, _root, Wrap(Backend), Clock, Cancel);
+        Node = await DomainNode.StartAsync("one", Store, _root, Wrap(Backend), Clock, Cancel);
         foreach (var name in (string[])["release", "nightly"])
             await Node.Keys.CreateAsync(Admin, NewKey.Parse(name, KeyPurpose.Artifacts, KeyTier.Assured, "software", "ECC_NIST_P256", algorithms: null), Cancel);
     }

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using SignSvc.Signing.Access;
-using SignSvc.Signing.Audit;
 using SignSvc.Signing.Backends;
 using SignSvc.Signing.Backends.Software;
 using SignSvc.Signing.Keys;
@@ -10,14 +9,13 @@ using SignSvc.Tests.Shared;
 
 namespace SignSvc.Signing.Tests.Keys;
 
-/// <summary>The service's own parts on a clock that a test moves: schedule, rotation, signer, audit, snapshot.</summary>
+/// <summary>A node whose key schedule runs by a clock that a test moves.</summary>
 internal sealed class SimulatedNode : IAsyncDisposable
 {
     public static readonly Caller Operator = new("credential:operator", [Role.Admin]);
 
     private readonly RootKey _root = RootKey.Generate();
-    private AuditLog _audit = null!;
-    private BackendSet _backends = null!;
+    private DomainNode _node = null!;
 
     public ManualClock Clock { get; } = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
 
@@ -25,21 +23,21 @@ internal sealed class SimulatedNode : IAsyncDisposable
 
     public IKeyBackend Backend { get; private set; } = null!;
 
-    public LiveSnapshot Live { get; private set; } = null!;
+    public LiveSnapshot Live => _node.Live;
 
-    public KeyLifecycle Keys { get; private set; } = null!;
+    public KeyLifecycle Keys => _node.Keys;
 
-    public KeyChanges Changes { get; private set; } = null!;
+    public KeyChanges Changes => _node.Changes;
 
-    public KeyRotation Rotation { get; private set; } = null!;
+    public KeyRotation Rotation => _node.Rotation;
 
-    public KeyAliases Aliases { get; private set; } = null!;
+    public KeyAliases Aliases => _node.Aliases;
+
+    public TokenProfiles Profiles => _node.Profiles;
+
+    public Signer Signer => _node.Signer;
 
     public KeyScheduler Scheduler { get; private set; } = null!;
-
-    public Signer Signer { get; private set; } = null!;
-
-    public TokenProfiles Profiles { get; private set; } = null!;
 
     public DateTimeOffset Now => Clock.GetUtcNow();
 
@@ -51,21 +49,7 @@ internal sealed class SimulatedNode : IAsyncDisposable
     {
         var node = new SimulatedNode();
         node.Backend = open(node._root);
-        node._backends = new BackendSet([node.Backend]);
-        // How long a commit takes is the machine's time, not the simulation's.
-        node._audit = await AuditLog.OpenAsync(
-            node.Store, new AuditChain(node._root.Derive("audit")), "node",
-            new AuditLimits { CommitTimeout = TimeSpan.FromMinutes(1) }, TimeProvider.System, cancellationToken);
-        node.Live = await LiveSnapshot.OpenAsync(node.Store, node._audit, new DocumentSeal(node._root.Derive("documents")), cancellationToken);
-        var decisions = new Decisions(node._audit, node.Live, node.Clock);
-        var rules = new KeyRules(RequireHardware: false);
-        var edits = new KeyEdits(node.Live, decisions, node._audit);
-        node.Keys = new KeyLifecycle(node.Live, decisions, node._backends, rules, node.Clock);
-        node.Changes = new KeyChanges(edits, node.Live, node.Store, node._backends, node.Clock);
-        node.Rotation = new KeyRotation(edits, node.Live, node._backends, node.Clock);
-        node.Aliases = new KeyAliases(node.Live, decisions, edits, node._audit);
-        node.Profiles = new TokenProfiles(node.Live, decisions, node.Store, node.Clock);
-        node.Signer = new Signer(node.Live, node._backends, node._audit, decisions, rules, new TokenIssuing("https://issuer.example"), node.Clock);
+        node._node = await DomainNode.StartAsync("node", node.Store, node._root, node.Backend, node.Clock, cancellationToken);
         node.RestartScheduler();
         return node;
     }
@@ -80,7 +64,7 @@ internal sealed class SimulatedNode : IAsyncDisposable
     public async Task<IReadOnlyList<(Key Key, SigningException Fault)>> TickAsync(CancellationToken cancellationToken)
     {
         await Scheduler.TickAsync(cancellationToken);
-        return await _backends.PrepareVolumeKeysAsync(Live.Current.Keys, cancellationToken);
+        return await _node.Backends.PrepareVolumeKeysAsync(Live.Current.Keys, cancellationToken);
     }
 
     public Key Key(string reference) =>
@@ -95,9 +79,7 @@ internal sealed class SimulatedNode : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _audit.DisposeAsync();
-        Live.Dispose();
-        _backends.Dispose();
+        await _node.DisposeAsync();
         (Backend as IDisposable)?.Dispose();
         _root.Dispose();
     }

@@ -74,6 +74,12 @@ internal static class AwsPolicy
             return null;
         }
 
+        ImmutableArray<PolicyCondition> conditions = members.TryGetValue("Condition", out var written)
+            ? [.. PolicyReader.ReadConditions(written, what).Select(c => Condition(c, what))]
+            : [];
+        // A document has a fact once under an operator, and AWS several names for some: it could be stored, and never be read again.
+        var twice = conditions.GroupBy(c => (c.Operator, c.Fact)).FirstOrDefault(g => g.Skip(1).Any());
+        PolicyReader.Require(twice is null, $"{what}: {twice?.Key.Operator} asks twice for {twice?.Key.Fact}, by two of AWS's names.");
         return new PolicyStatement
         {
             Sid = sid,
@@ -83,9 +89,7 @@ internal static class AwsPolicy
             Resources = members.TryGetValue("Resource", out var resource)
                 ? [.. PolicyReader.Texts(resource, what, "Resource").Select(r => Resource(r, what))]
                 : [],
-            Conditions = members.TryGetValue("Condition", out var conditions)
-                ? [.. PolicyReader.ReadConditions(conditions, what).Select(c => Condition(c, what))]
-                : [],
+            Conditions = conditions,
         };
     }
 

@@ -102,7 +102,7 @@ public sealed class PolicyAdministration(LiveSnapshot live, Decisions decisions,
         var compiled = CompiledPolicy.Compile(policy.Source, document, place.Scope);
         // What stood there before was somebody else's to give.
         var before = place.In(basis)?.Document.Statements.Select(Text).ToHashSet(StringComparer.Ordinal) ?? [];
-        basis.Access.RefuseMoreThanHeld(permit.Caller, compiled.Statements.Where(s => !before.Contains(Text(s.Statement))), place.Key, now);
+        basis.Access.RefuseMoreThanHeld(permit.Caller, compiled.Statements.Where(s => !before.Contains(Text(s.Statement))), place.Key, basis.Keys, now);
         if (!force)
             RefuseLockout(basis, permit.Caller, place, basis.Access.With(policy));
         var record = draft with { Detail = $"{document.Statements.Length} statements{(force ? ", forced" : "")}" };
@@ -146,9 +146,9 @@ public sealed class PolicyAdministration(LiveSnapshot live, Decisions decisions,
     private static ApprovalSubject SubjectOfDelete(string resource, bool force) =>
         ApprovalSubject.Of(Actions.PoliciesDelete, resource, ("force", force ? "true" : "false"));
 
+    /// <summary>What it says, in the one way in which it is stored: whatever is put between texts can stand in them.</summary>
     private static string Text(PolicyStatement statement) =>
-        $"{statement.Effect}\n{string.Join('\n', statement.Principals)}\n\n{string.Join('\n', statement.Actions)}\n\n"
-        + $"{string.Join('\n', statement.Resources)}\n\n{string.Join('\n', statement.Conditions)}\n\n{statement.Limit}";
+        JsonSerializer.Serialize(new PolicyDocument([statement with { Sid = null }]), SigningJson.Default.PolicyDocument);
 
     private static SigningException NoSuchPolicy() => new(SigningFault.NotFound, "There is no such policy.");
 }

@@ -28,7 +28,7 @@ internal sealed partial class IssuerKeys : IDisposable
     private readonly ILogger _log;
     private readonly Lock _gate = new();
     private Task _fetch = Task.CompletedTask;
-    private DateTimeOffset _lastFetch = DateTimeOffset.MinValue;
+    private long? _lastFetch;
     private int _waiting;
     private int _failures;
     private byte[] _json = [];
@@ -45,7 +45,7 @@ internal sealed partial class IssuerKeys : IDisposable
     }
 
     /// <summary>The keys that are believed now; null: none were fetched yet, or too long ago.</summary>
-    public JwkSet? Current => Volatile.Read(ref _known) is { } known && (_keep == TimeSpan.MaxValue || _time.GetUtcNow() - known.At < _keep) ? known.Keys : null;
+    public JwkSet? Current => Volatile.Read(ref _known) is { } known && (_keep == TimeSpan.MaxValue || IsWithin(known, _keep)) ? known.Keys : null;
 
     /// <summary>The key that a token names, for this algorithm.</summary>
     public async ValueTask<IssuerKey?> FindAsync(string? kid, SigningAlgorithm algorithm, CancellationToken cancellationToken)
@@ -95,6 +95,9 @@ internal sealed partial class IssuerKeys : IDisposable
         }
     }
 
+    /// <summary>By both clocks: a wall clock that is set back makes nothing young again, and the steady one may not count a machine's sleep.</summary>
+    private bool IsWithin(Known known, TimeSpan keep) => _time.GetUtcNow() - known.At < keep && _time.GetElapsedTime(known.Timestamp) < keep;
+
     /// <summary>The fetch that runs now, or a new one; false where the last one began less than that ago.</summary>
     private bool TryFetch(TimeSpan since, out Task fetch)
     {
@@ -103,10 +106,9 @@ internal sealed partial class IssuerKeys : IDisposable
             fetch = _fetch;
             if (!fetch.IsCompleted)
                 return true;
-            var now = _time.GetUtcNow();
-            if (now - _lastFetch < since)
+            if (_lastFetch is { } last && _time.GetElapsedTime(last) < since)
                 return false;
-            _lastFetch = now;
+            _lastFetch = _time.GetTimestamp();
             // On a thread of its own: whoever asks holds the gate.
             fetch = _fetch = Task.Run(FetchAsync);
             return true;
@@ -122,7 +124,7 @@ internal sealed partial class IssuerKeys : IDisposable
             var isNew = _known is null || !json.AsSpan().SequenceEqual(_json);
             var keys = isNew ? JwkSet.Parse(json) : _known!.Keys;
             _json = json;
-            Volatile.Write(ref _known, new Known(keys, _time.GetUtcNow()));
+            Volatile.Write(ref _known, new Known(keys, _time.GetUtcNow(), _time.GetTimestamp()));
             if (isNew)
                 LogKeys(_name, keys.Count);
             Volatile.Write(ref _failures, 0);
@@ -142,5 +144,5 @@ internal sealed partial class IssuerKeys : IDisposable
     [LoggerMessage(1102, LogLevel.Warning, "The keys of issuer {Issuer} cannot be read: {Reason} (try {Failures}); the last good ones stay")]
     private partial void LogFailure(string issuer, string reason, int failures);
 
-    private sealed record Known(JwkSet Keys, DateTimeOffset At);
+    private sealed record Known(JwkSet Keys, DateTimeOffset At, long Timestamp);
 }

@@ -25,7 +25,7 @@ internal sealed class KeyDocuments : IDisposable
     private readonly string _issuer;
     private readonly TimeProvider _time;
     private readonly HttpClient? _http;
-    private (Uri Url, DateTimeOffset At)? _discovered;
+    private (Uri Url, long At)? _discovered;
 
     public KeyDocuments(IssuerSettings settings, TimeProvider time)
     {
@@ -71,7 +71,7 @@ internal sealed class KeyDocuments : IDisposable
     /// <summary>OpenID Connect Discovery 1.0 section 4: the document's issuer is the configured one, to the letter.</summary>
     private async Task<Uri> DiscoverAsync(CancellationToken cancellationToken)
     {
-        if (_discovered is { } known && _time.GetUtcNow() - known.At < DiscoveryLifetime)
+        if (_discovered is { } known && _time.GetElapsedTime(known.At) < DiscoveryLifetime)
             return known.Url;
         var url = new Uri(_settings.DiscoveryUrl ?? $"{_issuer.TrimEnd('/')}/.well-known/openid-configuration");
         var json = await GetAsync(url, isConfigured: true, MaxDiscoveryBytes, cancellationToken);
@@ -82,7 +82,7 @@ internal sealed class KeyDocuments : IDisposable
         // A document from elsewhere must not make us call ourselves without TLS.
         if (keys is null || !TrustedUrl.IsAllowed(keys) || (IsPlain(keys) && !IsPlain(url)))
             throw new InvalidDataException($"The discovery document at {url} names no https address of keys.");
-        _discovered = (keys, _time.GetUtcNow());
+        _discovered = (keys, _time.GetTimestamp());
         return keys;
     }
 

@@ -31,9 +31,9 @@ public abstract class ApprovalScene : IAsyncLifetime
     private readonly MemoryStore _store = new();
     private SoftwareBackend _software = null!;
 
-    private protected AccessNode One { get; private set; } = null!;
+    private protected DomainNode One { get; private set; } = null!;
 
-    private protected AccessNode Two { get; private set; } = null!;
+    private protected DomainNode Two { get; private set; } = null!;
 
     protected ManualClock Clock { get; } = new();
 
@@ -61,7 +61,7 @@ public abstract class ApprovalScene : IAsyncLifetime
         GC.SuppressFinalize(this);
     }
 
-    private protected Task<AccessNode> StartAsync(string name) => AccessNode.StartAsync(name, _store, _root, _software, Clock, Cancel);
+    private protected Task<DomainNode> StartAsync(string name) => DomainNode.StartAsync(name, _store, _root, _software, Clock, Cancel);
 
     protected Task<ApprovalRulePut> PutRuleAsync(int required = 1, string approvers = "*", string actions = Actions.KeysSign, string resources = "key/release") =>
         One.Rules.PutAsync(Asker, Rule("rule", required, approvers, actions, resources), force: true, Cancel);

@@ -7,28 +7,30 @@ using SignSvc.Signing.Backends;
 using SignSvc.Signing.Backends.Software;
 using SignSvc.Signing.Keys;
 using SignSvc.Signing.Storage;
-using SignSvc.Signing.Tests.Keys;
 using SignSvc.Signing.Tokens;
 
-namespace SignSvc.Signing.Tests.Access;
+namespace SignSvc.Signing.Tests;
 
-/// <summary>One of the nodes on a store, with all that decides who may do what.</summary>
-internal sealed class AccessNode : IAsyncDisposable
+/// <summary>
+/// One of the nodes on a store, as the service puts it together, without a process: its time, its store and its backend are
+/// the test's, which ends the last two itself.
+/// </summary>
+internal sealed class DomainNode : IAsyncDisposable
 {
     private readonly AuditLog _audit;
 
-    private AccessNode(AuditLog audit, LiveSnapshot live, MemoryStore store, IKeyBackend backend, TimeProvider time)
+    private DomainNode(AuditLog audit, LiveSnapshot live, IStore store, IKeyBackend backend, TimeProvider time)
     {
         _audit = audit;
         Live = live;
         var decisions = Decisions = new Decisions(audit, live, time);
-        var backends = new BackendSet([backend]);
+        Backends = new BackendSet([backend]);
         var rules = new KeyRules(RequireHardware: false);
-        Keys = new KeyLifecycle(live, decisions, backends, rules, time);
+        Keys = new KeyLifecycle(live, decisions, Backends, rules, time);
         var edits = new KeyEdits(live, decisions, audit);
         Aliases = new KeyAliases(live, decisions, edits, audit);
-        Changes = new KeyChanges(edits, live, store, backends, time);
-        Rotation = new KeyRotation(edits, live, backends, time);
+        Changes = new KeyChanges(edits, live, store, Backends, time);
+        Rotation = new KeyRotation(edits, live, Backends, time);
         Policies = new PolicyAdministration(live, decisions, time);
         Questions = new PolicyQuestions(live, decisions, time);
         Credentials = new Credentials(live, decisions, time);
@@ -36,10 +38,12 @@ internal sealed class AccessNode : IAsyncDisposable
         Profiles = new TokenProfiles(live, decisions, store, time);
         Approvals = new ApprovalDecisions(live, decisions, time);
         Rules = new ApprovalRules(live, decisions, time);
-        Signer = new Signer(live, backends, audit, decisions, rules, new TokenIssuing("https://issuer.example"), time);
+        Signer = new Signer(live, Backends, audit, decisions, rules, new TokenIssuing("https://issuer.example"), time);
     }
 
     public LiveSnapshot Live { get; }
+
+    public BackendSet Backends { get; }
 
     public Decisions Decisions { get; }
 
@@ -67,18 +71,22 @@ internal sealed class AccessNode : IAsyncDisposable
 
     public Signer Signer { get; }
 
-    public static async Task<AccessNode> StartAsync(
-        string name, MemoryStore store, RootKey root, IKeyBackend backend, TimeProvider time, CancellationToken cancellationToken)
+    public static async Task<DomainNode> StartAsync(
+        string name, IStore store, RootKey root, IKeyBackend backend, TimeProvider time, CancellationToken cancellationToken)
     {
+        // How long a commit takes is the machine's time, whatever the time of the rules.
         var audit = await AuditLog.OpenAsync(
-            store, new AuditChain(root.Derive("audit")), name, new AuditLimits { CommitTimeout = TimeSpan.FromMinutes(1) }, TimeProvider.System, cancellationToken);
+            store, Chain(root), name, new AuditLimits { CommitTimeout = TimeSpan.FromMinutes(1) }, TimeProvider.System, cancellationToken);
         var live = await LiveSnapshot.OpenAsync(store, audit, new DocumentSeal(root.Derive("documents")), cancellationToken);
-        return new AccessNode(audit, live, store, backend, time);
+        return new DomainNode(audit, live, store, backend, time);
     }
+
+    public static AuditChain Chain(RootKey root) => new(root.Derive("audit"));
 
     public async ValueTask DisposeAsync()
     {
         await _audit.DisposeAsync();
         Live.Dispose();
+        Backends.Dispose();
     }
 }
