@@ -11,7 +11,7 @@ ARG RUNTIME=mcr.microsoft.com/dotnet/aspnet:10.0.12-noble-chiseled
 FROM ${SDK} AS build
 WORKDIR /src
 COPY . .
-RUN ["dotnet", "publish", "src/SignSvc", "-c", "Release", "-o", "/out", "--no-self-contained", "-p:CI=true", "-p:RestoreLockedMode=true", "-p:UseAppHost=false"]
+RUN ["dotnet", "publish", "src/SignSvc", "-c", "Release", "-o", "/out", "--use-current-runtime", "--no-self-contained", "-p:CI=true", "-p:RestoreLockedMode=true", "-p:UseAppHost=false"]
 RUN ["mkdir", "/data"]
 
 FROM ${RUNTIME} AS run

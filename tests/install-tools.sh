@@ -124,6 +124,7 @@ missing_packages() {
   elif ! command -v npm >/dev/null; then
     wanted+=(npm)
   fi
+  has_moto || wanted+=(python3-venv)
   declare -A present=()
   while read -r package state; do
     [[ $state == ii* ]] && present[$package]=1
@@ -327,12 +328,13 @@ install_node_packages() {
 # --- moto, another stand-in for AWS ---------------------------------------------------------------
 
 # The machine's own where it has one; else one of our own, in a virtual environment.
+has_moto() { command -v moto_server >/dev/null || [[ -x $tools/moto/bin/moto_server ]]; }
+
 install_moto() {
-  command -v moto_server >/dev/null && return
-  [[ -x $tools/moto/bin/moto_server ]] && return
+  has_moto && return
   say "Installing moto_server with pip in $tools/moto"
   { /usr/bin/python3 -m venv "$tools/moto" && "$tools/moto/bin/pip" install --quiet --disable-pip-version-check 'moto[server]==5.2.1'; } ||
-    fail "pip cannot install moto: apt-get install python3-venv, or put a moto_server on PATH"
+    fail "pip cannot install moto: put a moto_server on PATH"
 }
 
 # --- What is there -------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ flock 9
 
 sources=$(
   cd "$root"
-  find Directory.*.props global.json src/SignSvc.Cli src/SignSvc.Signing src/SignSvc.Backends.Pkcs11 deploy/cosign/publish.sh \
+  find Directory.*.props global.json src/Directory.Build.props src/SignSvc.Cli src/SignSvc.Signing src/SignSvc.Backends.Pkcs11 deploy/cosign/publish.sh \
     \( -name bin -o -name obj \) -prune -o -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum
 )
 if [[ -x $folder/signsvc && -f $folder/.sources && $(<"$folder/.sources") == "$sources" ]]; then

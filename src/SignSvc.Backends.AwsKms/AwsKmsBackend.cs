@@ -178,6 +178,7 @@ public sealed class AwsKmsBackend
                 SigningFault.BackendUnavailable, $"AWS KMS in {handle.Region} does not know everywhere yet that the key may sign.", refusal.InnerException)
             {
                 RetryAfter = TimeSpan.FromSeconds(1),
+                BackendAnswered = true,
             },
             _ => new SigningException(
                 SigningFault.KeyNotUsable, $"The key is disabled or pending deletion in AWS KMS in {handle.Region}.", refusal.InnerException),
@@ -190,8 +191,10 @@ public sealed class AwsKmsBackend
     {
         if (!KmsHandle.TryParse(version.Handle, out var handle))
             return;
-        await _mirror.EndAsync(handle.Arn, handle.IsMultiRegion, isOurs: version.Origin != KeyOrigin.Adopted, cancellationToken);
-        await _unrecorded.EndedAsync(handle.Arn, cancellationToken);
+        var isKnown = await _mirror.EndAsync(handle.Arn, handle.IsMultiRegion, isOurs: version.Origin != KeyOrigin.Adopted, cancellationToken);
+        // One that was made just now may not be known everywhere yet: its intent stays, by which it is ended later.
+        if (isKnown || !IsYoung(version))
+            await _unrecorded.EndedAsync(handle.Arn, cancellationToken);
     }
 
     public Task MirrorAsync(Key key, bool mayEnable, CancellationToken cancellationToken) =>

@@ -28,6 +28,9 @@ public sealed class SigningException : Exception
     /// <summary>The audit record of this refusal, once one is durable; null also where another record tells of many like it.</summary>
     public string? AuditId { get; set; }
 
+    /// <summary>The backend is there: the fault is of one of its keys, or of another place, and says nothing of what else is asked of it.</summary>
+    public bool BackendAnswered { get; init; }
+
     /// <summary>The backend's own names of the calls that led to it, for the audit record.</summary>
     public string? BackendRequestId { get; set; }
 }

@@ -123,6 +123,33 @@ public sealed class FaultTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_key_that_is_not_known_everywhere_yet_does_not_make_its_Region_look_down()
+    {
+        using var backend = _kms.OpenBudgeted();
+        var other = await KeyAsync(backend);
+        var young = await KeyAsync(backend) with { CreatedAt = TimeProvider.System.GetUtcNow() };
+        _kms.Emulator.Faults.Add(Fault.Error("Sign") with { Code = "NotFoundException", Status = 400, Times = 6 });
+        for (var i = 0; i < 2; i++)
+            Assert.Equal(SigningFault.BackendUnavailable, (await Assert.ThrowsAsync<SigningException>(() => SignAsync(backend, young))).Fault);
+        Assert.Equal(6, _kms.Emulator.Calls["Sign"].Received);
+        Assert.All(backend.Budgets, b => Assert.Equal(BreakerState.Closed, b.Breaker));
+        await SignAsync(backend, other);
+    }
+
+    [Fact]
+    public async Task A_key_without_a_replica_leaves_the_others_theirs_while_their_Region_is_down()
+    {
+        using var backend = _kms.OpenBudgeted(o => o.ReplicaRegions.Add("eu-west-1"));
+        var other = await KeyAsync(backend);
+        _kms.Emulator.Faults.Add(Fault.Throttle("ReplicateKey") with { Times = 3 });
+        var without = await KeyAsync(backend);
+        _kms.Emulator.Faults.Add(Fault.Reset("Sign") with { Region = "eu-central-1" });
+        for (var i = 0; i < 4; i++)
+            Assert.Equal(SigningFault.BackendUnavailable, (await Assert.ThrowsAsync<SigningException>(() => SignAsync(backend, without))).Fault);
+        await SignAsync(backend, other);
+    }
+
+    [Fact]
     public async Task A_signature_names_its_request()
     {
         using var backend = _kms.Open();

@@ -3,6 +3,7 @@ using SignSvc.Backends.AwsKms.Keys;
 using SignSvc.Emulation.Faults;
 using SignSvc.Signing;
 using SignSvc.Signing.Backends;
+using SignSvc.Signing.Backends.Budgets;
 using SignSvc.Signing.Keys;
 using KmsState = Amazon.KeyManagementService.KeyState;
 
@@ -112,6 +113,44 @@ public sealed class KeyLifeTests : IAsyncLifetime
         await Assert.ThrowsAsync<Amazon.KeyManagementService.Model.NotFoundException>(() => there.DescribeKeyAsync(arn, Cancel));
         await backend.MirrorAsync(KeyOf(key), mayEnable: true, Cancel);
         Assert.Equal(KmsState.Enabled, (await there.DescribeKeyAsync(arn, Cancel)).KeyMetadata.KeyState);
+    }
+
+    [Fact]
+    public async Task While_the_Region_of_its_replicas_is_down_a_key_is_stopped_and_started_in_its_own()
+    {
+        using var backend = _kms.OpenBudgeted(
+            o => o.ReplicaRegions.Add("eu-west-1"),
+            b => b with { Families = b.Families.ToDictionary(f => f.Key, f => f.Value with { BreakerFailures = 2 }, StringComparer.Ordinal) });
+        using var kms = _kms.Client();
+        var first = await MakeAsync(1);
+        var second = await MakeAsync(2);
+        var key = KeyOf(second) with { Versions = [first with { State = VersionState.Retired }, second] };
+        await backend.MirrorAsync(key, mayEnable: true, Cancel);
+
+        _kms.Emulator.Faults.Add(Fault.Reset("DescribeKey") with { Region = "eu-west-1" });
+        foreach (var (state, expected) in new[] { (KeyState.Disabled, KmsState.Disabled), (KeyState.Enabled, KmsState.Enabled) })
+        {
+            var missed = await Assert.ThrowsAsync<SigningException>(() => backend.MirrorAsync(key with { State = state }, mayEnable: true, Cancel));
+            Assert.Equal(SigningFault.BackendUnavailable, missed.Fault);
+            foreach (var version in new[] { first, second })
+                Assert.Equal(expected, (await kms.DescribeKeyAsync(ArnOf(version), Cancel)).KeyMetadata.KeyState);
+        }
+
+        // Its own Region is there all the while: keys are made in it as ever.
+        Assert.All(backend.Budgets, b => Assert.Equal(BreakerState.Closed, b.Breaker));
+        await MakeAsync(3);
+
+        _kms.Emulator.Faults.Clear();
+        await backend.MirrorAsync(key with { State = KeyState.Disabled }, mayEnable: true, Cancel);
+        using var there = _kms.Client("eu-west-1");
+        foreach (var version in new[] { first, second })
+        {
+            var arn = ArnOf(version).Replace("eu-central-1", "eu-west-1", StringComparison.Ordinal);
+            Assert.Equal(KmsState.Disabled, (await there.DescribeKeyAsync(arn, Cancel)).KeyMetadata.KeyState);
+        }
+
+        async Task<KeyVersion> MakeAsync(int number) =>
+            ActiveVersion.Of(await backend.CreateAsync(EmulatedKms.Request(KeySpec.P256, number, keyId: "key"), Cancel), number: number);
     }
 
     [Fact]

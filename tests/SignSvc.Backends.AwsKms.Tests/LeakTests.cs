@@ -114,6 +114,20 @@ public sealed class LeakTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_key_that_is_given_up_before_KMS_knows_it_everywhere_is_ended_later()
+    {
+        using var backend = _kms.Open();
+        var given = ActiveVersion.Of(await backend.CreateAsync(EmulatedKms.Request(KeySpec.P256), Cancel)) with { CreatedAt = TimeProvider.System.GetUtcNow() };
+        _kms.Emulator.Faults.Add(Fault.Error("DisableKey") with { Code = "NotFoundException", Status = 400, Times = 1 });
+        await backend.DestroyAsync(given, Cancel);
+        Assert.Equal(1, await EnabledKeysAsync());
+
+        Assert.Single((await backend.ReconcileAsync(TimeSpan.Zero, tryFinish: null, Cancel)).Ended);
+        Assert.Equal(0, await EnabledKeysAsync());
+        Assert.Equal(0, _kms.Intents.Count);
+    }
+
+    [Fact]
     public async Task A_throttled_CreateKey_makes_one_key_in_at_most_three_calls()
     {
         using var backend = _kms.Open();

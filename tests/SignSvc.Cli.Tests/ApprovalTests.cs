@@ -68,6 +68,17 @@ public sealed partial class ApprovalTests(RunningService service) : IDisposable
         (await _signsvc.RunAsync("approvals", "rules", "delete", "guarded-2")).Ended(0);
     }
 
+    [Fact]
+    public async Task A_wait_for_the_approval_of_others_is_no_time_out()
+    {
+        (await _signsvc.RunAsync("keys", "create", "guarded-3", "--spec", "ECC_NIST_P256")).Ended(0);
+        (await _signsvc.RunAsync(
+            "approvals", "rules", "put", "guarded-3", "--resource", "key/guarded-3", "--action", "keys:Disable", "--required", "1", "--approver", "credential:*", "--force")).Ended(0);
+        var id = IdIn((await _signsvc.RunAsync("keys", "disable", "guarded-3")).Ended(3).Errors);
+
+        Assert.Contains("pending", (await _signsvc.RunAsync("approvals", "show", id, "--wait", "4", "--timeout", "3")).Ended(0).Text, StringComparison.Ordinal);
+    }
+
     private static string IdIn(string errors) => UuidIn().Match(errors).Value;
 
     [GeneratedRegex("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]

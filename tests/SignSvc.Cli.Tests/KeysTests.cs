@@ -10,6 +10,21 @@ public sealed class KeysTests(RunningService service) : IDisposable
     public void Dispose() => _signsvc.Dispose();
 
     [Fact]
+    public async Task An_update_that_is_made_of_what_the_key_has_is_for_the_key_as_it_was_read()
+    {
+        await using var server = StrangeServer.Answering(
+            "200 OK", "application/json",
+            """{"id":"k","name":"app","purpose":"artifacts","tier":"assured","backend":"software","protection":"software","spec":"ECC_NIST_P256","algorithms":["ES256"],"state":"enabled","tags":{"signsvc.dev/set":"default"},"versions":[],"etag":"17"}""");
+        using var asked = new CommandLine().Set("SIGNSVC_URL", server.Url).Set("SIGNSVC_TOKEN", "any");
+
+        (await asked.RunAsync("keys", "update", "app", "--tag", "env=prod")).Ended(0);
+
+        Assert.Equal(2, server.Requests.Count);
+        Assert.StartsWith("PATCH /v1/keys/k ", server.Requests[1], StringComparison.Ordinal);
+        Assert.Contains("If-Match: \"17\"", server.Requests[1], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_list_has_a_line_for_each_key_and_marks_software()
     {
         var run = (await _signsvc.RunAsync("keys", "list", "--prefix", "release")).Ended(0);

@@ -50,6 +50,26 @@ public sealed class FailureTests
     }
 
     [Fact]
+    public async Task An_item_with_a_time_of_its_own_does_not_wait_longer_for_a_token_that_hangs()
+    {
+        await using var tokens = await HsmTokens.MakeAsync("hanging");
+        var module = await tokens.MakeRemovableAsync();
+        await using var service = await ServiceProcess.StartAsync(tokens.Service(("Backends__Pkcs11__ModulePath", module.Path)));
+        await service.CreateAsync("release-hsm", KeySpec.P256);
+        await service.SignAndVerifyAsync("release-hsm", SigningAlgorithm.ES256);
+
+        module.Hang();
+        var watch = Stopwatch.StartNew();
+        var answer = await service.Client.PostJsonAsync(
+            "/v1/keys/release-hsm/sign-batch", $$"""{"items":[{"digest":"{{Convert.ToBase64String(new byte[32])}}","timeoutSeconds":0.3}]}""");
+        Assert.True(answer.Code == 200, answer.ToString());
+        Assert.Equal(
+            "urn:signsvc:problem:deadline-exceeded", answer.Json.GetProperty("results")[0].GetProperty("problem").GetProperty("type").GetString());
+        // The token itself has 5 s.
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(3), $"{watch.Elapsed}");
+    }
+
+    [Fact]
     public async Task A_start_without_the_token_serves_what_needs_none_and_the_rest_when_it_is_back()
     {
         await using var tokens = await HsmTokens.MakeAsync("removable");

@@ -47,6 +47,29 @@ public sealed class ClusterTests
     }
 
     [Theory]
+    [InlineData("embedded")]
+    [InlineData("postgres")]
+    [InlineData("aws")]
+    public async Task What_a_node_keeps_while_it_is_cut_off_outlives_its_pod(string overlay)
+    {
+        var workload = (await RenderAsync(overlay))["StatefulSet/signsvc"];
+        Assert.DoesNotContain(((YamlSequenceNode)At(workload, "spec", "template", "spec", "volumes")).Children, v => Text(v, "name") is "data");
+        Assert.Contains(((YamlSequenceNode)At(workload, "spec", "volumeClaimTemplates")).Children, c => Text(c, "metadata", "name") is "data");
+    }
+
+    [Theory]
+    [InlineData("embedded")]
+    [InlineData("postgres")]
+    [InlineData("aws")]
+    public async Task The_page_names_every_member_of_the_Secret_that_an_overlay_reads(string overlay)
+    {
+        var page = await File.ReadAllTextAsync(Outside.File("deploy", "kubernetes", "README.md"), TestContext.Current.CancellationToken);
+        var members = (await TextOfAsync(overlay)).Split("/run/secrets/signsvc/").Skip(1).Select(t => new string([.. t.TakeWhile(c => char.IsAsciiLetterLower(c) || c is '-')])).ToArray();
+        Assert.NotEmpty(members);
+        Assert.All(members, m => Assert.Contains($"`{m}`", page, StringComparison.Ordinal));
+    }
+
+    [Theory]
     [InlineData("postgres")]
     [InlineData("aws")]
     public async Task Several_nodes_are_kept_available_and_scaled(string overlay)

@@ -67,6 +67,46 @@ public sealed partial class PackagingTests
         }
     }
 
+    /// <summary>From the first start on, as they stand at the composition's head; what docker and root do is stood in for.</summary>
+    [Fact]
+    public async Task The_steps_of_the_composition_give_Prometheus_a_token_that_it_may_read()
+    {
+        var steps = (await File.ReadAllLinesAsync(Outside.File("deploy", "compose.yaml"), TestContext.Current.CancellationToken))
+            .SkipWhile(l => !l.Contains("docker compose up", StringComparison.Ordinal)).TakeWhile(l => l.Length > 1).Select(l => l[1..]).ToArray();
+        Assert.InRange(steps.Length, 4, 12);
+        var folder = Directory.CreateTempSubdirectory("signsvc-compose-").FullName;
+        try
+        {
+            Directory.CreateDirectory(Path.Combine(folder, "secrets"));
+            await using var service = await ServiceProcess.StartAsync();
+            string[] script =
+            [
+                "set -euo pipefail",
+                "docker() { [[ $* != *' cp '* ]] || cp \"$DATA/bootstrap.credential\" .; }",
+                "chown() { printf '%s\\n' \"$*\" >> owners; }",
+                "signsvc() { dotnet \"$CLI\" \"$@\"; }",
+                .. steps,
+            ];
+            var run = await Outside.RunAsync("apt-get install -y bash", "bash", ["-c", string.Join('\n', script)], new Dictionary<string, string>(StringComparer.Ordinal)
+            {
+                ["HOME"] = folder,
+                ["XDG_CONFIG_HOME"] = folder,
+                ["SIGNSVC_URL"] = service.Url.GetLeftPart(UriPartial.Authority),
+                ["DATA"] = service.Data,
+                ["CLI"] = Outside.Cli,
+            }, folder);
+            Assert.True(run.ExitCode == 0, run.ToString());
+            using var prometheus = service.As((await File.ReadAllTextAsync(Path.Combine(folder, "secrets", "metrics-token"), TestContext.Current.CancellationToken)).Trim());
+            Assert.Equal("credential:prometheus", (await prometheus.GetJsonAsync("/v1/whoami")).Json.GetProperty("principal").GetString());
+            // The token's file is its owner's alone, and prom/prometheus runs as nobody.
+            Assert.Equal("65534 secrets/metrics-token-new", (await File.ReadAllTextAsync(Path.Combine(folder, "owners"), TestContext.Current.CancellationToken)).Trim());
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
     [Fact]
     public async Task The_service_takes_the_settings_of_the_profile_with_the_stand_in_for_AWS_KMS()
     {

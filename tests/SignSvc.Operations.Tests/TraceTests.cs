@@ -106,6 +106,29 @@ public sealed class TraceTests
     }
 
     [Fact]
+    public async Task Callers_who_are_not_trusted_with_it_have_no_say_in_what_is_traced()
+    {
+        await using var collector = new Collector();
+        await using var service = await ServiceProcess.StartAsync(new ServiceOptions
+        {
+            Environment = new Dictionary<string, string>(StringComparer.Ordinal)
+            {
+                ["SignSvc__Telemetry__OtlpEndpoint"] = collector.Url.AbsoluteUri,
+                ["SignSvc__Telemetry__TraceShare"] = "0.01",
+                ["SignSvc__Telemetry__TrustTraceparent"] = "false",
+            },
+        });
+        // Ids that are within every share, and ids that are in none; all ask to be traced.
+        string[] ids = [.. ((string[])["0000000000000000", "7fffffffffffffff"]).SelectMany(half => Enumerable.Range(1, 30).Select(i => $"{half}{i:x16}"))];
+        foreach (var id in ids)
+            Assert.Equal(200, (await SignAsync(service, """{"message":"aGk="}""", id: id)).Code);
+        // What is left is sent when the service ends.
+        Assert.Equal(0, await service.StopAsync());
+        var traced = collector.Spans.Select(s => s.TraceId).Intersect(ids, StringComparer.Ordinal).Count();
+        Assert.True(traced <= 10, $"{traced} of {ids.Length} are traced.");
+    }
+
+    [Fact]
     public async Task Nothing_is_traced_where_nothing_is_configured()
     {
         await using var service = await ServiceProcess.StartAsync();
@@ -130,17 +153,17 @@ public sealed class TraceTests
 
     private static readonly string[] Steps = ["signsvc.policy", "signsvc.budget", "signsvc.backend", "signsvc.audit"];
 
-    private static Task<JsonAnswer> SignAsync(ServiceProcess service, string body, string key = "release")
+    private static Task<JsonAnswer> SignAsync(ServiceProcess service, string body, string key = "release", string id = TraceId)
     {
-        var request = Traced(HttpMethod.Post, $"/v1/keys/{key}/sign");
+        var request = Traced(HttpMethod.Post, $"/v1/keys/{key}/sign", id);
         request.Content = new StringContent(body, System.Text.Encoding.UTF8, "application/json");
         return service.Client.CallAsync(request);
     }
 
-    private static HttpRequestMessage Traced(HttpMethod method, string path)
+    private static HttpRequestMessage Traced(HttpMethod method, string path, string id = TraceId)
     {
         var request = new HttpRequestMessage(method, path);
-        request.Headers.Add("traceparent", $"00-{TraceId}-00f067aa0ba902b7-01");
+        request.Headers.Add("traceparent", $"00-{id}-00f067aa0ba902b7-01");
         return request;
     }
 

@@ -37,6 +37,25 @@ public sealed class StartTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_tour_without_the_first_administrator_s_credential_ends_and_the_service_goes_on()
+    {
+        await using (var first = await ServiceProcess.StartAsync(new ServiceOptions { Data = Data }))
+            await first.StopAsync();
+        File.Delete(Path.Combine(Data, "bootstrap.credential"));
+
+        await using var service = ServiceProcess.Launch(new ServiceOptions { Data = Data, Arguments = ["tour", Environment.ProcessPath!] });
+        using var waited = RunningTime.Start();
+        while (!service.HasExited && !service.Output.Contains("The tour stopped", StringComparison.Ordinal))
+        {
+            Assert.True(waited.Elapsed < TimeSpan.FromSeconds(60), service.Output);
+            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, TestContext.Current.CancellationToken);
+        }
+
+        Assert.False(service.HasExited, service.Error);
+        Assert.Equal(200, (await service.As(token: null).GetJsonAsync("/healthz/ready")).Code);
+    }
+
+    [Fact]
     public async Task A_folder_in_use_is_refused_to_a_second_service()
     {
         await using var service = await ServiceProcess.StartAsync();

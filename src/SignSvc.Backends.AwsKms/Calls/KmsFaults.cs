@@ -52,7 +52,7 @@ internal static class KmsFaults
                 return new SigningException(SigningFault.BackendUnavailable, $"AWS KMS in {place} could not answer.", exception);
             case "NotFoundException" when isYoung || isReplica:
             case "KMSInvalidStateException" when isYoung:
-                return new SigningException(SigningFault.BackendUnavailable, $"The key is not in {place} yet.", exception);
+                return new SigningException(SigningFault.BackendUnavailable, $"The key is not in {place} yet.", exception) { BackendAnswered = true };
             case "NotFoundException":
                 return new SigningException(SigningFault.KeyNotUsable, $"The key is gone from AWS KMS in {place}.", exception);
             case "DisabledException" or "KMSInvalidStateException":

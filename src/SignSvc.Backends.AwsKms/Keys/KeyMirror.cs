@@ -11,25 +11,26 @@ namespace SignSvc.Backends.AwsKms.Keys;
 /// <summary>Brings KMS keys in line with the domain: state in each Region, replicas, tags and alias.</summary>
 internal sealed class KeyMirror(AwsKmsOptions options, KmsCalls calls, KnownStates states, TimeProvider time)
 {
+    /// <summary>First where the keys live, so that a replica's Region that is down keeps no key there from being stopped or started.</summary>
     public async Task MirrorAsync(Key key, bool mayEnable, CancellationToken cancellationToken)
     {
-        foreach (var version in key.Versions)
-        {
-            if (!KmsHandle.TryParse(version.Handle, out var handle))
-                continue;
-            var isKept = key.State is DomainState.Enabled or DomainState.Disabled;
-            foreach (var region in RegionsOf(handle))
-            {
-                var found = await DescribeAsync(handle, region, isWanted: isKept, key, version, cancellationToken);
-                if (found is not null)
-                {
-                    var left = await SetStateAsync(handle.ArnIn(region), region, found, WishFor(key, version), version.IsPublished, mayEnable, cancellationToken);
-                    if (string.Equals(region, handle.Region, StringComparison.Ordinal))
-                        states.Found(handle.Arn, left);
-                }
+        var versions = key.Versions
+            .Select(v => (Version: v, Handle: KmsHandle.TryParse(v.Handle, out var handle) ? handle : null)).Where(v => v.Handle is not null).ToArray();
+        foreach (var (version, handle) in versions)
+            await MirrorAsync(key, version, handle!, handle!.Region, mayEnable, cancellationToken);
 
-                if (found is not null && isKept)
-                    await TagAsync(handle.ArnIn(region), region, key, version, cancellationToken);
+        SigningException? missed = null;
+        var replicas = versions.SelectMany(v => RegionsOf(v.Handle!).Skip(1), (v, region) => (v.Version, v.Handle, Region: region));
+        foreach (var there in replicas.GroupBy(r => r.Region, StringComparer.Ordinal))
+        {
+            try
+            {
+                foreach (var (version, handle, region) in there)
+                    await MirrorAsync(key, version, handle!, region, mayEnable, cancellationToken);
+            }
+            catch (SigningException e)
+            {
+                missed ??= Elsewhere(e);
             }
         }
 
@@ -37,12 +38,17 @@ internal sealed class KeyMirror(AwsKmsOptions options, KmsCalls calls, KnownStat
             && key.Versions.LastOrDefault(v => v.State == VersionState.Active) is { Handle: { } signing }
             && KmsHandle.TryParse(signing, out var target))
             await PointAliasAsync(key, target, cancellationToken);
+
+        if (missed is not null)
+            throw missed;
     }
 
     /// <summary>Never to sign again, in any Region. Replicas first: a primary waits for them.</summary>
     /// <param name="isOurs">Made by SignSvc. A key that was adopted is disabled only: whether it may go for good is its owner's to say.</param>
-    public async Task EndAsync(string arn, bool isMultiRegion, bool isOurs, CancellationToken cancellationToken)
+    /// <returns>Whether there is such a key in its own Region, as far as KMS knows.</returns>
+    public async Task<bool> EndAsync(string arn, bool isMultiRegion, bool isOurs, CancellationToken cancellationToken)
     {
+        var isKnown = true;
         var home = arn.Split(':')[3];
         string[] regions = isMultiRegion ? [.. options.ReplicaRegions.Prepend(options.Region).Where(r => !string.Equals(r, home, StringComparison.Ordinal)), home] : [home];
         foreach (var region in regions)
@@ -60,14 +66,34 @@ internal sealed class KeyMirror(AwsKmsOptions options, KmsCalls calls, KnownStat
                 // Gone, or pending deletion already. A key that waits for its import cannot be disabled.
                 if (e.Is("KMSInvalidStateException") && isOurs)
                     await ScheduleAsync(there, region, options.DeletionWindowDays, cancellationToken);
+                isKnown &= !(e.Is("NotFoundException") && string.Equals(region, home, StringComparison.Ordinal));
+            }
+            catch (SigningException e) when (!string.Equals(region, home, StringComparison.Ordinal))
+            {
+                throw Elsewhere(e);
             }
         }
+
+        return isKnown;
     }
 
     public IEnumerable<string> RegionsOf(KmsHandle handle) =>
         handle.IsMultiRegion
             ? options.ReplicaRegions.Prepend(options.Region).Where(r => !string.Equals(r, handle.Region, StringComparison.Ordinal)).Prepend(handle.Region)
             : [handle.Region];
+
+    private async Task MirrorAsync(
+        Key key, KeyVersion version, KmsHandle handle, string region, bool mayEnable, CancellationToken cancellationToken)
+    {
+        var isKept = key.State is DomainState.Enabled or DomainState.Disabled;
+        if (await DescribeAsync(handle, region, isWanted: isKept, key, version, cancellationToken) is not { } found)
+            return;
+        var left = await SetStateAsync(handle.ArnIn(region), region, found, WishFor(key, version), version.IsPublished, mayEnable, cancellationToken);
+        if (string.Equals(region, handle.Region, StringComparison.Ordinal))
+            states.Found(handle.Arn, left);
+        if (isKept)
+            await TagAsync(handle.ArnIn(region), region, key, version, cancellationToken);
+    }
 
     private (KmsState State, int Days) WishFor(Key key, KeyVersion version)
     {
@@ -194,6 +220,10 @@ internal sealed class KeyMirror(AwsKmsOptions options, KmsCalls calls, KnownStat
             return false;
         }
     }
+
+    /// <summary>What fails in a replica's Region says nothing of the key's own, whose budget this call is in.</summary>
+    private static SigningException Elsewhere(SigningException fault) =>
+        new(fault.Fault, fault.Message, fault.InnerException) { RetryAfter = fault.RetryAfter, BackendAnswered = true };
 
     private Task<T> DoAsync<T>(string region, Func<IAmazonKeyManagementService, CancellationToken, Task<T>> call, CancellationToken cancellationToken) =>
         calls.RepeatAsync(region, call, cancellationToken);

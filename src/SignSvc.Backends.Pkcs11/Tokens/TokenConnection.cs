@@ -146,12 +146,25 @@ internal sealed class TokenConnection
         }
         catch (CryptokiException e) when (e.PinRefused)
         {
-            var advice = pin is null ? "" : pinSource.Refuse(pin, e.Rv, module.GetTokenInfo(found.Slot).flags);
+            var advice = pin is null ? "" : pinSource.Refuse(pin, e.Rv, FlagsOf(module, found.Slot));
             throw new SigningException(SigningFault.BackendFailed, e.Message + advice, e);
         }
         finally
         {
             CryptographicOperations.ZeroMemory(pin);
+        }
+    }
+
+    /// <summary>None where the token does not tell: that it refused the PIN is remembered all the same.</summary>
+    private static nuint FlagsOf(CryptokiModule module, nuint slot)
+    {
+        try
+        {
+            return module.GetTokenInfo(slot).flags;
+        }
+        catch (CryptokiException)
+        {
+            return 0;
         }
     }
 }

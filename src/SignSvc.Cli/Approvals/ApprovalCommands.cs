@@ -19,6 +19,9 @@ internal sealed record ApprovalList(ApprovalAnswer[] Approvals, string? Next = n
 /// <summary><c>signsvc approvals</c>: what waits for the approval of others.</summary>
 internal static class ApprovalCommands
 {
+    /// <summary>The service's own bound.</summary>
+    private const int MostSecondsToWait = 60;
+
     private static readonly Argument<string> Id = Parameters.Required("id", "Of the approval.");
 
     public static Command Create() => new("approvals", "Approvals: requests that others have to agree to.")
@@ -56,7 +59,7 @@ internal static class ApprovalCommands
         var command = new Command("show", "Shows the whole request that is to be approved.") { Id, wait };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            using var service = ServiceClient.Connect(parsed);
+            using var service = ServiceClient.Connect(parsed, waits: TimeSpan.FromSeconds(Math.Clamp(parsed.GetValue(wait) ?? 0, 0, MostSecondsToWait)));
             var path = ApiPath.WithQuery(ApiPath.Approval(parsed.GetRequiredValue(Id)), ("wait", parsed.GetValue(wait)?.ToString(CultureInfo.InvariantCulture)));
             var answer = await service.GetAsync(path, cancellationToken);
             await answer.ShowAsync(parsed, CliJson.Default.ApprovalAnswer, Show, cancellationToken);

@@ -12,7 +12,11 @@ namespace SignSvc.Cli.Cosign;
 /// <summary>What the plugin can do. Keys and signatures are the service's; only digests and facts travel.</summary>
 internal sealed class PluginMethods : IDisposable
 {
-    private static readonly TimeSpan DefaultLimit = TimeSpan.FromSeconds(30);
+    /// <summary>Of one call to the service. How long an artifact takes to come through the pipe is cosign's affair.</summary>
+    private static readonly TimeSpan CallLimit = TimeSpan.FromSeconds(30);
+
+    /// <summary>Where cosign names no deadline, or one that no timer holds.</summary>
+    private static readonly TimeSpan Longest = TimeSpan.FromDays(1);
 
     private readonly PluginCall _call;
     private readonly string _key;
@@ -24,7 +28,7 @@ internal sealed class PluginMethods : IDisposable
     {
         _call = call;
         _key = key;
-        _service = new ServiceClient(connection, DefaultLimit);
+        _service = new ServiceClient(connection, CallLimit);
         _cache = new PublicKeyCache(connection, key, Version, time);
         _deadline = new CancellationTokenSource(limit, time);
     }
@@ -44,10 +48,10 @@ internal sealed class PluginMethods : IDisposable
     {
         if (call.InitOptions?.KeyResourceId is not { Length: > 0 } key)
             throw CommandException.Usage("Name a key: --key signsvc://NAME.");
-        var left = call.InitOptions.CtxDeadline is { } deadline ? deadline - time.GetUtcNow() : DefaultLimit;
+        var left = call.InitOptions.CtxDeadline is { } deadline ? deadline - time.GetUtcNow() : Longest;
         if (left <= TimeSpan.Zero)
             throw new OperationCanceledException();
-        return new PluginMethods(call, key, Connection.Resolve(urlOption: null), left < DefaultLimit ? left : DefaultLimit, time);
+        return new PluginMethods(call, key, Connection.Resolve(urlOption: null), left < Longest ? left : Longest, time);
     }
 
     public void Dispose()

@@ -30,8 +30,9 @@ internal sealed class ServiceClient : IDisposable
 
     public Uri Url => _connection.Url;
 
-    public static ServiceClient Connect(ParseResult parsed) =>
-        new(Connection.Resolve(parsed.GetValue(GlobalOptions.Url)), TimeSpan.FromSeconds(parsed.GetValue(GlobalOptions.Timeout)));
+    /// <param name="waits">How long the service was asked to hold its answer back: that is no time-out.</param>
+    public static ServiceClient Connect(ParseResult parsed, TimeSpan waits = default) =>
+        new(Connection.Resolve(parsed.GetValue(GlobalOptions.Url)), TimeSpan.FromSeconds(parsed.GetValue(GlobalOptions.Timeout)) + waits);
 
     public void Dispose() => _http.Dispose();
 

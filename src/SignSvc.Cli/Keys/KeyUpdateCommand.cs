@@ -35,14 +35,16 @@ internal static class KeyUpdateCommand
 
             using var service = ServiceClient.Connect(parsed);
             var path = ApiPath.Key(parsed.GetRequiredValue(KeyLifecycleCommands.Key));
+            string? onlyIf = null;
             if (wish is not null || newTags is not null)
             {
                 var key = (await service.GetAsync(path, cancellationToken)).Read(CliJson.Default.KeyAnswer);
-                path = ApiPath.Key(key.Id);
+                // What was read goes back with the change: an apply in between must not be undone by it.
+                (path, onlyIf) = (ApiPath.Key(key.Id), key.Etag);
                 body = body with { Rotation = wish?.Over(key.Rotation), Tags = newTags is null ? null : ManagedTags.Carry(key.Tags, newTags) };
             }
 
-            var answer = await service.PatchAsync(path, body, CliJson.Default.KeyUpdateBody, cancellationToken);
+            var answer = await service.PatchAsync(path, body, CliJson.Default.KeyUpdateBody, cancellationToken, onlyIf);
             await answer.ShowAsync(parsed, CliJson.Default.KeyAnswer, KeyCommands.WriteOne, cancellationToken);
             return ExitCode.Ok;
         });

@@ -89,6 +89,12 @@ public sealed record Key
         return null;
     }
 
+    /// <summary>
+    /// The version whose public key stands for the key: the one that signs, or did until the key was stopped. Its announced
+    /// successor has signed nothing. Null: none is active.
+    /// </summary>
+    public KeyVersion? InForce(DateTimeOffset now) => Signing(now) ?? Versions.LastOrDefault(v => v.State == VersionState.Active);
+
     public Key With(KeyVersion version) => this with { Versions = Versions.SetItem(version.Number - 1, version) };
 
     public KeyVersion? Version(int number) => number >= 1 && number <= Versions.Length ? Versions[number - 1] : null;

@@ -102,7 +102,7 @@ internal sealed class GrpcKeys(KeyLifecycle keys, KeyChanges changes, BackendSet
     {
         var number = Wishes.Version(request.Version);
         var key = await keys.ReadAsync(call.HttpContext.Caller(), request.Key, call.CancellationToken);
-        var version = (number is null ? key.Signing(time.GetUtcNow()) ?? key.Versions.LastOrDefault() : key.Version(number.Value))
+        var version = (number is null ? key.InForce(time.GetUtcNow()) ?? key.Versions.LastOrDefault() : key.Version(number.Value))
             ?? throw new SigningException(SigningFault.NotFound, "There is no such version of this key.");
         return new V1.GetPublicKeyResponse
         {

@@ -118,7 +118,7 @@ public static class KeyEndpoints
         string format = "pem", int? version = null)
     {
         var found = await keys.ReadAsync(http.Caller(), key, cancellationToken);
-        var wanted = (version is { } number ? found.Version(number) : found.Signing(time.GetUtcNow()) ?? found.Versions.LastOrDefault())
+        var wanted = (version is { } number ? found.Version(number) : found.InForce(time.GetUtcNow()) ?? found.Versions.LastOrDefault())
             ?? throw new SigningException(SigningFault.NotFound, "There is no such version of this key.");
         switch (format)
         {

@@ -19,15 +19,20 @@ internal sealed class TraceSampling(TelemetrySettings configured) : Sampler, ITa
         return settings.TrustTraceparent ? new ParentBasedSampler(share) : new OwnSampler(share);
     }
 
-    /// <summary>A span under one of ours follows it; what a caller's header asks for counts for nothing.</summary>
+    /// <summary>
+    /// A span under one of ours follows it; what a caller's header asks for counts for nothing, nor does the trace id in it,
+    /// by which the share is taken.
+    /// </summary>
     private sealed class OwnSampler(Sampler share) : Sampler
     {
         public override SamplingResult ShouldSample(in SamplingParameters samplingParameters)
         {
             var parent = samplingParameters.ParentContext;
-            return parent.TraceId != default && !parent.IsRemote
-                ? new SamplingResult(parent.TraceFlags.HasFlag(ActivityTraceFlags.Recorded))
-                : share.ShouldSample(in samplingParameters);
+            if (parent.TraceId == default)
+                return share.ShouldSample(in samplingParameters);
+            return parent.IsRemote
+                ? share.ShouldSample(new SamplingParameters(default, ActivityTraceId.CreateRandom(), samplingParameters.Name, samplingParameters.Kind))
+                : new SamplingResult(parent.TraceFlags.HasFlag(ActivityTraceFlags.Recorded));
         }
     }
 }

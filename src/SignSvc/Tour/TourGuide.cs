@@ -42,9 +42,9 @@ public sealed class TourGuide : IDisposable
 
     public static async Task ShowAsync(WebApplication app, Node node, string file)
     {
-        using var guide = new TourGuide(app.Services.Addresses().First(), node);
         try
         {
+            using var guide = new TourGuide(app.Services.Addresses().First(), node);
             Directory.CreateDirectory(guide._folder);
             await guide.SignAsync(file);
             await guide.IssueAsync();

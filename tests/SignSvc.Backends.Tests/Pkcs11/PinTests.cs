@@ -72,6 +72,22 @@ public sealed class PinTests
         }
     }
 
+    [Fact]
+    public async Task A_refused_PIN_is_not_sent_again_where_the_token_does_not_tell_how_it_stands()
+    {
+        var module = await FaultyModule.BuildAsync();
+        var options = await module.OptionsAsync("pins");
+        int slots;
+        using (var survey = new ModuleSurvey(module.Path, initializationParameters: null))
+            slots = survey.Slots().Count;
+        module.Fail(FaultyModule.Login, 0xA0 /* CKR_PIN_INCORRECT */, 1_000);
+        // Found among the others, it fails when it is asked for its flags.
+        module.FailAfter(FaultyModule.GetTokenInfo, slots, 0x30 /* CKR_DEVICE_ERROR */, 1);
+        using var backend = new Pkcs11Backend(options, TimeProvider.System);
+        await UntilAsync(backend, "still gives the same");
+        Assert.Equal(1u, module.Calls(FaultyModule.Login));
+    }
+
     [Theory]
     [InlineData(0x20000, "CKF_USER_PIN_FINAL_TRY")]
     [InlineData(0x40000, "The token's PIN is locked (CKF_USER_PIN_LOCKED)")]

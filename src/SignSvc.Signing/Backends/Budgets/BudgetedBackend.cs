@@ -181,6 +181,7 @@ public sealed class BudgetedBackend : IKeyBackend, IImportsKeys, IAdoptsKeys, ID
         {
             outcome = e.Fault switch
             {
+                _ when e.BackendAnswered => TryOutcome.Answered,
                 SigningFault.Overloaded => TryOutcome.Throttled,
                 SigningFault.BackendUnavailable => TryOutcome.Failed,
                 _ => TryOutcome.Answered,

@@ -42,6 +42,14 @@ public sealed record CallTerms(Lane Lane, long? DeadlineAt, long? EndsAt = null)
         return new Restored(before);
     }
 
+    /// <summary>For work that others wait for too: it has the backend's usual patience, whoever began it.</summary>
+    public static IDisposable BeginShared()
+    {
+        var before = Flowing.Value;
+        Flowing.Value = null;
+        return new Restored(before);
+    }
+
     /// <summary>What is left until the deadline, never below zero.</summary>
     internal TimeSpan Left(TimeSpan usual, TimeProvider time)
     {

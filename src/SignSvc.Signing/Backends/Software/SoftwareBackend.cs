@@ -1,5 +1,6 @@
 using System.Buffers.Text;
 using System.Security.Cryptography;
+using SignSvc.Signing.Backends.Budgets;
 using SignSvc.Signing.Keys;
 
 namespace SignSvc.Signing.Backends.Software;
@@ -122,7 +123,14 @@ public sealed class SoftwareBackend(string name, IWrapsKeys wrapping) : IPrepare
         }
     }
 
-    private Task<AsymmetricAlgorithm> OpenOnceAsync(KeyVersion version) => _open.OpenAsync(HandleOf(version), () => OpenAsync(version));
+    private Task<AsymmetricAlgorithm> OpenOnceAsync(KeyVersion version) => _open.OpenAsync(HandleOf(version), () => OpenForAllAsync(version));
+
+    /// <summary>Not within the deadline of the caller that came first: others may have more time.</summary>
+    private async Task<AsymmetricAlgorithm> OpenForAllAsync(KeyVersion version)
+    {
+        using var terms = CallTerms.BeginShared();
+        return await OpenAsync(version);
+    }
 
     private static string HandleOf(KeyVersion version) =>
         version.Handle ?? throw new SigningException(SigningFault.KeyNotUsable, "The private key was destroyed.");

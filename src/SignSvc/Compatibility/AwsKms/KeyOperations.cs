@@ -15,11 +15,11 @@ internal sealed class KeyOperations(KeyLifecycle keys, KeyChanges changes, TimeP
         return writer => KeyMetadata.Write(writer, key, call.Region);
     }
 
-    /// <summary>Of the version that signs; of the newest that there was where none does.</summary>
+    /// <summary>Of the version that signs, or did until the key was stopped; where there is none, of the newest.</summary>
     public async Task<Action<Utf8JsonWriter>?> GetPublicKeyAsync(KmsCall call)
     {
         var key = await ReadAsync(call, call.Key());
-        var version = key.Signing(time.GetUtcNow()) ?? key.Versions.LastOrDefault(v => v.IsPublished)
+        var version = key.InForce(time.GetUtcNow()) ?? key.Versions.LastOrDefault(v => v.IsPublished)
             ?? throw new KmsException("KMSInvalidStateException", $"{KeyNames.ArnOf(key, call.Region)} has no version that is published.");
         return writer =>
         {

@@ -154,12 +154,12 @@ internal sealed class TransitKeys(KeyLifecycle keys, KeyChanges changes, KeyRota
     }
 
     /// <summary>
-    /// What is published, up to the version that signs: Vault's clients take the highest number for the one that signs,
-    /// and an announced version does not sign yet.
+    /// What is published, up to the version that signs, or did until the key was stopped: Vault's clients take the highest
+    /// number for the one that signs, and an announced version does not sign yet.
     /// </summary>
     private KeyVersion[] Shown(Key key)
     {
-        var highest = key.Signing(time.GetUtcNow())?.Number ?? int.MaxValue;
+        var highest = key.InForce(time.GetUtcNow())?.Number ?? int.MaxValue;
         return [.. key.Versions.Where(v => v.IsPublished && v.Number <= highest)];
     }
 
