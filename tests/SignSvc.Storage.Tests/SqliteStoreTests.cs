@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Microsoft.Data.Sqlite;
 using SignSvc.Signing;
 using SignSvc.Signing.Storage;
@@ -41,6 +42,28 @@ public sealed class SqliteStoreTests : StoreContract
         Assert.InRange(new FileInfo(File + "-wal").Length, 0, commits / 2 * mebibyte);
         Assert.InRange(new FileInfo(File).Length, commits / 2 * mebibyte, long.MaxValue);
         Assert.Equal(commits, await Store.ReadAuditChainAsync("a", 1, Cancel).CountAsync(Cancel));
+    }
+
+    [Fact]
+    public async Task Those_who_use_something_once_while_the_file_is_held_take_no_threads_from_others_and_are_refused_within_bounds()
+    {
+        await using var other = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = File, Pooling = false }.ToString());
+        await other.OpenAsync(Cancel);
+        await using (other.BeginTransaction(deferred: false))
+        {
+            // By the steady clock: where threads are missing, what counts by a timer stands still too.
+            var from = Stopwatch.GetTimestamp();
+            var uses = Enumerable.Range(0, 200).Select(i => ((IUseOnce)Store).TryUseAsync("jti", $"{i}", ChainWriter.Noon, Cancel)).ToArray();
+            // Each takes a thread that is free again.
+            for (var i = 0; i < 20; i++)
+                await Task.Delay(TimeSpan.FromMilliseconds(1), TimeProvider.System, Cancel);
+            Assert.InRange(Stopwatch.GetElapsedTime(from), TimeSpan.Zero, TimeSpan.FromSeconds(5));
+            foreach (var use in uses)
+                Assert.Equal(SigningFault.StoreUnavailable, (await Assert.ThrowsAsync<SigningException>(() => use)).Fault);
+            Assert.InRange(Stopwatch.GetElapsedTime(from), TimeSpan.Zero, TimeSpan.FromSeconds(10));
+        }
+
+        Assert.True(await ((IUseOnce)Store).TryUseAsync("jti", "0", ChainWriter.Noon, Cancel));
     }
 
     protected override Task<IStore> OpenAsync() => Task.FromResult<IStore>(SqliteStore.Open(File));

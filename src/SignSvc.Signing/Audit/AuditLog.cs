@@ -112,7 +112,16 @@ public sealed class AuditLog : IAsyncDisposable
         var entry = new AuditEntry(record) { Changes = changes };
         var served = ServeAsync(entry, serve);
         await CommitAsync(entry, cancellationToken);
-        await served;
+        try
+        {
+            await served;
+        }
+        catch (SigningException e)
+        {
+            // It stands: whoever took this for a refusal would undo what is in use, a key pair first of all.
+            throw Unavailable("The change is durable, but this node could not read it back yet.", e);
+        }
+
         return (AuditId.Format(_node, entry.FirstSequence), entry.Revision);
     }
 

@@ -9,6 +9,9 @@ namespace SignSvc.Signing.Keys;
 /// <summary>Versions that follow one another: announced, taking over, retired, revoked, removed, destroyed.</summary>
 public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet backends, TimeProvider time)
 {
+    /// <summary>So long a revocation waits for the backend to make a successor: every node has to stop within 5 seconds.</summary>
+    private static readonly TimeSpan SuccessorPatience = TimeSpan.FromSeconds(3);
+
     /// <summary>
     /// Announces a successor that takes over as soon as its lead is over, or hastens the one that is announced. While it
     /// waits, whoever asks gets the same one; where its lead is over, or it has none, it signs at once, and who asks after
@@ -33,10 +36,13 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
         },
         cancellationToken);
 
-    /// <summary>The clock was set by <paramref name="jump"/>, which is no time in which verifiers could have learned of the version.</summary>
+    /// <summary>
+    /// The clock was set by <paramref name="jump"/>, which is no time in which verifiers could have learned of the version. It
+    /// is moved once from where <paramref name="key"/> has it, however often that is tried.
+    /// </summary>
     public Task<Key> MoveLeadAsync(Key key, int number, TimeSpan jump, CancellationToken cancellationToken) => StepAsync(
         key, number, $"waits on: the clock was set by {jump}", VersionState.Announced,
-        (current, version) => version.ServedAt is { } served
+        (current, version) => version.ServedAt is { } served && served == key.Version(number)?.ServedAt
             ? current.With(SigningPeriod.From(version.SignsFrom + jump, current, version with { ServedAt = served + jump }))
             : current,
         cancellationToken);
@@ -126,11 +132,11 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
                 if (current.State == KeyState.PendingDeletion)
                     return revoked;
                 if (version.State == VersionState.Active)
-                    return await SucceedAsync(revoked, pair, TimeSpan.Zero, cancellationToken);
+                    return await SucceedAsync(revoked, pair, TimeSpan.Zero);
                 // A key set without the key would make verifiers forget it; a version that is not needed yet waits its lead.
                 return revoked.Versions.Any(v => v.IsPublished)
                     ? revoked
-                    : await SucceedAsync(revoked, pair, SigningPeriod.NextLeadOf(revoked), cancellationToken);
+                    : await SucceedAsync(revoked, pair, SigningPeriod.NextLeadOf(revoked));
             },
             cancellationToken,
             key => ApprovalSubject.OfKey(Actions.KeysRevoke, key, ("version", number.ToString(CultureInfo.InvariantCulture)), ("reason", reason.ToString())),
@@ -159,22 +165,24 @@ public sealed class KeyRotation(KeyEdits edits, LiveSnapshot live, BackendSet ba
             cancellationToken,
             onlyIf: onlyIf);
 
-    private async Task<Key> SucceedAsync(Key key, SuccessorPair pair, TimeSpan lead, CancellationToken cancellationToken)
+    /// <summary>Whatever the backend says, and whether or not somebody waits, what is revoked does not sign on for it.</summary>
+    private async Task<Key> SucceedAsync(Key key, SuccessorPair pair, TimeSpan lead)
     {
         var next = key.Versions.FirstOrDefault(v => v.State == VersionState.Announced);
-        try
+        if (next is null && key.Origin != KeyOrigin.Generated)
+            return key;
+        if (next is null)
         {
-            if (next is null && key.Origin != KeyOrigin.Generated)
-                return key;
-            if (next is null)
+            using var patience = new CancellationTokenSource(SuccessorPatience, time);
+            try
             {
-                next = await pair.MakeAsync(key, cancellationToken);
+                next = await pair.MakeAsync(key, patience.Token);
                 key = key with { Versions = key.Versions.Add(next) };
             }
-        }
-        catch (SigningException e) when (e.Fault is SigningFault.Overloaded or SigningFault.BackendUnavailable or SigningFault.BackendFailed)
-        {
-            return key;
+            catch (Exception e) when (e is SigningException or OperationCanceledException)
+            {
+                return key;
+            }
         }
 
         var now = time.GetUtcNow();

@@ -35,6 +35,9 @@ public sealed class KeyScheduler(
     private long _lastTimestamp;
     private (long At, string Message)? _jump;
 
+    /// <summary>Leads that a jump of the clock has still to move, with the keys as they were: while one is left, nothing is activated.</summary>
+    private readonly Dictionary<(string KeyId, int Number), (Key Key, TimeSpan Jump)> _leads = [];
+
     /// <summary>What somebody has to know, as of the last tick.</summary>
     public ImmutableArray<KeyAlarm> Alarms { get; private set; } = [];
 
@@ -42,11 +45,19 @@ public sealed class KeyScheduler(
     /// <exception cref="SigningException">The store does not answer; the next tick tries again.</exception>
     public async Task TickAsync(CancellationToken cancellationToken)
     {
-        if (await cluster.TryLeaseAsync("schedule", node, Lease, cancellationToken) is null)
-            return;
-        var alarms = ImmutableArray.CreateBuilder<KeyAlarm>();
+        // By every node at every tick: who measured for the first time when it gets the lease would take what another node
+        // has dealt with for new, or miss what went before.
         if (MeasureJump() is { } jump)
-            await WaitOnAsync(jump, cancellationToken);
+            Note(jump);
+        if (await cluster.TryLeaseAsync("schedule", node, Lease, cancellationToken) is null)
+        {
+            _leads.Clear();
+            Alarms = [];
+            return;
+        }
+
+        var alarms = ImmutableArray.CreateBuilder<KeyAlarm>();
+        await MoveLeadsAsync(cancellationToken);
         if (IsCautious())
             alarms.Add(new KeyAlarm("", _jump!.Value.Message));
         foreach (var late in _failed.Where(f => time.GetElapsedTime(f.Value.At) >= Pause).ToArray())
@@ -154,14 +165,31 @@ public sealed class KeyScheduler(
         return jump.Duration() > KeySchedule.Skew ? jump : null;
     }
 
-    /// <summary>A lead is counted in time that passed, not in what the clock shows.</summary>
-    private async Task WaitOnAsync(TimeSpan jump, CancellationToken cancellationToken)
+    private void Note(TimeSpan jump)
     {
         _jump = (time.GetTimestamp(), $"the clock was set by {jump} at {time.GetUtcNow():u}: nothing is retired, removed, destroyed or deleted for {Caution.TotalHours} hours");
-        foreach (var key in live.Current.Keys.All.ToArray())
+        foreach (var key in live.Current.Keys.All)
         {
-            foreach (var waiting in key.Versions.Where(v => v.State == VersionState.Announced))
+            foreach (var waiting in key.Versions.Where(v => v.State == VersionState.Announced).Select(v => (key.Id, v.Number)))
+                _leads[waiting] = _leads.TryGetValue(waiting, out var earlier) ? (earlier.Key, earlier.Jump + jump) : (key, jump);
+        }
+    }
+
+    /// <summary>A lead is counted in time that passed, not in what the clock shows. What fails is moved at the next tick.</summary>
+    private async Task MoveLeadsAsync(CancellationToken cancellationToken)
+    {
+        foreach (var (waiting, (key, jump)) in _leads.ToArray())
+        {
+            try
+            {
                 await rotation.MoveLeadAsync(key, waiting.Number, jump, cancellationToken);
+            }
+            catch (SigningException e) when (e.Fault == SigningFault.NotFound)
+            {
+                // The key was deleted meanwhile.
+            }
+
+            _leads.Remove(waiting);
         }
     }
 

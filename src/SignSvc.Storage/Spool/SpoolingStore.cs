@@ -35,6 +35,13 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
 
     private bool _isSpooling;
     private long _lastContact;
+
+    /// <summary>When spooling began, or a segment was handed over last: a database that is read and takes nothing is not there.</summary>
+    private long _lastHandedOver;
+
+    /// <summary>Where this node's chain ends; null where that is not certain, because a commit was not confirmed.</summary>
+    private volatile AuditHead? _head;
+
     private long _revision;
     private volatile SigningException? _failure;
 
@@ -43,7 +50,7 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
     public SpoolingStore(PostgresStore database, AuditSpool spool, TimeSpan bound, TimeProvider time)
     {
         (_database, _spool, _bound, _time) = (database, spool, bound, time);
-        _lastContact = time.GetTimestamp();
+        _lastContact = _lastHandedOver = time.GetTimestamp();
         _isSpooling = spool.Count > 0;
         if (_isSpooling)
             _hasWork.Release();
@@ -61,7 +68,7 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
         {
             if (Volatile.Read(ref _isSpooling))
                 throw CutOff("a change needs the database");
-            return Confirm(await _database.CommitAsync(segment, changes, cancellationToken));
+            return await ChangeAsync(segment, changes, cancellationToken);
         }
 
         await _gate.WaitAsync(cancellationToken);
@@ -70,9 +77,12 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
             if (!_isSpooling)
             {
                 var commit = _database.CommitAsync(segment, changes, cancellationToken);
+                _head = null;
                 try
                 {
-                    return Confirm(await commit.WaitAsync(Patience, _time, cancellationToken));
+                    var revision = Confirm(await commit.WaitAsync(Patience, _time, cancellationToken));
+                    _head = HeadOf(segment);
+                    return revision;
                 }
                 catch (Exception e) when (e is TimeoutException or SigningException { Fault: SigningFault.StoreUnavailable })
                 {
@@ -82,6 +92,7 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
             }
 
             Spool(segment);
+            _head = HeadOf(segment);
             return Interlocked.Read(ref _revision);
         }
         finally
@@ -97,27 +108,50 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
         return state;
     }
 
-    public async Task<AuditHead?> ReadAuditHeadAsync(string node, CancellationToken cancellationToken) =>
-        _spool.HeadOf(node) ?? await _database.ReadAuditHeadAsync(node, cancellationToken);
+    /// <summary>The database's word goes first; where it says nothing, a head that is certain will do to record on from.</summary>
+    public async Task<AuditHead?> ReadAuditHeadAsync(string node, CancellationToken cancellationToken)
+    {
+        if (_spool.HeadOf(node) is { } waiting)
+            return waiting;
+        var reading = _database.ReadAuditHeadAsync(node, cancellationToken);
+        return _head is { } certain && string.Equals(certain.Node, node, StringComparison.Ordinal) && !await AnswersAsync(reading, cancellationToken)
+            ? certain
+            : await reading;
+    }
 
     public Task<IReadOnlyList<VersionUsage>> ReadUsageAsync(CancellationToken cancellationToken) => _database.ReadUsageAsync(cancellationToken);
 
     public IAsyncEnumerable<AuditSegment> SearchAuditAsync(AuditSegmentFilter filter, CancellationToken cancellationToken) =>
         _database.SearchAuditAsync(filter, cancellationToken);
 
-    /// <summary>With what waits here at its end, so that it is whole up to its head.</summary>
+    /// <summary>With what waits here at its end, so that it is whole up to its head, also while it is handed over.</summary>
     public async IAsyncEnumerable<AuditSegment> ReadAuditChainAsync(
         string node, long fromSequence, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         long last = 0;
-        await foreach (var segment in _database.ReadAuditChainAsync(node, fromSequence, cancellationToken))
+        while (true)
         {
-            last = segment.LastSequence;
-            yield return segment;
-        }
+            // The spool first: what has gone from it by now is in the database.
+            var waiting = _spool.Next(node, last);
+            var isNext = last > 0 && waiting?.FirstSequence == last + 1;
+            if (!isNext)
+            {
+                var isMore = false;
+                await foreach (var segment in _database.ReadAuditChainAsync(node, last == 0 ? fromSequence : last + 1, cancellationToken))
+                {
+                    // Beyond its end a chain leads to its last segment.
+                    if (segment.LastSequence <= last)
+                        continue;
+                    (last, isMore) = (segment.LastSequence, true);
+                    yield return segment;
+                }
 
-        while (_spool.Next(node, last) is { } waiting)
-        {
+                if (isMore)
+                    continue;
+            }
+
+            if (waiting is null)
+                yield break;
             last = waiting.LastSequence;
             yield return waiting;
         }
@@ -150,6 +184,43 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
         _hasWork.Dispose();
     }
 
+    /// <summary>
+    /// A change of which nobody knows whether it happened leaves no head to record on from, until the database is back: where
+    /// it does not answer, the change is not even tried.
+    /// </summary>
+    private async Task<long> ChangeAsync(AuditSegment segment, IReadOnlyList<DocumentChange> changes, CancellationToken cancellationToken)
+    {
+        if (!await AnswersAsync(_database.ReadStateAsync(long.MaxValue, cancellationToken), cancellationToken))
+            throw CutOff("a change needs the database");
+        var head = _head;
+        _head = null;
+        try
+        {
+            var revision = Confirm(await _database.CommitAsync(segment, changes, cancellationToken));
+            _head = HeadOf(segment);
+            return revision;
+        }
+        catch (SigningException e) when (e.Fault is SigningFault.Conflict or SigningFault.NameTaken)
+        {
+            _head = head;
+            throw;
+        }
+    }
+
+    private async Task<bool> AnswersAsync(Task answer, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await answer.WaitAsync(Patience, _time, cancellationToken);
+            return true;
+        }
+        catch (Exception e) when (e is TimeoutException or SigningException { Fault: SigningFault.StoreUnavailable })
+        {
+            _ = ObserveAsync(answer);
+            return false;
+        }
+    }
+
     private static async Task ObserveAsync(Task abandoned)
     {
         try
@@ -169,13 +240,17 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
         return revision;
     }
 
+    private static AuditHead HeadOf(AuditSegment segment) => new(segment.Node, segment.LastSequence, segment.Seal);
+
     private void Spool(AuditSegment segment)
     {
-        if (_time.GetElapsedTime(Interlocked.Read(ref _lastContact)) > _bound)
+        var since = _isSpooling ? Math.Min(Interlocked.Read(ref _lastContact), Interlocked.Read(ref _lastHandedOver)) : Interlocked.Read(ref _lastContact);
+        if (_time.GetElapsedTime(since) > _bound)
             throw CutOff($"no longer than {_bound.TotalSeconds:F0} s");
         _spool.Add(segment);
         if (!_isSpooling)
         {
+            Interlocked.Exchange(ref _lastHandedOver, _time.GetTimestamp());
             Volatile.Write(ref _isSpooling, true);
             _hasWork.Release();
         }
@@ -209,6 +284,7 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
                 {
                     await HandOverAsync(segment);
                     Interlocked.Exchange(ref _lastContact, _time.GetTimestamp());
+                    Interlocked.Exchange(ref _lastHandedOver, _time.GetTimestamp());
                     _spool.Remove(segment);
                 }
 

@@ -16,6 +16,9 @@ public sealed partial class SqliteStore : IUseOnce
     /// <summary>Guards the writing connection and its statements.</summary>
     private readonly Lock _writingGate = new();
 
+    /// <summary>One at a time waits for the gate, with a thread; the others wait here, without one.</summary>
+    private readonly SemaphoreSlim _turn = new(1, 1);
+
     public Task<bool> TryUseAsync(string scope, string id, DateTimeOffset until, CancellationToken cancellationToken) =>
         WriteAsync(() => _statements.Use(scope, id, until), cancellationToken);
 
@@ -34,13 +37,28 @@ public sealed partial class SqliteStore : IUseOnce
     /// <summary>SQLite is synchronous and the disk may hang: the caller waits elsewhere, and not for ever.</summary>
     private async Task<T> WriteAsync<T>(Func<T> write, CancellationToken cancellationToken)
     {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(Patience);
         try
         {
-            return await Task.Run(() => Write(write), CancellationToken.None).WaitAsync(Patience, cancellationToken);
+            await _turn.WaitAsync(patience.Token);
+            return await Task.Run(() => WriteInTurn(write), CancellationToken.None).WaitAsync(patience.Token);
         }
-        catch (TimeoutException e)
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
         {
             throw new SigningException(SigningFault.StoreUnavailable, "The database did not answer in time.", e);
+        }
+    }
+
+    private T WriteInTurn<T>(Func<T> write)
+    {
+        try
+        {
+            return Write(write);
+        }
+        finally
+        {
+            _turn.Release();
         }
     }
 

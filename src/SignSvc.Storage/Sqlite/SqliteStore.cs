@@ -156,6 +156,7 @@ public sealed partial class SqliteStore : IStore, IBackupStore
         _writing.Dispose();
         using var any = new SqliteConnection(_readingFrom);
         SqliteConnection.ClearPool(any);
+        _turn.Dispose();
     }
 
     private long Commit(AuditSegment segment, IReadOnlyList<DocumentChange> changes)

@@ -106,6 +106,8 @@ public sealed class RestoreCommand
                 await FillPostgresAsync(root, cancellationToken);
             Console.WriteLine($"Restored {Describe(backup.Counts)} into {(_settings.Store.Postgres is null ? folder.FolderPath : "PostgreSQL")}.");
             Console.WriteLine($"Proven: every document's seal, {proof.Records} audit records unbroken, {proof.Signatures} versions of {proof.Keys} keys sign.");
+            if (proof.Stopped > 0)
+                Console.WriteLine($"Not proven: {proof.Stopped} versions of keys that are disabled or pending deletion are stopped at their backend too.");
             foreach (var chain in proof.Chains)
                 Console.WriteLine($"The audit of the node {chain.Node} ends at record {chain.Records}, seal {chain.Seal}.");
         }
@@ -151,8 +153,8 @@ public sealed class RestoreCommand
         {
             using var set = new BackendSet(backends);
             var keys = Snapshot.Empty.With(state).Keys.All.ToArray();
-            var signatures = await ProveKeysAsync(keys, set, cancellationToken);
-            return new Proof(keys.Length, signatures, chains.Sum(c => c.Records), chains);
+            var (signatures, stopped) = await ProveKeysAsync(keys, set, cancellationToken);
+            return new Proof(keys.Length, signatures, stopped, chains.Sum(c => c.Records), chains);
         }
         finally
         {
@@ -161,24 +163,37 @@ public sealed class RestoreCommand
         }
     }
 
-    /// <summary>Every version that signs, or may again, signs a random digest at its backend.</summary>
-    private static async Task<int> ProveKeysAsync(IEnumerable<Key> keys, BackendSet backends, CancellationToken cancellationToken)
+    /// <summary>
+    /// Every version that signs, or may again, signs a random digest at its backend. That of a key which is disabled or
+    /// pending deletion may be stopped there as well: then the backend knows it, and that is all there is to prove.
+    /// </summary>
+    private static async Task<(int Signatures, int Stopped)> ProveKeysAsync(IEnumerable<Key> keys, BackendSet backends, CancellationToken cancellationToken)
     {
-        var signatures = 0;
+        var (signatures, stopped) = (0, 0);
         foreach (var key in keys)
         {
             foreach (var version in key.Versions.Where(v => v is { IsPublished: true, Handle: not null }))
             {
                 var algorithm = key.Algorithms[0];
                 var digest = RandomNumberGenerator.GetBytes(algorithm.DigestLength);
-                var signature = await backends.For(key).SignAsync(version, algorithm, digest, cancellationToken);
+                BackendSignature signature;
+                try
+                {
+                    signature = await backends.For(key).SignAsync(version, algorithm, digest, cancellationToken);
+                }
+                catch (SigningException e) when (e.Fault == SigningFault.KeyNotUsable && key.State != KeyState.Enabled)
+                {
+                    stopped++;
+                    continue;
+                }
+
                 if (!version.PublicKey.Verify(algorithm, digest, signature.Value))
                     throw new SigningException(SigningFault.BackendFailed, $"Version {version.Number} of {key.Name} does not sign as it did.");
                 signatures++;
             }
         }
 
-        return signatures;
+        return (signatures, stopped);
     }
 
     private static string Describe(BackupCounts counts) =>
@@ -190,5 +205,5 @@ public sealed class RestoreCommand
             File.Delete(database + suffix);
     }
 
-    private sealed record Proof(int Keys, int Signatures, long Records, IReadOnlyList<AuditCheckResult> Chains);
+    private sealed record Proof(int Keys, int Signatures, int Stopped, long Records, IReadOnlyList<AuditCheckResult> Chains);
 }

@@ -12,12 +12,26 @@ internal sealed class MemoryStore : IStore
     private AuditHead? _head;
     private long _revision;
 
+    private SigningException? _readRefusal;
+
     public long Records { get; private set; }
+
+    /// <summary>Thrown once by the next commit with changes, of which nothing is kept.</summary>
+    public SigningException? RefusalOfChange { get; set; }
+
+    /// <summary>Thrown once by the first read of the state after the next commit with changes.</summary>
+    public SigningException? RefusalAfterChange { get; set; }
 
     public Task<StateChanges> ReadStateAsync(long afterRevision, CancellationToken cancellationToken)
     {
         lock (_gate)
         {
+            if (_readRefusal is { } refusal)
+            {
+                _readRefusal = null;
+                return Task.FromException<StateChanges>(refusal);
+            }
+
             return Task.FromResult(new StateChanges(
                 _revision,
                 [.. _documents.Values.Where(d => d.Revision > afterRevision).OrderBy(d => d.Revision).Select(d => d.Document)]));
@@ -28,10 +42,20 @@ internal sealed class MemoryStore : IStore
     {
         lock (_gate)
         {
+            if (changes.Count > 0 && RefusalOfChange is { } refusal)
+            {
+                RefusalOfChange = null;
+                return Task.FromException<long>(refusal);
+            }
+
             foreach (var change in changes)
                 Check(change, changes);
             if (changes.Count > 0)
+            {
                 _revision++;
+                (_readRefusal, RefusalAfterChange) = (RefusalAfterChange, null);
+            }
+
             foreach (var change in changes)
                 _documents[(change.Document.Kind, change.Document.Id)] = (change.Document, _revision, change.Names);
             foreach (var use in segment.Usage)

@@ -27,6 +27,53 @@ public sealed class RevocationTests
         Assert.Empty(node.Scheduler.Alarms);
     }
 
+    [Theory]
+    [InlineData(SigningFault.DeadlineExceeded)]
+    [InlineData(SigningFault.KeyNotUsable)]
+    [InlineData(SigningFault.Unsupported)]
+    public async Task A_version_is_revoked_whatever_the_backend_says_of_a_successor(SigningFault fault)
+    {
+        await using var node = await StartAsync();
+        HistoryParts.BackendOf(node).Refusal = new SigningException(fault, "No.");
+        await RevokeAsync(node, 1);
+        Assert.Equal(VersionState.Revoked, Assert.Single(node.Key(HistoryParts.KeyName).Versions).State);
+
+        HistoryParts.BackendOf(node).Refusal = null;
+        await node.Scheduler.TickAsync(Cancel);
+        Assert.Equal(2, node.Key(HistoryParts.KeyName).Signing(node.Now)?.Number);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_backend_that_hangs_keeps_a_version_signing_for_three_seconds_at_the_most_whether_or_not_the_caller_waits(bool leaves)
+    {
+        await using var node = await StartAsync();
+        var before = node.Store.Records;
+        var hanging = HistoryParts.BackendOf(node).Hanging = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var caller = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
+        var revocation = node.Rotation.RevokeAsync(
+            SimulatedNode.Operator, HistoryParts.KeyName, 1, RevocationReason.Compromised, caller.Token);
+        await hanging.Task.WaitAsync(TimeSpan.FromSeconds(30), Cancel);
+        if (leaves)
+            await caller.CancelAsync();
+        node.Clock.Advance(TimeSpan.FromSeconds(3));
+        try
+        {
+            await revocation.WaitAsync(TimeSpan.FromSeconds(30), Cancel);
+        }
+        catch (OperationCanceledException) when (leaves)
+        {
+            // Nobody hears of it; what counts is what was done.
+        }
+
+        for (var i = 0; i < 1000 && node.Store.Records == before; i++)
+            await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, Cancel);
+        await node.Live.RefreshAsync(Cancel);
+        Assert.Null(node.Key(HistoryParts.KeyName).Signing(node.Now));
+        Assert.Equal(VersionState.Revoked, Assert.Single(node.Key(HistoryParts.KeyName).Versions).State);
+    }
+
     [Fact]
     public async Task A_successor_that_was_revoked_before_it_signed_changes_nothing_of_that()
     {

@@ -54,8 +54,10 @@ internal sealed class SimulatedNode : IAsyncDisposable
         return node;
     }
 
-    public void RestartScheduler() =>
-        Scheduler = new KeyScheduler(Live, Store, new SingleNode(Clock), Rotation, "node", Clock);
+    public void RestartScheduler() => Scheduler = SchedulerOf("node", new SingleNode(Clock));
+
+    /// <summary>Of several nodes on one store.</summary>
+    public KeyScheduler SchedulerOf(string name, ICluster cluster) => new(Live, Store, cluster, Rotation, name, Clock);
 
     /// <summary>What the service does every few seconds.</summary>
     /// <returns>The keys that could not be unwrapped ahead of their use.</returns>

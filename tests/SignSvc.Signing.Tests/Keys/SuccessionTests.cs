@@ -20,6 +20,23 @@ public sealed class SuccessionTests
         Assert.Equal(Start.AddMinutes(expectedMinutes), KeySchedule.SuccessionAt(Version(end, end.AddMinutes(graceMinutes))));
     }
 
+    [Theory]
+    [InlineData(SigningFault.StoreUnavailable)]
+    [InlineData(SigningFault.StoreFailed)]
+    public async Task A_successor_that_was_committed_keeps_its_private_key_where_the_node_cannot_read_it_back(SigningFault fault)
+    {
+        var cancel = TestContext.Current.CancellationToken;
+        await using var node = await HistoryParts.StartAsync(new RotationWish(PeriodSeconds: 30 * 86_400), cancel);
+        node.Store.RefusalAfterChange = new SigningException(fault, "The connection was lost.");
+        var thrown = await Assert.ThrowsAsync<SigningException>(() => node.Rotation.RotateAsync(SimulatedNode.Operator, HistoryParts.KeyName, cancel));
+        Assert.Equal(SigningFault.AuditUnavailable, thrown.Fault);
+
+        await node.Live.RefreshAsync(cancel);
+        var successor = node.Key(HistoryParts.KeyName).Versions[1];
+        Assert.Equal(VersionState.Announced, successor.State);
+        Assert.Contains(successor.Kid, HistoryParts.BackendOf(node).Alive);
+    }
+
     [Fact]
     public void A_version_without_a_period_has_no_such_moment() => Assert.Null(KeySchedule.SuccessionAt(Version(retiresAt: null, signsUntil: null)));
 

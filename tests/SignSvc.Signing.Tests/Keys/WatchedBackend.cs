@@ -15,12 +15,26 @@ internal sealed class WatchedBackend(RootKey root) : IPreparesKeys, IDestroysKey
 
     public bool IsDown { get; set; }
 
+    /// <summary>What the backend says of whatever it is to make; null: it makes it.</summary>
+    public SigningException? Refusal { get; set; }
+
+    /// <summary>It answers nothing any more; completed by the first who asks.</summary>
+    public TaskCompletionSource? Hanging { get; set; }
+
     public HashSet<string> Alive { get; } = new(StringComparer.Ordinal);
 
     public async Task<BackendKeyPair> CreateAsync(KeyPairRequest request, CancellationToken cancellationToken)
     {
         if (IsDown)
             throw new SigningException(SigningFault.BackendUnavailable, "The backend is down.");
+        if (Refusal is { } refusal)
+            throw refusal;
+        if (Hanging is { } asked)
+        {
+            asked.TrySetResult();
+            await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
+        }
+
         var pair = await _inner.CreateAsync(request, cancellationToken);
         lock (Alive)
             Alive.Add(pair.PublicKey.Kid);
