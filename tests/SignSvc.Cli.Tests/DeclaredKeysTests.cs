@@ -55,6 +55,19 @@ public sealed class DeclaredKeysTests(RunningService service) : IDisposable
         (await _signsvc.RunAsync("plan", "-f", file, "--set", "drift", "--exit-code")).Ended(0);
     }
 
+    [Theory]
+    [InlineData("one", "{a: '1', b: '2'}", "{a: '1, b=2'}")]
+    [InlineData("key", "{'a=b': c}", "{a: b=c}")]
+    public async Task Tags_that_read_alike_side_by_side_are_not_the_same_tags(string name, string before, string after)
+    {
+        var file = Write($"tags-{name}.yaml", Signing($"dk-tags-{name}", $"tags: {before}"));
+        (await _signsvc.RunAsync("apply", "-f", file, "--set", $"tags-{name}", "--yes")).Ended(0);
+        (await _signsvc.RunAsync("plan", "-f", file, "--set", $"tags-{name}", "--exit-code")).Ended(0);
+
+        Write($"tags-{name}.yaml", Signing($"dk-tags-{name}", $"tags: {after}"));
+        (await _signsvc.RunAsync("plan", "-f", file, "--set", $"tags-{name}", "--exit-code")).Ended(1);
+    }
+
     [Fact]
     public async Task A_change_that_would_be_another_key_is_refused_with_the_way_out()
     {

@@ -75,6 +75,20 @@ public sealed class LoginTests(RunningService service) : IDisposable
         Assert.Empty(other.Requests);
     }
 
+    [Theory]
+    [InlineData("/base", "/base/")]
+    [InlineData("/base/", "/base")]
+    public async Task A_stored_login_is_found_with_a_slash_at_the_end_of_its_url_or_without(string kept, string asked)
+    {
+        await using var behind = StrangeServer.Answering("200 OK", "application/json", """{"status":"ok","keys":[]}""");
+        (await _signsvc.RunAsync(Encoding.ASCII.GetBytes(service.Token), "login", "--url", behind.Url + kept)).Ended(0);
+
+        (await _signsvc.RunAsync("keys", "list", "--url", behind.Url + asked)).Ended(0);
+
+        Assert.StartsWith("GET /base/v1/keys", behind.Requests[^1], StringComparison.Ordinal);
+        Assert.Contains($"Bearer {service.Token}", behind.Requests[^1], StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_stored_login_that_others_can_read_is_not_used()
     {

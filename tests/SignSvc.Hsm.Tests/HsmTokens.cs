@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 
 namespace SignSvc.Hsm.Tests;
 
@@ -87,6 +88,16 @@ public sealed class HsmTokens : IAsyncDisposable
         return path;
     }
 
+    /// <summary>A module in front of SoftHSM2 that counts the calls it gets.</summary>
+    public async Task<CountedModule> MakeCountedAsync()
+    {
+        var counted = new CountedModule(At("counted.so"), At("counts"));
+        await Programs.RunAsync(
+            InstallCompiler, "gcc", "-shared", "-fPIC", "-O1", $"-DREAL_MODULE=\"{Module}\"", $"-DCOUNTS=\"{counted.Counts}\"",
+            "-o", counted.Path, Path.Combine(AppContext.BaseDirectory, "counted.c"), "-ldl", "-lpthread");
+        return counted;
+    }
+
     public async Task<string> BuildRawSignAsync()
     {
         await Programs.RunAsync(
@@ -110,4 +121,12 @@ public sealed record RemovableModule(string Path, string Away, string Hangs)
     public void PutBack() => File.Delete(Away);
 
     public void Hang() => File.WriteAllText(Hangs, "");
+}
+
+/// <param name="Counts">A number for each function of <c>CK_FUNCTION_LIST</c>, of the calls that the service has made.</param>
+public sealed record CountedModule(string Path, string Counts)
+{
+    /// <summary>In the order of the functions.</summary>
+    public async Task<IReadOnlyList<uint>> ReadAsync(CancellationToken cancellationToken) =>
+        MemoryMarshal.Cast<byte, uint>(await File.ReadAllBytesAsync(Counts, cancellationToken)).ToArray();
 }

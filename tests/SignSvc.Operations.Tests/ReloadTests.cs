@@ -79,6 +79,26 @@ public sealed class ReloadTests
     }
 
     [Fact]
+    public async Task What_waits_for_a_start_is_named_at_every_change_until_it_is_taken_back()
+    {
+        const string Waits = "count from the next start: Limits:Connections";
+        using var settings = new SettingsFile("{}");
+        await using var service = await ServiceProcess.StartAsync(settings.Options);
+
+        settings.Write("""{"SignSvc":{"Limits":{"Connections":500}}}""");
+        await UntilAsync(() => Task.FromResult(Times(service, Waits) == 1));
+        settings.Write("""{"SignSvc":{"Limits":{"BodyBytes":2048,"Connections":500}}}""");
+        await UntilAsync(() => Task.FromResult(Times(service, Waits) == 2));
+        Assert.Equal(1, Times(service, "are in force: Limits:BodyBytes"));
+
+        settings.Write("""{"SignSvc":{"Limits":{"BodyBytes":4096}}}""");
+        await UntilAsync(() => Task.FromResult(Times(service, "are in force: Limits:BodyBytes") == 2));
+        settings.Write("""{"SignSvc":{"Limits":{"BodyBytes":8192}}}""");
+        await UntilAsync(() => Task.FromResult(Times(service, "are in force: Limits:BodyBytes") == 3));
+        Assert.Equal(2, Times(service, "count from the next start"));
+    }
+
+    [Fact]
     public async Task SIGHUP_reads_the_settings_again_and_ends_nothing()
     {
         using var settings = new SettingsFile("{}");
@@ -119,6 +139,8 @@ public sealed class ReloadTests
         $$"""{"Name":"{{name}}","Issuer":"https://{{name}}.example","Audiences":["signsvc"],"JwksFile":"{{settings.Beside($"{name}.json", issuer.KeySet)}}","Roles":[{"Role":"{{role}}","When":[{"Claim":"sub"}]}]}""";
 
     private static string Issuers(params string[] issuers) => "{\"SignSvc\":{\"Access\":{\"Issuers\":[" + string.Join(',', issuers) + "]}}}";
+
+    private static int Times(ServiceProcess service, string said) => service.Output.Split(said).Length - 1;
 
     private static async Task<string> ServedAsync(int port)
     {

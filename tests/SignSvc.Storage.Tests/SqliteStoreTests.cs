@@ -31,6 +31,20 @@ public sealed class SqliteStoreTests : StoreContract
     }
 
     [Fact]
+    public async Task The_log_is_moved_into_the_file_while_commits_go_on()
+    {
+        const int mebibyte = 1024 * 1024;
+        const int commits = 96;
+        var chain = new ChainWriter("a");
+        for (var i = 0; i < commits; i++)
+            await chain.CommitAsync(Store, chain.Next(body: new byte[mebibyte]));
+
+        Assert.InRange(new FileInfo(File + "-wal").Length, 0, commits / 2 * mebibyte);
+        Assert.InRange(new FileInfo(File).Length, commits / 2 * mebibyte, long.MaxValue);
+        Assert.Equal(commits, await Store.ReadAuditChainAsync("a", 1, Cancel).CountAsync(Cancel));
+    }
+
+    [Fact]
     public async Task Those_who_use_something_once_while_the_file_is_held_take_no_threads_from_others_and_are_refused_within_bounds()
     {
         await using var other = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = File, Pooling = false }.ToString());

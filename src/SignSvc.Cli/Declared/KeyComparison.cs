@@ -52,7 +52,11 @@ internal static class KeyComparison
         member, wanted, wanted, live => string.Equals(current(live) ?? "", wanted, StringComparison.Ordinal), live => current(live) ?? "");
 
     private static string Of(IReadOnlyDictionary<string, string> tags) =>
-        string.Join(", ", tags.OrderBy(t => t.Key, StringComparer.Ordinal).Select(t => $"{t.Key}={t.Value}"));
+        string.Join(", ", tags.OrderBy(t => t.Key, StringComparer.Ordinal).Select(t => $"{Escaped(t.Key).Replace("=", @"\=", StringComparison.Ordinal)}={Escaped(t.Value)}"));
+
+    /// <summary>What holds no separator reads as it is, also in records of former applies.</summary>
+    private static string Escaped(string text) =>
+        text.Replace(@"\", @"\\", StringComparison.Ordinal).Replace(",", @"\,", StringComparison.Ordinal);
 
     private static string Of(IEnumerable<string> aliases) => string.Join(", ", aliases.Order(StringComparer.Ordinal));
 }

@@ -83,7 +83,7 @@ internal sealed class ServiceClient : IDisposable
         return await SendAsync(request, cancellationToken);
     }
 
-    public Uri At(string path) => new(_connection.Url.AbsoluteUri.TrimEnd('/') + path);
+    public Uri At(string path) => new(_connection.Address + path);
 
     private async Task<Answer> SendAsCallerAsync<T>(
         HttpMethod method, string path, T body, JsonTypeInfo<T> type, CancellationToken cancellationToken, string? onlyIf = null)

@@ -9,6 +9,9 @@ internal sealed record Connection(Uri Url, string? Token, string TokenSource)
 
     private const int MaxTokenBytes = 16 * 1024;
 
+    /// <summary>How a service's URL is kept, compared and shown: a slash at its end does not make it another.</summary>
+    public string Address => AddressOf(Url);
+
     /// <summary>
     /// The order is that of <see cref="ExitCode.Description"/>. A stored credential never goes to another URL than its
     /// own, and the local data folder's never to another machine.
@@ -21,7 +24,7 @@ internal sealed record Connection(Uri Url, string? Token, string TokenSource)
         var url = ParseUrl(named ?? stored?.Url ?? DefaultUrl);
         if (token is not null)
             return new Connection(url, CheckToken(token, "SIGNSVC_TOKEN"), "SIGNSVC_TOKEN");
-        if (stored is not null && ParseUrl(stored.Url) == url)
+        if (stored is not null && string.Equals(AddressOf(ParseUrl(stored.Url)), AddressOf(url), StringComparison.Ordinal))
             return new Connection(url, CheckToken(stored.Token, StoredLogin.FilePath), $"the stored login ({StoredLogin.FilePath})");
         var local = Path.Combine(Variable("SIGNSVC_DATA") ?? "data", "bootstrap.credential");
         return url.IsLoopback && File.Exists(local)
@@ -31,7 +34,7 @@ internal sealed record Connection(Uri Url, string? Token, string TokenSource)
 
     /// <exception cref="CommandException"><see cref="ExitCode.Usage"/>: there is none.</exception>
     public string RequireToken() => Token ?? throw CommandException.Usage(
-        $"There is no credential for {Url.AbsoluteUri.TrimEnd('/')}.",
+        $"There is no credential for {Address}.",
         "Run 'signsvc login', set SIGNSVC_TOKEN, or set SIGNSVC_DATA to the data folder of a service on this machine.");
 
     public static Uri ParseUrl(string text) =>
@@ -47,6 +50,8 @@ internal sealed record Connection(Uri Url, string? Token, string TokenSource)
             ? token
             : throw CommandException.Usage($"{source} does not hold a bearer token.");
     }
+
+    private static string AddressOf(Uri url) => url.AbsoluteUri.TrimEnd('/');
 
     private static string? Variable(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null;
 

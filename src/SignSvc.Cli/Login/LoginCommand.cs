@@ -35,9 +35,10 @@ internal static class LoginCommand
         var (token, source) = await ReadTokenAsync(parsed.GetValue(TokenFile), time, cancellationToken);
         token = Connection.CheckToken(token, source);
 
-        using var service = new ServiceClient(new Connection(url, token, source), TimeSpan.FromSeconds(parsed.GetValue(GlobalOptions.Timeout)));
+        var connection = new Connection(url, token, source);
+        using var service = new ServiceClient(connection, TimeSpan.FromSeconds(parsed.GetValue(GlobalOptions.Timeout)));
         await CheckAsync(service, cancellationToken);
-        var address = url.AbsoluteUri.TrimEnd('/');
+        var address = connection.Address;
         await new StoredLogin(address, token).SaveAsync(cancellationToken);
 
         if (parsed.WantsJson())

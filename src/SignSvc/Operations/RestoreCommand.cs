@@ -167,9 +167,11 @@ public sealed class RestoreCommand
     /// Every version that signs, or may again, signs a random digest at its backend. That of a key which is disabled or
     /// pending deletion may be stopped there as well: then the backend knows it, and that is all there is to prove.
     /// </summary>
+    /// <exception cref="SigningException">Keys that sign here and not there, by name.</exception>
     private static async Task<(int Signatures, int Stopped)> ProveKeysAsync(IEnumerable<Key> keys, BackendSet backends, CancellationToken cancellationToken)
     {
         var (signatures, stopped) = (0, 0);
+        var unusable = new List<string>();
         foreach (var key in keys)
         {
             foreach (var version in key.Versions.Where(v => v is { IsPublished: true, Handle: not null }))
@@ -186,6 +188,15 @@ public sealed class RestoreCommand
                     stopped++;
                     continue;
                 }
+                catch (SigningException e) when (e.Fault == SigningFault.KeyNotUsable)
+                {
+                    unusable.Add($"{key.Name}, version {version.Number}: {e.Message}");
+                    continue;
+                }
+                catch (SigningException e)
+                {
+                    throw new SigningException(e.Fault, $"{key.Name}, version {version.Number}: {e.Message}", e);
+                }
 
                 if (!version.PublicKey.Verify(algorithm, digest, signature.Value))
                     throw new SigningException(SigningFault.BackendFailed, $"Version {version.Number} of {key.Name} does not sign as it did.");
@@ -193,7 +204,12 @@ public sealed class RestoreCommand
             }
         }
 
-        return (signatures, stopped);
+        return unusable.Count == 0
+            ? (signatures, stopped)
+            : throw new SigningException(
+                SigningFault.KeyNotUsable,
+                $"Keys that are enabled in the backup cannot be used at their backend:\n{string.Join('\n', unusable)}\n"
+                + "Enable them there, or cancel their deletion there, and restore again; those that shall not sign are disabled here afterwards.");
     }
 
     private static string Describe(BackupCounts counts) =>

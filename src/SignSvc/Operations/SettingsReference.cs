@@ -32,7 +32,7 @@ internal static partial class SettingsReference
             **Without a restart.** The two files are looked at every second, and on SIGHUP. What the column *counts* calls *live* is taken
             over while the service runs; so are `Logging:LogLevel` and, when their files change, the service's certificate, the CAs and
             revocation lists of client certificates, issuers' key files and PINs and passwords in files. The rest counts from the next *start*,
-            and the log names what has changed and waits for it (event 1152). Settings in which anything is wrong are refused whole: the old ones stay,
+            and the log names what has changed and waits for it, at every change anew (event 1152). Settings in which anything is wrong are refused whole: the old ones stay,
             the log says why (event 1153), `signsvc_settings_refused` is 1. Variables cannot change while a process lives.
 
             This page is written by `dotnet run --project src/SignSvc -- --settings > docs/configuration.md`.

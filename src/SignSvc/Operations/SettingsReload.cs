@@ -28,6 +28,7 @@ internal sealed partial class SettingsReload : BackgroundService
     private readonly Func<IEnumerable<ITakesSettings>> _takers;
     private readonly TimeProvider _time;
     private readonly ILogger<SettingsReload> _log;
+    private readonly Dictionary<string, FlatSettings.Line> _started;
     private Settings _current;
     private string _content;
     private bool _isRefused;
@@ -37,6 +38,7 @@ internal sealed partial class SettingsReload : BackgroundService
     {
         _configuration = configuration;
         _sources = [.. ((IConfigurationBuilder)configuration).Sources];
+        _started = FlatSettings.Of(current);
         _current = current;
         _takers = takers;
         _time = time;
@@ -90,20 +92,27 @@ internal sealed partial class SettingsReload : BackgroundService
 
     private void Take(Settings settings, Action[] commits)
     {
-        var (before, after) = (FlatSettings.Of(_current), FlatSettings.Of(settings));
-        var changed = before.Keys.Union(after.Keys, StringComparer.Ordinal)
-            .Where(k => !string.Equals(before.GetValueOrDefault(k)?.Value, after.GetValueOrDefault(k)?.Value, StringComparison.Ordinal))
-            .Order(StringComparer.Ordinal).ToLookup(k => (after.GetValueOrDefault(k) ?? before[k]).IsReloadable);
+        var after = FlatSettings.Of(settings);
+        var taken = Changed(FlatSettings.Of(_current), after, isReloadable: true);
+        // Until the next start, against what this one began with: named at each change, and no longer once it is taken back.
+        var waiting = Changed(_started, after, isReloadable: false);
         foreach (var commit in commits)
             commit();
         // Levels of the log hang on the configuration itself.
         _configuration.Reload();
-        LogTaken(changed[true].Any() ? string.Join(", ", changed[true]) : "none but, perhaps, levels of the log");
-        if (changed[false].Any())
-            LogLater(string.Join(", ", changed[false]));
-        // What waits for the next start stays different from what is in force, and is named again at the next change.
+        LogTaken(taken.Length > 0 ? string.Join(", ", taken) : "none but, perhaps, levels of the log");
+        if (waiting.Length > 0)
+            LogLater(string.Join(", ", waiting));
         _current = settings;
     }
+
+    private static string[] Changed(Dictionary<string, FlatSettings.Line> before, Dictionary<string, FlatSettings.Line> after, bool isReloadable) =>
+    [
+        .. before.Keys.Union(after.Keys, StringComparer.Ordinal)
+            .Where(k => (after.GetValueOrDefault(k) ?? before[k]).IsReloadable == isReloadable)
+            .Where(k => !string.Equals(before.GetValueOrDefault(k)?.Value, after.GetValueOrDefault(k)?.Value, StringComparison.Ordinal))
+            .Order(StringComparer.Ordinal),
+    ];
 
     private string ReadContent()
     {

@@ -41,7 +41,7 @@ static atomic_int hidden;
 static _Atomic word token_flags;
 static atomic_int per_mille;
 static atomic_int delay_us;
-static _Atomic unsigned calls[68], injected, seed = 12345;
+static _Atomic unsigned own_calls[68], *calls = own_calls, injected, seed = 12345;
 
 static const word random_rv[] = { 0x30 /* DEVICE_ERROR */, 0xB3 /* SESSION_HANDLE_INVALID */, 0x101 /* USER_NOT_LOGGED_IN */,
                                   0x82 /* OBJECT_HANDLE_INVALID */, 0x5 /* GENERAL_ERROR */, 0xE0 /* TOKEN_NOT_PRESENT */,

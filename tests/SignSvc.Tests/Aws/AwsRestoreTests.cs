@@ -27,12 +27,17 @@ public sealed class AwsRestoreTests(AwsService aws) : IClassFixture<AwsService>
         Assert.Contains("3 versions of 5 keys sign", restored.Output, StringComparison.Ordinal);
         Assert.Contains("Not proven: 2 versions of keys that are disabled or pending deletion", restored.Output, StringComparison.Ordinal);
 
-        // One that signs here has to sign there.
+        // One that signs here has to sign there: each that does not is named, with the way out.
+        await aws.MakeKeyAsync("signs-too");
+        backup = (await aws.Admin.MustPostAsync(200, "/v1/backup")).Body;
         using var kms = aws.Kms;
         foreach (var key in await aws.EnabledKeysAsync())
             await kms.DisableKeyAsync(key.Arn, Cancel);
         restored = await RestoreAsync(backup);
         Assert.True(restored.ExitCode == 1, restored.ToString());
+        Assert.Contains("signs, version 1: The key is disabled or pending deletion in AWS KMS", restored.Error, StringComparison.Ordinal);
+        Assert.Contains("signs-too, version 1: The key is disabled or pending deletion in AWS KMS", restored.Error, StringComparison.Ordinal);
+        Assert.Contains("Enable them there, or cancel their deletion there, and restore again", restored.Error, StringComparison.Ordinal);
     }
 
     private async Task<EndedProcess> RestoreAsync(byte[] backup)
