@@ -128,6 +128,60 @@ public sealed class LeakTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task One_key_that_cannot_be_ended_keeps_no_other_from_its_end()
+    {
+        using var backend = _kms.Open();
+        var stuck = ArnOf(await backend.CreateAsync(EmulatedKms.Request(KeySpec.P256), Cancel));
+        await backend.CreateAsync(EmulatedKms.Request(KeySpec.P256), Cancel);
+        await backend.CreateAsync(EmulatedKms.Request(KeySpec.P256), Cancel);
+        _kms.Emulator.Faults.Add(Fault.Error("DisableKey") with { Code = "AccessDeniedException", Status = 400, KeyId = stuck });
+
+        var reconciled = await backend.ReconcileAsync(TimeSpan.Zero, tryFinish: null, Cancel);
+        Assert.Equal(2, reconciled.Ended.Count);
+        Assert.Equal(1, _kms.Intents.Count);
+
+        _kms.Emulator.Faults.Clear();
+        Assert.Equal([stuck], (await backend.ReconcileAsync(TimeSpan.Zero, tryFinish: null, Cancel)).Ended);
+        Assert.Equal(0, _kms.Intents.Count);
+    }
+
+    [Fact]
+    public async Task Where_lost_keys_may_not_be_looked_for_the_known_ones_are_ended()
+    {
+        using var backend = _kms.Open();
+        _kms.Emulator.Faults.Add(Fault.Reset("CreateKey") with { AfterExecution = true, Times = 1 });
+        await Assert.ThrowsAsync<SigningException>(() => backend.CreateAsync(EmulatedKms.Request(KeySpec.P256), Cancel));
+        var known = ArnOf(await backend.CreateAsync(EmulatedKms.Request(KeySpec.P256), Cancel));
+        _kms.Emulator.Faults.Add(Fault.Error("ListKeys") with { Code = "AccessDeniedException", Status = 400 });
+
+        Assert.Equal([known], (await backend.ReconcileAsync(TimeSpan.Zero, tryFinish: null, Cancel)).Ended);
+        Assert.Equal(1, _kms.Intents.Count);
+    }
+
+    [Fact]
+    public async Task An_empty_answer_is_an_outage_and_the_key_that_it_was_about_is_found_again()
+    {
+        await _kms.MakeWrappingKeyAsync();
+        using var backend = _kms.Open(o => o.WrappingKey = "alias/signsvc-wrapping");
+        var version = ActiveVersion.Of(await backend.CreateAsync(EmulatedKms.Request(KeySpec.P256), Cancel));
+        foreach (var operation in (string[])["CreateKey", "GetPublicKey", "DescribeKey", "Sign", "Encrypt"])
+            _kms.Emulator.Faults.Add(Fault.EmptyAnswer(operation));
+
+        foreach (var asking in (Func<Task>[])
+        [
+            () => backend.LookAsync(version, Cancel),
+            () => backend.EnsureWrappingKeyRotationAsync(Cancel),
+            () => backend.SignAsync(version, SigningAlgorithm.ES256, new byte[32], Cancel).AsTask(),
+            () => backend.WrapAsync(new byte[16], new WrappingContext("k", 1, KeyPurpose.Tokens), Cancel),
+            () => backend.CreateAsync(EmulatedKms.Request(KeySpec.P256), Cancel),
+        ])
+            Assert.Equal(SigningFault.BackendUnavailable, (await Assert.ThrowsAsync<SigningException>(asking)).Fault);
+
+        _kms.Emulator.Faults.Clear();
+        Assert.Equal(2, (await backend.ReconcileAsync(TimeSpan.Zero, tryFinish: null, Cancel)).Ended.Count);
+    }
+
+    [Fact]
     public async Task A_throttled_CreateKey_makes_one_key_in_at_most_three_calls()
     {
         using var backend = _kms.Open();

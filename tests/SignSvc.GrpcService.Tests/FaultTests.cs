@@ -120,18 +120,21 @@ public sealed class FaultTests(GrpcServer server)
         Assert.Equal((StatusCode.FailedPrecondition, "STILL_IN_USE"), (end.Status, end.Error.Reason));
     }
 
-    [Fact]
-    public async Task A_batch_past_its_deadline_is_cut_off()
+    [Theory]
+    [InlineData("slow", "100m", null)]
+    [InlineData("slow-header", null, "0.1")]
+    [InlineData("slow-both", "60S", "0.1")]
+    public async Task A_batch_past_its_deadline_is_cut_off(string key, string? timeout, string? requestTimeout)
     {
         await server.Admin.CallAsync<CreateKeyResponse>(
-            "signsvc.v1.Keys/CreateKey", new CreateKeyRequest { Name = "slow", Purpose = KeyPurpose.Artifacts, Spec = "RSA_4096" });
-        var batch = new SignBatchRequest { Key = "slow" };
+            "signsvc.v1.Keys/CreateKey", new CreateKeyRequest { Name = key, Purpose = KeyPurpose.Artifacts, Spec = "RSA_4096" });
+        var batch = new SignBatchRequest { Key = key };
         for (var i = 0; i < 1000; i++)
             batch.Items.Add(new SignRequest { Digest = Digest });
 
-        var end = await server.Admin.FailAsync<SignBatchResponse>("signsvc.v1.Signing/SignBatch", batch, timeout: "100m");
+        var end = await server.Admin.FailAsync<SignBatchResponse>("signsvc.v1.Signing/SignBatch", batch, timeout, requestTimeout);
         Assert.Equal(StatusCode.DeadlineExceeded, end.Status);
-        var versions = await server.Admin.CallAsync<ListKeyVersionsResponse>("signsvc.v1.Keys/ListKeyVersions", new ListKeyVersionsRequest { Key = "slow" });
+        var versions = await server.Admin.CallAsync<ListKeyVersionsResponse>("signsvc.v1.Keys/ListKeyVersions", new ListKeyVersionsRequest { Key = key });
         Assert.InRange(Assert.Single(versions.Versions).Uses, 0, 999);
     }
 

@@ -39,10 +39,12 @@ public sealed class GrpcClient(Uri address, string? token, HttpMessageHandler? h
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     /// <exception cref="GrpcFailureException">It ended with another status than OK.</exception>
-    public async Task<T> CallAsync<T>(string method, IMessage request, string? timeout = null)
+    public async Task<T> CallAsync<T>(string method, IMessage request, string? timeout = null, string? requestTimeout = null)
         where T : IMessage<T>, new()
     {
         using var message = Request(method, new ByteArrayContent(Frame(request)), timeout);
+        if (requestTimeout is not null)
+            message.Headers.Add("Request-Timeout", requestTimeout);
         using var response = await _http.SendAsync(message, Cancellation);
         var body = await response.Content.ReadAsByteArrayAsync(Cancellation);
         var end = EndOf(response);
@@ -54,9 +56,9 @@ public sealed class GrpcClient(Uri address, string? token, HttpMessageHandler? h
         return answer;
     }
 
-    public async Task<GrpcEnd> FailAsync<T>(string method, IMessage request, string? timeout = null)
+    public async Task<GrpcEnd> FailAsync<T>(string method, IMessage request, string? timeout = null, string? requestTimeout = null)
         where T : IMessage<T>, new() =>
-        (await Assert.ThrowsAsync<GrpcFailureException>(() => CallAsync<T>(method, request, timeout))).End;
+        (await Assert.ThrowsAsync<GrpcFailureException>(() => CallAsync<T>(method, request, timeout, requestTimeout))).End;
 
     public async Task<DuplexCall<T>> OpenAsync<T>(string method)
         where T : IMessage<T>, new()

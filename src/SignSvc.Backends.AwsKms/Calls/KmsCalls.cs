@@ -28,7 +28,7 @@ internal sealed class KmsCalls(IReadOnlyDictionary<string, IAmazonKeyManagementS
         {
             var answer = await call(Client(region), cancellationToken);
             CallTrail.Add(Operation<T>(), (answer as AmazonWebServiceResponse)?.ResponseMetadata?.RequestId);
-            return answer;
+            return KmsFaults.IsWhole(answer) ? answer : throw KmsFaults.Hollow(region);
         }
         catch (Exception e) when (KmsFaults.IsFault(e, cancellationToken))
         {

@@ -1,4 +1,5 @@
 using System.Net;
+using Amazon.KeyManagementService.Model;
 using Amazon.Runtime;
 using SignSvc.Signing;
 
@@ -21,6 +22,28 @@ internal static class KmsFaults
             or OperationCanceledException => !cancellationToken.IsCancellationRequested,
         _ => false,
     };
+
+    /// <summary>
+    /// The SDK leaves null what an answer does not have. Whether it has what is read of it here; of an empty one, which
+    /// AWS does not send and a proxy may, nothing is known.
+    /// </summary>
+    public static bool IsWhole(object? answer) => answer switch
+    {
+        CreateKeyResponse made => made.KeyMetadata?.Arn is not null,
+        DescribeKeyResponse described => described.KeyMetadata is { Arn: not null, KeyState: not null },
+        GetPublicKeyResponse half => half.PublicKey is not null,
+        SignResponse signed => signed.Signature is not null,
+        GetParametersForImportResponse import => import is { PublicKey: not null, ImportToken: not null },
+        EncryptResponse wrapped => wrapped.CiphertextBlob is not null,
+        ReEncryptResponse rewrapped => rewrapped.CiphertextBlob is not null,
+        DecryptResponse unwrapped => unwrapped.Plaintext is not null,
+        GenerateDataKeyPairWithoutPlaintextResponse pair => pair is { PublicKey: not null, PrivateKeyCiphertextBlob: not null },
+        _ => answer is not null,
+    };
+
+    /// <summary>No refusal: a key that was to be made may have been.</summary>
+    public static SigningException Hollow(string place) =>
+        new(SigningFault.BackendUnavailable, $"AWS KMS in {place} answered without what was asked for.");
 
     /// <param name="isYoung">The key, alias or replica was made just now: that it is not found there yet passes.</param>
     /// <param name="isReplica">It was asked for in another Region than its own: missing there, it is not gone.</param>

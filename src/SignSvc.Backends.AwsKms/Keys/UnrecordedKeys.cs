@@ -12,7 +12,9 @@ namespace SignSvc.Backends.AwsKms.Keys;
 /// <param name="Finished">Taken into use by the caller.</param>
 /// <param name="Ended">KMS keys whose deletion is scheduled now.</param>
 /// <param name="TooYoung">Left for the next time.</param>
-public sealed record Reconciled(int Recorded, int NeverMade, int Finished, IReadOnlyList<string> Ended, int TooYoung);
+/// <param name="Missed">Why others are left for the next time: the backend did not do what was asked.</param>
+public sealed record Reconciled(
+    int Recorded, int NeverMade, int Finished, IReadOnlyList<string> Ended, int TooYoung, IReadOnlyList<string> Missed);
 
 /// <summary>
 /// KMS keys between their intent and their record. A crash there leaves a key that costs money and that nobody knows;
@@ -73,16 +75,30 @@ internal sealed class UnrecordedKeys(string name, AwsKmsOptions options, KmsCall
         var open = await intents.ListAsync(name, cancellationToken);
         var unrecorded = await ForgetRecordedAsync(open, cancellationToken);
         var old = unrecorded.Where(i => time.GetUtcNow() - i.BegunAt >= olderThan).ToList();
-        var tagged = old.Exists(i => i.Reference is null)
-            ? await FindTaggedAsync(old.Where(i => i.Reference is null).Select(i => i.Id).ToHashSet(StringComparer.Ordinal), cancellationToken)
-            : [];
+        var lost = old.Where(i => i.Reference is null).ToList();
 
-        var (recorded, neverMade, finished, ended) = (open.Count - unrecorded.Count, 0, 0, new List<string>());
-        foreach (var intent in old)
+        var (recorded, neverMade, finished, ended, missed) = (open.Count - unrecorded.Count, 0, 0, new List<string>(), new List<string>());
+        // Those that are known first: they need no search. None waits for one before it that cannot be ended.
+        foreach (var intent in old.Except(lost))
+            await TryAsync(() => SettleAsync(intent, [intent.Reference!]), $"{intent.Reference}");
+        if (lost.Count > 0)
+            await TryAsync(SettleLostAsync, "keys to which the answer was lost");
+        return new Reconciled(recorded, neverMade, finished, ended, unrecorded.Count - old.Count, missed);
+
+        async Task SettleLostAsync()
         {
-            string[] arns = intent.Reference is { } known ? [known] : [.. tagged.Where(t => string.Equals(t.IntentId, intent.Id, StringComparison.Ordinal)).Select(t => t.Arn)];
-            if (arns.Length == 0)
-                neverMade++;
+            var tagged = await FindTaggedAsync(lost.Select(i => i.Id).ToHashSet(StringComparer.Ordinal), cancellationToken);
+            foreach (var intent in lost)
+            {
+                string[] arns = [.. tagged.Where(t => string.Equals(t.IntentId, intent.Id, StringComparison.Ordinal)).Select(t => t.Arn)];
+                if (arns.Length == 0)
+                    neverMade++;
+                await TryAsync(() => SettleAsync(intent, arns), string.Join(", ", arns));
+            }
+        }
+
+        async Task SettleAsync(KeyIntent intent, string[] arns)
+        {
             foreach (var arn in arns)
             {
                 // Asked again: the record may have been written since.
@@ -104,7 +120,17 @@ internal sealed class UnrecordedKeys(string name, AwsKmsOptions options, KmsCall
             await intents.RemoveAsync(intent.Id, cancellationToken);
         }
 
-        return new Reconciled(recorded, neverMade, finished, ended, unrecorded.Count - old.Count);
+        async Task TryAsync(Func<Task> settle, string what)
+        {
+            try
+            {
+                await settle();
+            }
+            catch (SigningException e) when (e.Fault is SigningFault.BackendFailed or SigningFault.BackendUnavailable or SigningFault.Overloaded or SigningFault.KeyNotUsable)
+            {
+                missed.Add($"{what}: {e.Message}");
+            }
+        }
     }
 
     public static SigningSpec SpecOf(KeyIntent intent) => SigningSpec.Parse(intent.Spec);

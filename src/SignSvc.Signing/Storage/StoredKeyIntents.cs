@@ -27,8 +27,10 @@ public sealed class StoredKeyIntents(LiveSnapshot live, Decisions decisions) : I
     public async Task RemoveAsync(string id, CancellationToken cancellationToken)
     {
         await live.RefreshAsync(cancellationToken);
-        if (PlaceOf(id, live.Current) is { } place)
-            await ChangeAsync(live.Current.KeyIntents[place], "closed", basis => PlaceOf(id, basis), ReadOnlyMemory<byte>.Empty, cancellationToken);
+        // Read once: in the next snapshot another node may have removed it.
+        var current = live.Current;
+        if (PlaceOf(id, current) is { } place)
+            await ChangeAsync(current.KeyIntents[place], "closed", basis => PlaceOf(id, basis), ReadOnlyMemory<byte>.Empty, cancellationToken);
     }
 
     public async Task<IReadOnlyList<KeyIntent>> ListAsync(string backend, CancellationToken cancellationToken)

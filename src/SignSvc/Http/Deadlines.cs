@@ -24,11 +24,26 @@ public static class Deadlines
         app.Use(next => http =>
         {
             if (http.Request.Headers.TryGetValue(Header, out var header))
-                return WithinAsync(next, http, Parse(header), time);
+            {
+                var patience = Parse(header);
+                if (!IsGrpc(http))
+                    return WithinAsync(next, http, patience, time);
+                Shorten(http.Request.Headers, patience);
+            }
+
             return http.Request.Headers.GrpcTimeout is [{ } grpc] && TimeoutHeader.TryParse(grpc, out var timeout)
                 ? WithTermsAsync(next, http, timeout, time)
                 : next(http);
         });
+    }
+
+    private static bool IsGrpc(HttpContext http) => http.Request.ContentType?.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase) == true;
+
+    /// <summary>To a gRPC call <c>Request-Timeout</c> is the deadline of gRPC, where none that is sooner is given: it has one end, and one status for it.</summary>
+    private static void Shorten(IHeaderDictionary headers, TimeSpan patience)
+    {
+        if (headers.GrpcTimeout.Count == 0 || (headers.GrpcTimeout is [{ } own] && TimeoutHeader.TryParse(own, out var timeout) && timeout > patience))
+            headers.GrpcTimeout = string.Create(CultureInfo.InvariantCulture, $"{Math.Ceiling(patience.TotalMilliseconds):0}m");
     }
 
     /// <summary>gRPC ends its calls by itself; only the backends have to hear of the deadline.</summary>

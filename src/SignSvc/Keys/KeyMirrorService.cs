@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using SignSvc.Embedded;
 using SignSvc.Signing;
 using SignSvc.Signing.Access;
@@ -27,42 +28,43 @@ public sealed partial class KeyMirrorService(
     private const int AtOnce = 16;
 
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan Long = TimeSpan.FromSeconds(2);
 
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
         node.Backends.All.OfType<BudgetedBackend>().Where(b => b.Inner is IMirrorsKeys).Select(b => MirrorAsync(b, stoppingToken)));
 
+    /// <summary>What is not to sign any more has a turn of its own: it waits for no key that cannot be brought in line.</summary>
     private async Task MirrorAsync(BudgetedBackend backend, CancellationToken stoppingToken)
     {
-        var mirrored = new Dictionary<string, Key>(StringComparer.Ordinal);
-        // As it was mirrored last, or met first: a state that was changed here since may be enabled there.
-        var stateOf = new Dictionary<string, DateTimeOffset?>(StringComparer.Ordinal);
-        var failed = new Dictionary<string, (Key Key, long At)>(StringComparer.Ordinal);
+        var mirrored = new ConcurrentDictionary<string, Mirrored>(StringComparer.Ordinal);
+        await Task.WhenAll(
+            TakeTurnsAsync(backend, mirrored, IsStopped, stoppingToken),
+            TakeTurnsAsync(backend, mirrored, key => !IsStopped(key), stoppingToken));
+    }
+
+    /// <summary>Disabled or pending deletion, or with a version that is compromised.</summary>
+    private static bool IsStopped(Key key) => key.State != KeyState.Enabled || key.Versions.Any(v => v.State == VersionState.Revoked);
+
+    private async Task TakeTurnsAsync(
+        BudgetedBackend backend, ConcurrentDictionary<string, Mirrored> mirrored, Func<Key, bool> isMine, CancellationToken stoppingToken)
+    {
         long? leasedAt = null;
         using var timer = new PeriodicTimer(Interval, time);
         do
         {
             try
             {
-                // What was changed last comes first: after a start there may be thousands.
-                var due = live.Current.Keys.Ever.Where(IsDue).OrderByDescending(k => k.StateChangedAt ?? k.CreatedAt).Take(AtOnce).ToArray();
+                // What was changed last comes first: after a start there may be thousands. What failed comes after what was not tried.
+                var due = live.Current.Keys.Ever.Where(k => isMine(k) && IsDue(k))
+                    .OrderBy(HasFailed).ThenByDescending(k => k.StateChangedAt ?? k.CreatedAt).Take(AtOnce).ToArray();
                 if (due.Length > 0 && await HasLeaseAsync())
                 {
                     foreach (var key in due)
                     {
-                        stateOf.TryAdd(key.Id, key.StateChangedAt);
-                        if (await TryMirrorAsync(backend, key, mayEnable: stateOf[key.Id] != key.StateChangedAt, stoppingToken))
-                        {
-                            mirrored[key.Id] = key;
-                            stateOf[key.Id] = key.StateChangedAt;
-                            if (failed.Remove(key.Id))
-                                LogMirrored(key.Name, backend.Name);
-                        }
-                        else
-                        {
-                            failed[key.Id] = (key, time.GetTimestamp());
-                        }
-
-                        if (!await HasLeaseAsync())
+                        var from = time.GetTimestamp();
+                        await MirrorOneAsync(backend, mirrored, key, stoppingToken);
+                        // After one that took long there may be one that is in more of a hurry.
+                        if (time.GetElapsedTime(from) > Long || !await HasLeaseAsync())
                             break;
                     }
                 }
@@ -85,8 +87,10 @@ public sealed partial class KeyMirrorService(
         bool IsDue(Key key) =>
             key.Tier == KeyTier.Assured && key.State != KeyState.Deleted
             && string.Equals(key.Backend, backend.Name, StringComparison.Ordinal)
-            && !(mirrored.TryGetValue(key.Id, out var done) && ReferenceEquals(done, key))
-            && !(failed.TryGetValue(key.Id, out var late) && ReferenceEquals(late.Key, key) && time.GetElapsedTime(late.At) < Pause);
+            && !(mirrored.TryGetValue(key.Id, out var last)
+                && (last.IsUnderWay || (ReferenceEquals(last.Key, key) && (last.FailedAt is not { } at || time.GetElapsedTime(at) < Pause))));
+
+        bool HasFailed(Key key) => mirrored.TryGetValue(key.Id, out var last) && last.FailedAt is not null && ReferenceEquals(last.Key, key);
 
         async Task<bool> HasLeaseAsync()
         {
@@ -97,6 +101,34 @@ public sealed partial class KeyMirrorService(
             if (!has)
                 await Task.Delay(Pause, time, stoppingToken);
             return has;
+        }
+    }
+
+    /// <summary>Never twice at a time, so that no older state of the key overtakes a newer one.</summary>
+    private async Task MirrorOneAsync(
+        BudgetedBackend backend, ConcurrentDictionary<string, Mirrored> mirrored, Key key, CancellationToken stoppingToken)
+    {
+        var before = mirrored.GetValueOrDefault(key.Id);
+        var underWay = new Mirrored(key, before is null ? key.StateChangedAt : before.StateChangedAt) { IsUnderWay = true };
+        if (before is { IsUnderWay: true } || !(before is null ? mirrored.TryAdd(key.Id, underWay) : mirrored.TryUpdate(key.Id, underWay, before)))
+            return;
+        // If this is cut short, it is as it was: due.
+        var after = before;
+        try
+        {
+            var isDone = await TryMirrorAsync(backend, key, mayEnable: underWay.StateChangedAt != key.StateChangedAt, stoppingToken);
+            after = isDone
+                ? new Mirrored(key, key.StateChangedAt)
+                : underWay with { IsUnderWay = false, FailedAt = time.GetTimestamp() };
+            if (isDone && before?.FailedAt is not null)
+                LogMirrored(key.Name, backend.Name);
+        }
+        finally
+        {
+            if (after is null)
+                mirrored.TryRemove(key.Id, out _);
+            else
+                mirrored[key.Id] = after;
         }
     }
 
@@ -138,4 +170,13 @@ public sealed partial class KeyMirrorService(
 
     [LoggerMessage(1113, LogLevel.Warning, "Keys in {Backend} are not brought in line for a while: {Reason}")]
     private partial void LogMissed(string backend, string reason);
+
+    /// <param name="Key">As it was tried last; mirrored, unless it failed or is under way.</param>
+    /// <param name="StateChangedAt">As it was mirrored last, or met first: a state that was changed here since may be enabled there.</param>
+    private sealed record Mirrored(Key Key, DateTimeOffset? StateChangedAt)
+    {
+        public bool IsUnderWay { get; init; }
+
+        public long? FailedAt { get; init; }
+    }
 }

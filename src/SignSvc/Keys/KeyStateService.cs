@@ -20,22 +20,29 @@ public sealed partial class KeyStateService(Node node, LiveSnapshot live, TimePr
     {
         // By key and version: told once, until it is otherwise.
         var told = new HashSet<(string KeyId, string Warning)>();
+        var missed = new Dictionary<string, SigningFault>(StringComparer.Ordinal);
         using var timer = new PeriodicTimer(states.LookEvery, time);
         do
         {
-            try
+            foreach (var key in live.Current.Keys.All.Where(k => IsThere(k, backend)).ToArray())
             {
-                foreach (var key in live.Current.Keys.All.Where(k => IsThere(k, backend)).ToArray())
+                try
                 {
                     foreach (var version in BackendDrift.Looked(key))
                         await states.LookAsync(version, stoppingToken);
-                    Tell(key, told);
+                    missed.Remove(key.Id);
                 }
-            }
-            catch (SigningException e)
-            {
-                // What was known stands; the backend's state shows in /healthz/ready.
-                LogMissed(backend, e.Message);
+                catch (SigningException e)
+                {
+                    // What was known of it stands, and the next key is another matter.
+                    if (!missed.TryGetValue(key.Id, out var before) || before != e.Fault)
+                        LogMissed(IsOutage(e) ? LogLevel.Debug : LogLevel.Warning, key.Name, backend, e.Message);
+                    missed[key.Id] = e.Fault;
+                    if (e.Fault == SigningFault.Overloaded)
+                        break;
+                }
+
+                Tell(key, told);
             }
         }
         while (await timer.WaitForNextTickAsync(stoppingToken));
@@ -49,12 +56,15 @@ public sealed partial class KeyStateService(Node node, LiveSnapshot live, TimePr
             LogDrift(key.Name, warning);
     }
 
+    /// <summary>Of the backend, which shows in /healthz/ready.</summary>
+    private static bool IsOutage(SigningException e) => e.Fault is SigningFault.BackendUnavailable or SigningFault.Overloaded;
+
     private static bool IsThere(Key key, string backend) =>
         key.Tier == KeyTier.Assured && string.Equals(key.Backend, backend, StringComparison.Ordinal);
 
     [LoggerMessage(1121, LogLevel.Warning, "The key {Key}: {Warning}")]
     private partial void LogDrift(string key, string warning);
 
-    [LoggerMessage(1122, LogLevel.Debug, "The states of keys in {Backend} are looked at again later: {Reason}")]
-    private partial void LogMissed(string backend, string reason);
+    [LoggerMessage(EventId = 1122, Message = "The state of the key {Key} in {Backend} is not known until it can be looked at again: {Reason}")]
+    private partial void LogMissed(LogLevel level, string key, string backend, string reason);
 }

@@ -69,6 +69,8 @@ public sealed partial class AwsKmsUpkeep(Node node, ICluster cluster, TimeProvid
         var reconciled = await backend.ReconcileAsync(olderThan > TimeSpan.Zero ? olderThan : OnItsWay, tryFinish: null, stoppingToken);
         foreach (var arn in reconciled.Ended)
             LogEnded(arn, backend.Name);
+        foreach (var reason in reconciled.Missed)
+            LogMissed(backend.Name, reason);
     }
 
     [LoggerMessage(1211, LogLevel.Warning, "The KMS key {Arn} of {Backend} was made and never recorded; its deletion is scheduled")]

@@ -24,6 +24,9 @@ public enum FaultKind
     /// A well-formed answer that is wrong: signatures do not verify, plaintexts and public keys are others.
     /// </summary>
     WrongAnswer,
+
+    /// <summary>HTTP 200 with an empty object; the operation is done.</summary>
+    EmptyAnswer,
 }
 
 /// <summary>What shall go wrong, with which requests, and how often.</summary>
@@ -37,6 +40,9 @@ public sealed record Fault(FaultKind Kind)
 
     /// <summary>Null: every account.</summary>
     public string? AccountId { get; init; }
+
+    /// <summary>Id of the KMS key that the request names by id or ARN. Null: every key, and none.</summary>
+    public string? KeyId { get; init; }
 
     /// <summary>Matching requests that pass before the fault begins.</summary>
     public int Skip { get; init; }
@@ -65,4 +71,6 @@ public sealed record Fault(FaultKind Kind)
     public static Fault Reset(string? operation = null) => new(FaultKind.Reset) { Operation = operation };
 
     public static Fault WrongAnswer(string? operation = null) => new(FaultKind.WrongAnswer) { Operation = operation };
+
+    public static Fault EmptyAnswer(string? operation = null) => new(FaultKind.EmptyAnswer) { Operation = operation };
 }

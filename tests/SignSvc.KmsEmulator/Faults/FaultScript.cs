@@ -44,11 +44,11 @@ public sealed class FaultScript(int seed)
     }
 
     /// <summary>Takes the fault for a request, and the task that ends when the script is cleared.</summary>
-    internal (Fault? Fault, Task Cleared) Take(string operation, Caller caller)
+    internal (Fault? Fault, Task Cleared) Take(string operation, Caller caller, string? keyId)
     {
         lock (_gate)
         {
-            var line = _lines.Find(l => l.Hits > 0 && Fits(l.Fault, operation, caller) && Strikes(l));
+            var line = _lines.Find(l => l.Hits > 0 && Fits(l.Fault, operation, caller, keyId) && Strikes(l));
             if (line is not null)
                 Struck++;
             return (line?.Fault, _cleared.Task);
@@ -69,8 +69,9 @@ public sealed class FaultScript(int seed)
         return true;
     }
 
-    private static bool Fits(Fault fault, string operation, Caller caller) =>
-        Is(fault.Operation, operation) && Is(fault.Region, caller.Region) && Is(fault.AccountId, caller.AccountId);
+    private static bool Fits(Fault fault, string operation, Caller caller, string? keyId) =>
+        Is(fault.Operation, operation) && Is(fault.Region, caller.Region) && Is(fault.AccountId, caller.AccountId)
+        && (fault.KeyId is null || keyId?.EndsWith(fault.KeyId, StringComparison.Ordinal) == true);
 
     private static bool Is(string? wanted, string actual) =>
         wanted is null || string.Equals(wanted, actual, StringComparison.Ordinal);

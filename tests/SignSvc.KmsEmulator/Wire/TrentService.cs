@@ -63,12 +63,12 @@ internal sealed class TrentService(KmsEmulator emulator, SigV4 signatures, Sts s
     {
         var body = await ReadBodyAsync(context);
         var caller = signatures.Authenticate(context.Request, body);
-        var (fault, cleared) = emulator.Faults.Take(operation.Name, caller);
+        using var document = Parse(body);
+        var (fault, cleared) = emulator.Faults.Take(operation.Name, caller, KeyIdOf(document.RootElement));
         await DelayAsync(emulator.DrawLatency(), context.RequestAborted);
         if (fault is { AfterExecution: false } && await StrikeAsync(context, fault, cleared))
             return null;
 
-        using var document = Parse(body);
         var call = new Call(
             operation.Name,
             caller,
@@ -85,8 +85,11 @@ internal sealed class TrentService(KmsEmulator emulator, SigV4 signatures, Sts s
             return null;
         if (fault is { Kind: FaultKind.WrongAnswer })
             WrongAnswers.Falsify(answer);
-        return answer;
+        return fault is { Kind: FaultKind.EmptyAnswer } ? [] : answer;
     }
+
+    private static string? KeyIdOf(JsonElement request) =>
+        request.ValueKind == JsonValueKind.Object && request.TryGetProperty("KeyId", out var id) && id.ValueKind == JsonValueKind.String ? id.GetString() : null;
 
     private static JsonObject Run(Operation operation, Call call)
     {

@@ -151,6 +151,48 @@ public sealed class AwsStateTests(AwsService aws) : IClassFixture<AwsService>, I
         static string Tags(int count) => "{" + string.Join(',', Enumerable.Range(0, count).Select(i => $"\"größe {i}\":\"a/b:c = @\"")) + "}";
     }
 
+    [Fact]
+    public async Task A_key_that_may_not_be_looked_at_hides_the_state_of_no_other()
+    {
+        var names = (string[])[RunningService.NewName("aws"), RunningService.NewName("aws")];
+        var arns = new List<string>();
+        foreach (var name in names)
+            arns.Add((await aws.KeyOfAsync((await aws.MakeKeyAsync(name))["id"], 1)).Arn);
+        using var kms = aws.Kms;
+        // Either may be the one that is looked at first.
+        foreach (var (denied, seen) in ((int, int)[])[(0, 1), (1, 0)])
+        {
+            foreach (var name in names)
+                await AwsService.WithinAsync(Soon, async () => BackendStateOf(await ReadAsync(name)) is "enabled");
+            aws.Emulator.Faults.Add(Fault.Error("DescribeKey") with { Code = "AccessDeniedException", Status = 400, KeyId = arns[denied] });
+            await kms.DisableKeyAsync(arns[seen], Cancel);
+            await AwsService.WithinAsync(Soon, async () => BackendStateOf(await ReadAsync(names[seen])) is "disabled");
+            aws.Emulator.Faults.Clear();
+            await kms.EnableKeyAsync(arns[seen], Cancel);
+        }
+    }
+
+    [Fact]
+    public async Task A_key_that_is_stopped_here_does_not_wait_for_one_that_cannot_be_brought_in_line()
+    {
+        var (slow, stopped) = (RunningService.NewName("aws"), RunningService.NewName("aws"));
+        var slowKey = await aws.KeyOfAsync((await aws.MakeKeyAsync(slow))["id"], 1);
+        var id = (await aws.MakeKeyAsync(stopped))["id"];
+        using var kms = aws.Kms;
+        await AwsService.WithinAsync(Soon, async () =>
+            (await kms.ListAliasesAsync(new ListAliasesRequest { KeyId = (await aws.KeyOfAsync(id, 1)).KeyId }, Cancel)).Aliases is { Count: > 0 });
+
+        // Its replica is missing and cannot be made: that is waited for.
+        aws.Emulator.Faults.Add(Fault.Error("DescribeKey") with { Code = "NotFoundException", Status = 400, Region = AwsService.Replica, KeyId = slowKey.KeyId });
+        aws.Emulator.Faults.Add(Fault.Error("ReplicateKey") with { Code = "KMSInvalidStateException", Status = 400, KeyId = slowKey.KeyId });
+        var before = aws.Emulator.Calls["ReplicateKey"].Received;
+        await aws.Admin.CallAsync(HttpMethod.Patch, $"/v1/keys/{slow}", """{"tags":{"changed":"yes"}}""");
+        await AwsService.WithinAsync(Soon, () => Task.FromResult(aws.Emulator.Calls["ReplicateKey"].Received > before));
+
+        await aws.Admin.MustPostAsync(200, $"/v1/keys/{stopped}/versions/1/revoke", """{"reason":"compromised"}""");
+        await AwsService.WithinAsync(Soon, async () => (await aws.KeyOfAsync(id, 1)).KeyState != KmsState.Enabled);
+    }
+
     private static string? BackendStateOf(JsonAnswer key) =>
         key.Json.GetProperty("versions")[0].TryGetProperty("backendState", out var state) ? state.GetString() : null;
 

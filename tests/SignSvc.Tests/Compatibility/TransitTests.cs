@@ -121,6 +121,42 @@ public sealed class TransitTests(RunningService service)
     }
 
     [Fact]
+    public async Task A_batch_with_a_reference_that_is_no_text_is_refused_before_anything_is_signed()
+    {
+        var name = RunningService.NewName("transit");
+        await service.Admin.MustPostAsync(200, $"/v1/transit/keys/{name}", """{"type":"ecdsa-p256"}""");
+        MustBeErrors(
+            await service.Admin.PostJsonAsync($"/v1/transit/sign/{name}", Filled("""{"batch_input":[{"input":"INPUT"},{"input":"INPUT","reference":5}]}""")),
+            400, "reference");
+        Assert.Equal(0, (await service.Admin.MustGetAsync($"/v1/audit?key={name}&action=keys:Sign")).Json.GetProperty("records").GetArrayLength());
+    }
+
+    [Fact]
+    public async Task A_period_of_rotation_changes_the_period_and_nothing_else()
+    {
+        var name = RunningService.NewName("transit");
+        await service.Admin.MustPostAsync(
+            201, "/v1/keys",
+            $$"""
+            {"name":"{{name}}","purpose":"artifacts","tier":"assured","backend":"software","spec":"ECC_NIST_P256",
+              "rotation":{"periodSeconds":864000,"leadSeconds":7200,"graceSeconds":3600,"jitterSeconds":1800,"standby":true} }
+            """);
+        await service.Admin.MustPostAsync(200, $"/v1/transit/keys/{name}/config", """{"auto_rotate_period":"720h"}""");
+        Assert.Equal("2592000 7200 3600 1800 True", await RotationAsync());
+
+        // Without a period there is nothing to spread.
+        await service.Admin.MustPostAsync(200, $"/v1/transit/keys/{name}/config", """{"auto_rotate_period":0}""");
+        Assert.Equal(" 7200 3600 0 True", await RotationAsync());
+
+        async Task<string> RotationAsync()
+        {
+            var rotation = (await service.Admin.MustGetAsync($"/v1/keys/{name}")).Json.GetProperty("rotation");
+            return string.Join(' ', ((string[])["periodSeconds", "leadSeconds", "graceSeconds", "jitterSeconds", "standby"])
+                .Select(m => rotation.TryGetProperty(m, out var value) ? value.ToString() : ""));
+        }
+    }
+
+    [Fact]
     public async Task Keys_are_made_listed_rotated_configured_and_deleted()
     {
         var name = RunningService.NewName("transit");

@@ -73,7 +73,7 @@ internal sealed class TransitKeys(KeyLifecycle keys, KeyChanges changes, KeyRota
         var key = await changes.UpdateAsync(
             call.Caller, call.Key,
             key => new KeyUpdate(
-                Rotation: period is { } seconds ? NewKey.ParseRotation(key.Tier, key.Purpose, new RotationWish(seconds == 0 ? null : seconds, Standby: key.Rotation?.Standby)) : null,
+                Rotation: period is { } seconds ? RotationOf(key, seconds) : null,
                 DeletionProtection: !mayDelete,
                 MinSigningVersion: signing is 0 ? 1 : signing,
                 MinVerificationVersion: verifying is 0 ? 1 : verifying),
@@ -162,6 +162,14 @@ internal sealed class TransitKeys(KeyLifecycle keys, KeyChanges changes, KeyRota
         var highest = key.InForce(time.GetUtcNow())?.Number ?? int.MaxValue;
         return [.. key.Versions.Where(v => v.IsPublished && v.Number <= highest)];
     }
+
+    /// <summary>The period alone: what else is known of the key's rotation, Vault has no words for. Without a period nothing is spread.</summary>
+    private static RotationPolicy RotationOf(Key key, int seconds) => NewKey.ParseRotation(key.Tier, key.Purpose, new RotationWish(
+        seconds == 0 ? null : seconds,
+        (int?)key.Rotation?.Lead.TotalSeconds,
+        (int?)key.Rotation?.Grace.TotalSeconds,
+        seconds == 0 ? null : (int?)key.Rotation?.Jitter.TotalSeconds,
+        key.Rotation?.Standby));
 
     /// <summary>Seconds, also as text, or Go's notation in one unit (<c>720h</c>); 0 is never.</summary>
     private static int? RotationOf(ClientJson body)

@@ -11,6 +11,7 @@ namespace SignSvc.Compatibility.Transit;
 internal sealed class TransitSigning(Signer signer, LiveSnapshot live)
 {
     private const string Prefix = "vault:v";
+    private const string Reference = "reference";
 
     public async Task<TransitAnswer> SignAsync(TransitCall call)
     {
@@ -96,9 +97,12 @@ internal sealed class TransitSigning(Signer signer, LiveSnapshot live)
     {
         if (call.Body.Objects("batch_input") is not { } items)
             return null;
-        return items.Count is >= 1 and <= SigningEndpoints.MaxBatch
-            ? [.. items]
-            : throw ClientJson.Invalid($"batch_input holds from 1 to {SigningEndpoints.MaxBatch} items.");
+        if (items.Count is < 1 or > SigningEndpoints.MaxBatch)
+            throw ClientJson.Invalid($"batch_input holds from 1 to {SigningEndpoints.MaxBatch} items.");
+        // Before anything is done: the answer repeats them.
+        foreach (var item in items)
+            _ = item.Text(Reference);
+        return [.. items];
     }
 
     private static TransitAnswer OfBatch(IReadOnlyList<ClientJson> items, IReadOnlyList<Action<Utf8JsonWriter>> results) => new(data =>
@@ -108,8 +112,8 @@ internal sealed class TransitSigning(Signer signer, LiveSnapshot live)
         {
             data.WriteStartObject();
             results[i](data);
-            if (items[i].Text("reference") is { Length: > 0 } reference)
-                data.WriteString("reference", reference);
+            if (items[i].Text(Reference) is { Length: > 0 } reference)
+                data.WriteString(Reference, reference);
             data.WriteEndObject();
         }
 
