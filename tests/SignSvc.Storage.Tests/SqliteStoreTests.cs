@@ -66,20 +66,6 @@ public sealed class SqliteStoreTests : StoreContract
         Assert.True(await ((IUseOnce)Store).TryUseAsync("jti", "0", ChainWriter.Noon, Cancel));
     }
 
-    [Fact]
-    public async Task The_log_is_moved_into_the_file_while_commits_go_on()
-    {
-        const int mebibyte = 1024 * 1024;
-        const int commits = 96;
-        var chain = new ChainWriter("a");
-        for (var i = 0; i < commits; i++)
-            await chain.CommitAsync(Store, chain.Next(body: new byte[mebibyte]));
-
-        Assert.InRange(new FileInfo(File + "-wal").Length, 0, commits / 2 * mebibyte);
-        Assert.InRange(new FileInfo(File).Length, commits / 2 * mebibyte, long.MaxValue);
-        Assert.Equal(commits, await Store.ReadAuditChainAsync("a", 1, Cancel).CountAsync(Cancel));
-    }
-
     protected override Task<IStore> OpenAsync() => Task.FromResult<IStore>(SqliteStore.Open(File));
 
     public override async ValueTask DisposeAsync()
