@@ -22,6 +22,10 @@ internal sealed record GrowthResult(Machine Machine, string Command, string Stor
 /// </summary>
 internal sealed class GrowthRun(GrowthOptions options, TextWriter output)
 {
+    /// <summary>Asked for comparison: neither lists nor searches.</summary>
+    public const string Token = "a token";
+    public const string KeyChange = "a change of a key";
+
     private const int FirstSize = 100;
     private const int Askings = 25;
     private const int BatchSize = 1000;
@@ -64,8 +68,8 @@ internal sealed class GrowthRun(GrowthOptions options, TextWriter output)
             await AskAsync("keys", size, "page of 100 from the middle", http, service.Admin.ListKeys($"limit=100&after={Name(made / 2)}"), cancellationToken);
             await AskAsync("keys", size, "by prefix", http, service.Admin.ListKeys($"prefix={Name(made / 2)}"), cancellationToken);
             await AskAsync("keys", size, "by a tag that one key has", http, service.Admin.ListKeys($"tag={Uri.EscapeDataString("only=one")}"), cancellationToken);
-            await AskAsync("keys", size, "a token", http, service.Admin.Token(), cancellationToken);
-            await AskAsync("keys", size, "a change of a key", http, service.Admin.Describe(Name(0), $"at {size}"), cancellationToken);
+            await AskAsync("keys", size, Token, http, service.Admin.Token(), cancellationToken);
+            await AskAsync("keys", size, KeyChange, http, service.Admin.Describe(Name(0), $"at {size}"), cancellationToken);
         }
     }
 
@@ -89,7 +93,7 @@ internal sealed class GrowthRun(GrowthOptions options, TextWriter output)
             await AskAsync("audit rows", size, "a digest that never was", http, service.Admin.SearchAudit($"digest={Uri.EscapeDataString(Convert.ToBase64String(new byte[32]))}"), cancellationToken);
             await AskAsync("audit rows", size, "what is denied", http, service.Admin.SearchAudit("outcome=denied&limit=100"), cancellationToken);
             await AskAsync("audit rows", size, "the oldest hundred of a time", http, service.Admin.SearchAudit($"to={old}&limit=100"), cancellationToken);
-            await AskAsync("audit rows", size, "a token", http, service.Admin.Token(), cancellationToken);
+            await AskAsync("audit rows", size, Token, http, service.Admin.Token(), cancellationToken);
             output.WriteLine($"  {recorded} audit rows; database {service.DatabaseBytes / 1048576} MiB");
         }
     }

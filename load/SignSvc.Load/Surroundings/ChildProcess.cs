@@ -29,6 +29,7 @@ internal sealed class ChildProcess : IAsyncDisposable
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
+        DriverSettings.KeepFrom(start.Environment);
         foreach (var (name, value) in environment)
             start.Environment[name] = value;
         var child = new ChildProcess(new Process { StartInfo = start, EnableRaisingEvents = true });
@@ -58,6 +59,7 @@ internal sealed class ChildProcess : IAsyncDisposable
             RedirectStandardError = true,
             WorkingDirectory = folder ?? "",
         };
+        DriverSettings.KeepFrom(start.Environment);
         foreach (var (name, value) in environment ?? new Dictionary<string, string>(StringComparer.Ordinal))
             start.Environment[name] = value;
         using var process = Process.Start(start)!;
