@@ -16,13 +16,14 @@ public sealed class AuditIndex
     public IReadOnlyCollection<VersionUsage> Usage => [.. _usage.Select(u => new VersionUsage(u.Key, u.Value.Uses, u.Value.LastUsedAt, u.Value.LatestExpiry))];
 
     /// <param name="body">As <see cref="AuditSegment.Body"/> has it.</param>
+    /// <exception cref="JsonException">It is damaged.</exception>
     public static AuditIndex Of(ReadOnlySpan<byte> body)
     {
         var index = new AuditIndex();
         while (!body.IsEmpty)
         {
             var end = body.IndexOf((byte)'\n');
-            index.Add(JsonSerializer.Deserialize(end < 0 ? body : body[..end], SigningJson.Default.AuditRecord)!);
+            index.Add(JsonSerializer.Deserialize(end < 0 ? body : body[..end], SigningJson.Default.AuditRecord) ?? throw new JsonException("A record is null."));
             body = end < 0 ? [] : body[(end + 1)..];
         }
 

@@ -84,7 +84,7 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
                     _head = HeadOf(segment);
                     return revision;
                 }
-                catch (Exception e) when (e is TimeoutException or SigningException { Fault: SigningFault.StoreUnavailable })
+                catch (Exception e) when (IsAway(e))
                 {
                     // It may still happen: the head of the chain will tell.
                     _ = ObserveAsync(commit);
@@ -214,12 +214,15 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
             await answer.WaitAsync(Patience, _time, cancellationToken);
             return true;
         }
-        catch (Exception e) when (e is TimeoutException or SigningException { Fault: SigningFault.StoreUnavailable })
+        catch (Exception e) when (IsAway(e))
         {
             _ = ObserveAsync(answer);
             return false;
         }
     }
+
+    /// <summary>What a database that cannot be reached ends in, or one that does not answer.</summary>
+    private static bool IsAway(Exception e) => e is TimeoutException or SigningException { Fault: SigningFault.StoreUnavailable };
 
     private static async Task ObserveAsync(Task abandoned)
     {

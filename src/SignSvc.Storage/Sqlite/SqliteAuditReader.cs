@@ -11,42 +11,41 @@ internal static class SqliteAuditReader
     internal const string Columns = "s.id, s.node, s.first_sequence, s.count, s.first_at, s.last_at, s.body, s.previous, s.seal";
 
     public static IAsyncEnumerable<AuditSegment> SearchAsync(
-        Func<SqliteConnection> open, AuditSegmentFilter filter, CancellationToken cancellationToken)
+        Func<SqliteConnection> open, SqliteAuditTerms index, AuditSegmentFilter filter, CancellationToken cancellationToken)
     {
-        // The first term drives: its rows stand in order of time, so that a page ends the walk early.
-        var sql = new StringBuilder(filter.Terms.Count == 0
-            ? $"SELECT {Columns} FROM audit_segments s WHERE 1 "
-            : $"SELECT {Columns} FROM audit_terms d CROSS JOIN audit_segments s ON s.id = d.segment WHERE d.term = $term0 ");
-        var (at, id) = filter.Terms.Count == 0 ? ("s.first_at", "s.id") : ("d.first_at", "d.segment");
+        // The first term drives: its rows stand in order of time, so that a page ends the walk early. What is not indexed yet comes
+        // in between by its time.
+        var terms = filter.Terms.Count == 0 ? [SqliteAuditTerms.Any] : filter.Terms;
         var parameters = new List<SqliteParameter>();
-        for (var i = 0; i < filter.Terms.Count; i++)
+        var others = new StringBuilder();
+        for (var i = 0; i < terms.Count; i++)
         {
-            parameters.Add(new SqliteParameter($"$term{i}", filter.Terms[i]));
+            parameters.Add(new SqliteParameter($"$term{i}", terms[i]));
             if (i > 0)
-                sql.Append($"AND EXISTS (SELECT 1 FROM audit_terms t{i} WHERE t{i}.term = $term{i} AND t{i}.first_at = d.first_at AND t{i}.segment = d.segment) ");
+                others.Append($"AND EXISTS (SELECT 1 FROM audit_terms t{i} WHERE t{i}.term = $term{i} AND t{i}.first_at = d.first_at AND t{i}.segment = d.segment) ");
         }
 
+        var sql =
+            $"""
+             SELECT {Columns} FROM audit_segments s
+             WHERE s.id > (SELECT through FROM audit_indexed) {Within(filter, "s.first_at", "s.id")}
+             UNION ALL
+             SELECT d.segment, s.node, s.first_sequence, s.count, d.first_at, s.last_at, s.body, s.previous, s.seal
+             FROM audit_terms d CROSS JOIN audit_segments s ON s.id = d.segment
+             WHERE d.term = $term0 {others} {Within(filter, "d.first_at", "d.segment")}
+             ORDER BY 5 DESC, 1 DESC
+             """;
         if (filter.From is { } from)
-        {
-            sql.Append($"AND {at} >= $from ");
             parameters.Add(new SqliteParameter("$from", Math.Max(0, from.UtcTicks - AuditSegment.MaxSpan.Ticks)));
-        }
-
         if (filter.To is { } to)
-        {
-            sql.Append($"AND {at} <= $to ");
             parameters.Add(new SqliteParameter("$to", to.UtcTicks));
-        }
-
         if (filter is { BeforeAt: { } beforeAt, BeforeId: { } beforeId })
         {
-            sql.Append($"AND ({at}, {id}) < ($before_at, $before_id) ");
             parameters.Add(new SqliteParameter("$before_at", beforeAt.UtcTicks));
             parameters.Add(new SqliteParameter("$before_id", beforeId));
         }
 
-        sql.Append($"ORDER BY {at} DESC, {id} DESC");
-        return ReadAsync(open, sql.ToString(), parameters, cancellationToken);
+        return ReadAsync(open, sql, parameters, cancellationToken).Where(s => index.MayHave(s.Id, filter.Terms));
     }
 
     public static IAsyncEnumerable<AuditSegment> ReadChainAsync(
@@ -59,6 +58,11 @@ internal static class SqliteAuditReader
              """,
             [new SqliteParameter("$node", node), new SqliteParameter("$from", fromSequence)],
             cancellationToken);
+
+    private static string Within(AuditSegmentFilter filter, string at, string id) =>
+        (filter.From is null ? "" : $"AND {at} >= $from ")
+        + (filter.To is null ? "" : $"AND {at} <= $to ")
+        + (filter is { BeforeAt: not null, BeforeId: not null } ? $"AND ({at}, {id}) < ($before_at, $before_id) " : "");
 
     private static async IAsyncEnumerable<AuditSegment> ReadAsync(
         Func<SqliteConnection> open, string sql, IEnumerable<SqliteParameter> parameters,

@@ -88,6 +88,7 @@ internal static class SqliteBackup
                 break;
             case BackupItem.StoredSegment(var segment):
                 statements.Append(segment);
+                statements.Appended();
                 break;
             case BackupItem.StoredHead(var head):
                 Run(

@@ -16,8 +16,8 @@ internal sealed class SqliteCheckpoints(SqliteConnection writing, SqliteConnecti
     /// <summary>Bytes of the log, about, after which it is moved: so few that moving them holds up no flush of a commit for long.</summary>
     private const int LogBytes = 4 * 1024 * 1024;
 
-    /// <summary>What a commit writes to the log beside its records: whole pages, of the tables and of each index.</summary>
-    private const int CommitBytes = 48 * 1024;
+    /// <summary>What a commit writes to the log beside its records: whole pages of the tables, and its share of those of terms.</summary>
+    private const int CommitBytes = 28 * 1024;
 
     private int _bytes;
     private Task? _moving;

@@ -38,6 +38,12 @@ internal static class SqliteSchema
         CREATE TABLE used_once (scope TEXT NOT NULL, id TEXT NOT NULL, until INTEGER NOT NULL, PRIMARY KEY (scope, id)) WITHOUT ROWID;
         CREATE INDEX used_once_by_end ON used_once (until);
         """,
+        """
+        CREATE TABLE audit_indexed (through INTEGER NOT NULL);
+        INSERT INTO audit_indexed SELECT coalesce(max(id), 0) FROM audit_segments;
+        INSERT INTO audit_terms SELECT '', first_at, id FROM audit_segments;
+        DROP INDEX audit_segments_by_time;
+        """,
     ];
 
     /// <exception cref="SigningException"><see cref="SigningFault.StoreFailed"/>: damaged, not ours, or newer.</exception>

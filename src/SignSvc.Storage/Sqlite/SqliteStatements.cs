@@ -5,7 +5,7 @@ using SignSvc.Signing.Storage;
 
 namespace SignSvc.Storage.Sqlite;
 
-/// <summary>The writing connection's statements, prepared once: a commit of one record is four of them and a flush.</summary>
+/// <summary>The writing connection's statements, prepared once: a commit of one record is six of them and a flush.</summary>
 internal sealed class SqliteStatements : IDisposable
 {
     /// <summary>So long a commit waits where another process holds the file.</summary>
@@ -16,7 +16,6 @@ internal sealed class SqliteStatements : IDisposable
     private readonly SqliteStatement _commit;
     private readonly SqliteStatement _rollback;
     private readonly SqliteStatement _segment;
-    private readonly SqliteStatement _term;
     private readonly SqliteStatement _head;
     private readonly SqliteStatement _firstHead;
     private readonly SqliteStatement _usage;
@@ -36,7 +35,7 @@ internal sealed class SqliteStatements : IDisposable
             INSERT INTO audit_segments (node, first_sequence, count, first_at, last_at, body, previous, seal)
             VALUES ($node, $first_sequence, $count, $first_at, $last_at, $body, $previous, $seal)
             """);
-        _term = Prepare("INSERT INTO audit_terms (term, first_at, segment) VALUES ($term, $first_at, $segment)");
+        Terms = new SqliteAuditTerms(connection);
         _head = Prepare(
             "UPDATE audit_heads SET last_sequence = $last_sequence, seal = $seal WHERE node = $node AND seal = $previous AND last_sequence = $before");
         _firstHead = Prepare("INSERT OR IGNORE INTO audit_heads (node, last_sequence, seal) VALUES ($node, $last_sequence, $seal)");
@@ -52,6 +51,8 @@ internal sealed class SqliteStatements : IDisposable
         _forget = Prepare(
             "DELETE FROM used_once WHERE (scope, id) IN (SELECT scope, id FROM used_once WHERE until < $before ORDER BY until LIMIT $limit)");
     }
+
+    public SqliteAuditTerms Terms { get; }
 
     public T InTransaction<T>(Func<T> work)
     {
@@ -69,6 +70,7 @@ internal sealed class SqliteStatements : IDisposable
         }
     }
 
+    /// <summary>When the transaction of it is committed, <see cref="Appended"/> is to be called.</summary>
     public void Append(AuditSegment segment)
     {
         // The head first: it is the fence, and where it does not match, the segment may be there already.
@@ -80,12 +82,12 @@ internal sealed class SqliteStatements : IDisposable
 
         _segment.With(segment.Node).With(segment.FirstSequence).With(segment.Count).With(segment.FirstAt.UtcTicks).With(segment.LastAt.UtcTicks)
             .With(segment.Body).With(segment.Previous).With(segment.Seal).Run();
-        var id = _segment.InsertedId;
-        foreach (var term in segment.Terms)
-            _term.With(term).With(segment.FirstAt.UtcTicks).With(id).Run();
+        Terms.Add(_segment.InsertedId, segment);
         foreach (var use in segment.Usage)
             _usage.With(use.Kid).With(use.Uses).With(use.LastUsedAt.UtcTicks).With(use.LatestExpiry?.UtcTicks).Run();
     }
+
+    public void Appended() => Terms.Committed();
 
     public bool Use(string scope, string id, DateTimeOffset until) => _use.With(scope).With(id).With(until.UtcTicks).Run() == 1;
 
@@ -116,8 +118,9 @@ internal sealed class SqliteStatements : IDisposable
 
     public void Dispose()
     {
-        foreach (var statement in (ReadOnlySpan<SqliteStatement>)[_begin, _commit, _rollback, _segment, _term, _head, _firstHead, _usage, _revision, _use, _forget])
+        foreach (var statement in (ReadOnlySpan<SqliteStatement>)[_begin, _commit, _rollback, _segment, _head, _firstHead, _usage, _revision, _use, _forget])
             statement.Dispose();
+        Terms.Dispose();
     }
 
     private void PutNames(DocumentChange change)

@@ -87,6 +87,7 @@ public sealed partial class SqliteStore : IStore, IBackupStore
             {
                 ThrowIfFailed();
                 var revision = _statements.InTransaction(() => Commit(segment, changes));
+                _statements.Appended();
                 _checkpoints.Committed(segment.Body.Length);
                 return Task.FromResult(revision);
             }
@@ -138,7 +139,7 @@ public sealed partial class SqliteStore : IStore, IBackupStore
     });
 
     public IAsyncEnumerable<AuditSegment> SearchAuditAsync(AuditSegmentFilter filter, CancellationToken cancellationToken) =>
-        SqliteAuditReader.SearchAsync(OpenForReading, filter, cancellationToken);
+        SqliteAuditReader.SearchAsync(OpenForReading, _statements.Terms, filter, cancellationToken);
 
     public IAsyncEnumerable<AuditSegment> ReadAuditChainAsync(string node, long fromSequence, CancellationToken cancellationToken) =>
         SqliteAuditReader.ReadChainAsync(OpenForReading, node, fromSequence, cancellationToken);
