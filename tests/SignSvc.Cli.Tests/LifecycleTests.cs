@@ -113,6 +113,17 @@ public sealed class LifecycleTests(RunningService service) : IDisposable
         (await _signsvc.RunAsync("keys", "update", "life-updated")).Ended(2);
     }
 
+    [Fact]
+    public async Task A_key_that_shall_rotate_never_again_keeps_its_standby_and_loses_its_period()
+    {
+        (await _signsvc.RunAsync("keys", "create", "life-never", "--purpose", "artifacts", "--rotation-period", "20d", "--lead", "3h", "--standby", "true")).Ended(0);
+
+        var updated = (await _signsvc.RunAsync("keys", "update", "life-never", "--rotation-period", "never", "--lead", "1h", "-o", "json")).Ended(0).Json.GetProperty("rotation");
+
+        Assert.False(updated.TryGetProperty("periodSeconds", out _));
+        Assert.Equal((3600, true), (updated.GetProperty("leadSeconds").GetInt32(), updated.GetProperty("standby").GetBoolean()));
+    }
+
     [Theory]
     [InlineData("keys", "delete", "release")]
     [InlineData("keys", "revoke-version", "release", "1", "--reason", "compromised")]

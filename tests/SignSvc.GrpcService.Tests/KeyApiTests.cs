@@ -180,8 +180,18 @@ public sealed class KeyApiTests(GrpcServer server)
             "UpdateKey", new UpdateKeyRequest { Key = "timed", RotationPeriod = Duration.FromTimeSpan(TimeSpan.Zero) });
         Assert.Equal(TimeSpan.FromDays(30), changed.Key.RotationPeriod.ToTimeSpan());
         Assert.False(changed.Key.RotationStandby);
+        changed = await CallAsync<UpdateKeyResponse>(
+            "UpdateKey",
+            new UpdateKeyRequest { Key = "timed", RotationPeriod = Duration.FromTimeSpan(TimeSpan.FromDays(20)), RotationJitter = Duration.FromTimeSpan(TimeSpan.FromHours(1)) });
         changed = await CallAsync<UpdateKeyResponse>("UpdateKey", new UpdateKeyRequest { Key = "timed", RotationStandby = true });
         Assert.True(changed.Key.RotationStandby);
+        // What is not named stays.
+        changed = await CallAsync<UpdateKeyResponse>("UpdateKey", new UpdateKeyRequest { Key = "timed", RotationLead = Duration.FromTimeSpan(TimeSpan.FromHours(2)) });
+        Assert.Equal(
+            (TimeSpan.FromDays(20), TimeSpan.FromHours(2), TimeSpan.FromHours(1), true),
+            (changed.Key.RotationPeriod.ToTimeSpan(), changed.Key.RotationLead.ToTimeSpan(), changed.Key.RotationJitter.ToTimeSpan(), changed.Key.RotationStandby));
+        changed = await CallAsync<UpdateKeyResponse>("UpdateKey", new UpdateKeyRequest { Key = "timed", RotationStandby = false });
+        Assert.Equal((TimeSpan.FromHours(2), false), (changed.Key.RotationLead.ToTimeSpan(), changed.Key.RotationStandby));
         var timelineOfStandby = await CallAsync<CreateKeyResponse>(
             "CreateKey", new CreateKeyRequest { Name = "stood-by", Purpose = KeyPurpose.Tokens, Spec = "ECC_NIST_P256", RotationStandby = true });
         Assert.True(timelineOfStandby.Key.RotationStandby);

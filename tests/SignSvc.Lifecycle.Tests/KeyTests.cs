@@ -79,8 +79,23 @@ public sealed class KeyTests(RunningService service)
         Assert.Equal(TimeSpan.FromMinutes(1), Time(version, "signsUntil") - Time(version, "retiresAt"));
         var again = await Admin.PatchAsync(name, """{"rotation":{"periodSeconds":86400,"leadSeconds":60,"graceSeconds":60}}""").MustAsync(200);
         Assert.Equal(version.GetRawText(), again.Version(1).GetRawText());
-        var without = await Admin.PatchAsync(name, """{"rotation":{}}""").MustAsync(200);
+        var without = await Admin.PatchAsync(name, """{"rotation":{"periodSeconds":0}}""").MustAsync(200);
         Assert.False(without.Version(1).TryGetProperty("signsUntil", out _));
+    }
+
+    [Fact]
+    public async Task What_a_change_of_rotation_does_not_name_stays()
+    {
+        var name = await Admin.NewTokensKeyAsync(""","rotation":{"periodSeconds":864000,"leadSeconds":7200,"graceSeconds":3600,"jitterSeconds":1800,"standby":true}""");
+        await ChangeAsync("""{"leadSeconds":3600}""", """{"periodSeconds":864000,"leadSeconds":3600,"graceSeconds":3600,"jitterSeconds":1800,"standby":true}""");
+        await ChangeAsync("{}", """{"periodSeconds":864000,"leadSeconds":3600,"graceSeconds":3600,"jitterSeconds":1800,"standby":true}""");
+        await ChangeAsync("""{"standby":false}""", """{"periodSeconds":864000,"leadSeconds":3600,"graceSeconds":3600,"jitterSeconds":1800,"standby":false}""");
+        await ChangeAsync("""{"standby":true,"jitterSeconds":0}""", """{"periodSeconds":864000,"leadSeconds":3600,"graceSeconds":3600,"jitterSeconds":0,"standby":true}""");
+        // What depends on the period is chosen anew with another one, or named.
+        await ChangeAsync("""{"periodSeconds":43200,"graceSeconds":60}""", """{"periodSeconds":43200,"leadSeconds":10800,"graceSeconds":60,"jitterSeconds":0,"standby":true}""");
+
+        async Task ChangeAsync(string rotation, string expected) =>
+            Assert.Equal(expected, (await Admin.PatchAsync(name, $$"""{"rotation":{{rotation}}}""").MustAsync(200))["rotation"]);
     }
 
     [Fact]

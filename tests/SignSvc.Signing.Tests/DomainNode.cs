@@ -27,7 +27,7 @@ internal sealed class DomainNode : IAsyncDisposable
         Backends = new BackendSet([backend]);
         var rules = new KeyRules(RequireHardware: false);
         Keys = new KeyLifecycle(live, decisions, Backends, rules, time);
-        var edits = new KeyEdits(live, decisions, audit);
+        var edits = Edits = new KeyEdits(live, decisions, audit);
         Aliases = new KeyAliases(live, decisions, edits, audit);
         Changes = new KeyChanges(edits, live, store, Backends, time);
         Rotation = new KeyRotation(edits, live, Backends, time);
@@ -46,6 +46,8 @@ internal sealed class DomainNode : IAsyncDisposable
     public BackendSet Backends { get; }
 
     public Decisions Decisions { get; }
+
+    public KeyEdits Edits { get; }
 
     public KeyLifecycle Keys { get; }
 

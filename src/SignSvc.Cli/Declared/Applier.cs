@@ -105,7 +105,7 @@ internal sealed class Applier(ServiceClient service, Planner planner, string set
             taken(enabled ? "enabled" : "disabled");
         }
 
-        var rotation = key.Rotation is { } wish && !wish.IsMetBy(live.Rotation) ? wish.Over(live.Rotation) : null;
+        var rotation = key.Rotation is { } wish && !wish.IsMetBy(live.Rotation) ? wish.ForChange() : null;
         var body = new KeyUpdateBody(
             key.Description, key.Owner, ManagedTags.For(key, live, set, applied: true), rotation, key.DeletionProtection);
         await StepAsync(live, tag => service.PatchAsync(path, body, CliJson.Default.KeyUpdateBody, cancellationToken, tag));

@@ -23,7 +23,7 @@ internal static class KeyComparison
             yield return Text("enabled", enabled ? "true" : "false", live => live.Is("enabled") ? "true" : "false");
         if (key.Rotation is { } rotation)
         {
-            var shown = rotation.Over(current: null).ToString();
+            var shown = rotation.ForNewKey().ToString();
             yield return new Wish("rotation", rotation.ToString(), shown, live => rotation.IsMetBy(live.Rotation), live => live.Rotation?.ToString() ?? "on demand");
         }
 

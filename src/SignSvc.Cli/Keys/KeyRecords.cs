@@ -5,12 +5,12 @@ internal sealed record NewKeyBody(
     string? Owner = null, Dictionary<string, string>? Tags = null, RotationPolicy? Rotation = null, bool? DeletionProtection = null, string? Adopt = null,
     string? Origin = null, bool? MultiRegion = null, bool? Enabled = null, string[]? Aliases = null);
 
-/// <summary>What is null stays as it is; tags and rotation are replaced whole.</summary>
+/// <summary>What is null stays as it is, in the rotation too; tags are replaced whole.</summary>
 internal sealed record KeyUpdateBody(
     string? Description = null, string? Owner = null, Dictionary<string, string>? Tags = null, RotationPolicy? Rotation = null,
     bool? DeletionProtection = null, int? MinSigningVersion = null, int? MinVerificationVersion = null);
 
-/// <param name="PeriodSeconds">Null: on demand.</param>
+/// <param name="PeriodSeconds">Null, and in a change 0: on demand.</param>
 internal sealed record RotationPolicy(long? PeriodSeconds, long? LeadSeconds, long? GraceSeconds, long? JitterSeconds = null, bool? Standby = null)
 {
     public override string ToString()

@@ -25,23 +25,22 @@ internal static class KeyUpdateCommand
         rotation.AddTo(command);
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            var wish = rotation.Read(parsed);
             var newTags = parsed.GetValue(clearTags) ? [] : KeyCommands.ParseTags(parsed.GetValue(tags));
             var body = new KeyUpdateBody(
-                parsed.GetValue(description), parsed.GetValue(owner), newTags, Rotation: null, parsed.GetValue(protection),
+                parsed.GetValue(description), parsed.GetValue(owner), newTags, rotation.Read(parsed)?.ForChange(), parsed.GetValue(protection),
                 parsed.GetValue(signing), parsed.GetValue(verification));
-            if (body == new KeyUpdateBody() && wish is null)
+            if (body == new KeyUpdateBody())
                 throw CommandException.Usage("Nothing was named that shall change.", "See 'signsvc keys update --help'.");
 
             using var service = ServiceClient.Connect(parsed);
             var path = ApiPath.Key(parsed.GetRequiredValue(KeyLifecycleCommands.Key));
             string? onlyIf = null;
-            if (wish is not null || newTags is not null)
+            if (newTags is not null)
             {
                 var key = (await service.GetAsync(path, cancellationToken)).Read(CliJson.Default.KeyAnswer);
                 // What was read goes back with the change: an apply in between must not be undone by it.
                 (path, onlyIf) = (ApiPath.Key(key.Id), key.Etag);
-                body = body with { Rotation = wish?.Over(key.Rotation), Tags = newTags is null ? null : ManagedTags.Carry(key.Tags, newTags) };
+                body = body with { Tags = ManagedTags.Carry(key.Tags, newTags) };
             }
 
             var answer = await service.PatchAsync(path, body, CliJson.Default.KeyUpdateBody, cancellationToken, onlyIf);

@@ -57,17 +57,8 @@ internal sealed record RotationWish(long? Period, bool IsNever, long? Lead, long
     /// <summary>For a key that is made: the service chooses what is null.</summary>
     public RotationPolicy ForNewKey() => new(Period, Lead, Grace, Jitter, Standby);
 
-    /// <summary>
-    /// The whole policy for a key that has one. A lead and a grace that were not spoken of stay, unless the period
-    /// changes: then the service chooses them anew, because they depend on it.
-    /// </summary>
-    public RotationPolicy Over(RotationPolicy? current)
-    {
-        var period = IsNever ? null : Period ?? current?.PeriodSeconds;
-        var stays = period == current?.PeriodSeconds;
-        return new RotationPolicy(period, Lead ?? (stays ? current?.LeadSeconds : null), Grace ?? (stays ? current?.GraceSeconds : null),
-            Jitter ?? (stays ? current?.JitterSeconds : null), Standby ?? current?.Standby);
-    }
+    /// <summary>For a key that has a policy: the service leaves what is null as it is, and takes a period of 0 for none.</summary>
+    public RotationPolicy ForChange() => new(IsNever ? 0 : Period, Lead, Grace, Jitter, Standby);
 
     public bool IsMetBy(RotationPolicy? current) =>
         (!IsNever || current?.PeriodSeconds is null)

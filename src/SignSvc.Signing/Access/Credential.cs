@@ -42,6 +42,12 @@ public sealed record Credential
     /// <summary>With them the credential proves itself by signed assertions (RFC 7523), beside its secret.</summary>
     public ImmutableArray<ClientKey> ClientKeys { get; init => field = value.IsDefault ? [] : value; } = [];
 
+    /// <summary>How it may prove itself as an OAuth client, and in no other way; null: as <see cref="ClientMethod.Usual"/> has it.</summary>
+    public ImmutableArray<string>? ClientMethods { get; init; }
+
+    /// <summary>A <see cref="ClientMethod"/>.</summary>
+    public bool MayProveItselfBy(string method) => (ClientMethods ?? ClientMethod.Usual(ClientKeys)).Contains(method, StringComparer.Ordinal);
+
     /// <summary>When the secret was made that is current; null: with the credential.</summary>
     public DateTimeOffset? RotatedAt { get; init; }
 

@@ -89,6 +89,10 @@ public sealed class Decisions(AuditLog audit, LiveSnapshot live, TimeProvider ti
     public bool Allows(Caller caller, string action, string? resource) =>
         live.Current.Access.Allows(Ask(caller, action, resource, default));
 
+    /// <summary>Whether a list shows the key to this caller.</summary>
+    public bool MayRead(Caller caller, Key key) =>
+        live.Current.Access.Allows(Ask(caller, Actions.KeysRead, resource: null, new AccessFacts { Key = key }));
+
     /// <summary>A further permission that a request needs as a whole. Approvals are asked for one act each, so it must need none.</summary>
     /// <exception cref="SigningException"><see cref="SigningFault.Forbidden"/>; <see cref="SigningFault.RateLimited"/>; <see cref="SigningFault.InvalidRequest"/>: rules ask for its approval.</exception>
     public void RequireAlso(Caller caller, string action, string resource)

@@ -33,7 +33,8 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
             permit =>
             {
                 var name = AliasName.Parse(alias);
-                return edits.RepeatAsync(basis => MoveAsync(basis, permit, draft, name, target, before, onlyIf, cancellationToken), cancellationToken);
+                return edits.RepeatAsync(
+                    basis => ValueTask.FromResult(Move(basis, permit, draft, name, target, before, onlyIf, cancellationToken)), cancellationToken);
             },
             subject: () =>
             {
@@ -55,9 +56,11 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
         onlyIf,
         $"alias/{alias}");
 
+    /// <summary>Those of keys that the caller may read.</summary>
     public Task<IReadOnlyList<(string Alias, Key Key)>> ListAsync(Caller caller, CancellationToken cancellationToken) => decisions.ReadAsync(
         caller, decisions.Draft(caller, Actions.KeysList),
-        _ => ValueTask.FromResult<IReadOnlyList<(string, Key)>>(live.Current.Keys.Aliases.ToArray()), cancellationToken);
+        _ => ValueTask.FromResult<IReadOnlyList<(string Alias, Key Key)>>(live.Current.Keys.Aliases.Where(a => decisions.MayRead(caller, a.Key)).ToArray()),
+        cancellationToken);
 
     /// <summary>Only an alias: an id or a key's own name is none.</summary>
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>.</exception>
@@ -73,7 +76,7 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
             caller, draft, _ => known ? ValueTask.FromResult(key!) : throw decisions.Unknown(caller, "There is no such alias."), cancellationToken);
     }
 
-    private async ValueTask<Key> MoveAsync(
+    private KeyAttempt Move(
         Snapshot basis, Permit permit, AuditRecord draft, string name, string reference, AliasBefore before, string? onlyIf,
         CancellationToken cancellationToken)
     {
@@ -90,11 +93,7 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
         if (before == AliasBefore.Present && !(isTaken && holder!.Aliases.Contains(name)))
             throw new SigningException(SigningFault.NotFound, "There is no such alias.");
         if (key.Aliases.Contains(name))
-        {
-            await audit.AppendAsync(record with { Detail = "it was so already" }, cancellationToken);
-            return key;
-        }
-
+            return new KeyAttempt(key, async () => await audit.AppendAsync(record with { Detail = "it was so already" }, cancellationToken));
         if (holder is not null && string.Equals(holder.Name, name, StringComparison.Ordinal))
             throw new SigningException(SigningFault.NameTaken, $"A key has the name {name}.");
         if (key.Aliases.Count >= MaxPerKey)
@@ -105,9 +104,8 @@ public sealed class KeyAliases(LiveSnapshot live, Decisions decisions, KeyEdits 
         Change[] changes = holder is null
             ? [Change.Of(named, basis)]
             : [Change.Of(holder with { Aliases = holder.Aliases.Remove(name) }, basis), Change.Of(named, basis)];
-        await live.ChangeAsync(
-            permit, record with { Detail = holder is null ? null : $"moved from {holder.Name}" }, cancellationToken, changes);
-        return named;
+        var moved = record with { Detail = holder is null ? null : $"moved from {holder.Name}" };
+        return new KeyAttempt(named, () => live.ChangeAsync(permit, moved, cancellationToken, changes));
     }
 
     /// <summary>A right on the key alone gives no names: those are anybody's, and others sign by them.</summary>

@@ -57,25 +57,32 @@ public sealed class KeyEdits(LiveSnapshot live, Decisions decisions, AuditLog au
                     throw decisions.UnknownKey(caller);
                 KeyTag.Require(key, onlyIf);
                 var edited = await edit(key, permit);
-                if (ReferenceEquals(edited, key))
-                    await audit.AppendAsync(draft with { Detail = $"{detail}: it was so already" }, cancellationToken);
-                else if (along is null)
-                    await live.ChangeAsync(permit, draft, cancellationToken, Change.Of(edited, basis));
-                else
-                    await live.ChangeAsync(permit, along.Record(draft, edited), cancellationToken, Change.Of(edited, basis), along.Change(basis));
-                return edited;
+                return new KeyAttempt(edited, async () =>
+                {
+                    if (ReferenceEquals(edited, key))
+                        await audit.AppendAsync(draft with { Detail = $"{detail}: it was so already" }, cancellationToken);
+                    else if (along is null)
+                        await live.ChangeAsync(permit, draft, cancellationToken, Change.Of(edited, basis));
+                    else
+                        await live.ChangeAsync(permit, along.Record(draft, edited), cancellationToken, Change.Of(edited, basis), along.Change(basis));
+                });
             },
             cancellationToken), subject: () => named is null ? null : subject?.Invoke(named));
     }
 
-    /// <summary>Runs <paramref name="attempt"/> on the snapshot as it stands, again and again while somebody else's change comes first.</summary>
-    internal async ValueTask<T> RepeatAsync<T>(Func<Snapshot, ValueTask<T>> attempt, CancellationToken cancellationToken)
+    /// <summary>
+    /// Attempts on the snapshot as it stands, again and again while somebody else's change is committed first. A conflict that
+    /// <paramref name="attempt"/> itself finds is its answer: nothing is gained by asking it again.
+    /// </summary>
+    internal async ValueTask<Key> RepeatAsync(Func<Snapshot, ValueTask<KeyAttempt>> attempt, CancellationToken cancellationToken)
     {
         for (var i = 1; ; i++)
         {
+            var (edited, commitAsync) = await attempt(live.Current);
             try
             {
-                return await attempt(live.Current);
+                await commitAsync();
+                return edited;
             }
             catch (SigningException e) when (e.Fault == SigningFault.Conflict && i < Attempts)
             {
@@ -84,6 +91,11 @@ public sealed class KeyEdits(LiveSnapshot live, Decisions decisions, AuditLog au
         }
     }
 }
+
+/// <summary>What an attempt came to.</summary>
+/// <param name="Edited">The key as it shall be.</param>
+/// <param name="CommitAsync">Makes it so, or puts on record that it was; <see cref="SigningFault.Conflict"/> from it means that somebody else was faster.</param>
+internal readonly record struct KeyAttempt(Key Edited, Func<Task> CommitAsync);
 
 /// <summary>What is committed together with an edited key.</summary>
 /// <param name="Change">Made from the snapshot that the key was edited in.</param>

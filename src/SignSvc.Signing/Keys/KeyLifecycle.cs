@@ -69,6 +69,13 @@ public sealed class KeyLifecycle(
                 await destroying.DestroyAsync(version, cancellationToken);
                 throw;
             }
+            catch (SigningException e) when (e.Fault == SigningFault.NameTaken && request.Adopt is not null && version is not null)
+            {
+                // Somebody faster took the name, or adopted the same pair on another node.
+                await live.RefreshAsync(cancellationToken);
+                RefuseKnown(version.PublicKey);
+                throw;
+            }
 
             return key;
         }, wished);
@@ -81,7 +88,7 @@ public sealed class KeyLifecycle(
         decisions.ReadAsync(
             caller,
             decisions.Draft(caller, Actions.KeysList),
-            _ => ValueTask.FromResult(live.Current.Keys.After(after).Where(filter.Matches).Where(k => MayRead(caller, k)).Take(limit).ToImmutableArray()),
+            _ => ValueTask.FromResult(live.Current.Keys.After(after).Where(filter.Matches).Where(k => decisions.MayRead(caller, k)).Take(limit).ToImmutableArray()),
             cancellationToken);
 
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>; <see cref="SigningFault.Forbidden"/>, also for an unknown key where the caller may not list keys.</exception>
@@ -104,9 +111,6 @@ public sealed class KeyLifecycle(
         var aliases = request.Aliases.IsEmpty ? "" : $", aliases {string.Join(' ', request.Aliases)}";
         return $"{request.Tier} {request.Spec} for {request.Purpose}{origin}{state}{aliases}";
     }
-
-    private bool MayRead(Caller caller, Key key) =>
-        live.Current.Access.Allows(decisions.Ask(caller, Actions.KeysRead, resource: null, new AccessFacts { Key = key }));
 
     /// <inheritdoc cref="Decisions.UnknownKey"/>
     public SigningException Unknown(Caller caller) => decisions.UnknownKey(caller);

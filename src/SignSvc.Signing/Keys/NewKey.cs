@@ -113,6 +113,10 @@ public sealed record NewKey
         return RotationPolicy.Parse(purpose, period, wish?.LeadSeconds, wish?.GraceSeconds, wish?.JitterSeconds, wish?.Standby ?? false);
     }
 
+    /// <summary>The policy of a key after a change of it; see <see cref="RotationWish.Over"/>.</summary>
+    /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>.</exception>
+    public static RotationPolicy ChangeRotation(Key key, RotationWish wish) => ParseRotation(key.Tier, key.Purpose, wish.Over(key.Rotation));
+
     private static ImmutableArray<SigningAlgorithm> ParseAlgorithms(
         KeySpec spec, KeyPurpose purpose, IReadOnlyList<string>? names)
     {

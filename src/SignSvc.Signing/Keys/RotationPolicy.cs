@@ -62,4 +62,20 @@ public sealed record RotationPolicy
 
 /// <summary>A rotation policy as it is asked for; what is null is chosen by <see cref="RotationPolicy.Parse"/>.</summary>
 public sealed record RotationWish(
-    int? PeriodSeconds = null, int? LeadSeconds = null, int? GraceSeconds = null, int? JitterSeconds = null, bool? Standby = null);
+    int? PeriodSeconds = null, int? LeadSeconds = null, int? GraceSeconds = null, int? JitterSeconds = null, bool? Standby = null)
+{
+    /// <summary>
+    /// Read as a change of the policy that a key has: what is null stays, and a period of 0 is none. Lead, grace and jitter
+    /// depend on the period, so that with another one those that are null are chosen anew.
+    /// </summary>
+    public RotationWish Over(RotationPolicy? current)
+    {
+        var before = Seconds(current?.Period);
+        var period = PeriodSeconds switch { null => before, 0 => null, _ => PeriodSeconds };
+        var kept = period == before ? current : null;
+        return new RotationWish(
+            period, LeadSeconds ?? Seconds(kept?.Lead), GraceSeconds ?? Seconds(kept?.Grace), JitterSeconds ?? Seconds(kept?.Jitter), Standby ?? current?.Standby);
+    }
+
+    private static int? Seconds(TimeSpan? span) => (int?)span?.TotalSeconds;
+}

@@ -91,8 +91,8 @@ public sealed record Change(string Kind, string Id, int Version, ReadOnlyMemory<
         JsonSerializer.SerializeToUtf8Bytes(key, SigningJson.Default.Key),
         [
             .. key.State == KeyState.Deleted ? [] : key.Aliases.Add(key.Name).Select(n => $"key:{n}"),
-            // Held for ever: what was brought from outside once does not come back under another key.
-            .. key.Versions.Where(v => v.Origin == KeyOrigin.Imported).Select(v => $"kid:{v.Kid}"),
+            // Held for ever: what was brought from outside once, or adopted, does not come back under another key, on no node.
+            .. key.Versions.Where(v => v.Origin is KeyOrigin.Imported or KeyOrigin.Adopted).Select(v => $"kid:{v.Kid}"),
         ]);
 
     public static Change Of(TokenProfile profile, Snapshot basis) => new(

@@ -35,7 +35,7 @@ public sealed class TokenIssuing(string defaultIssuer)
             SettleAudiences(profile, request.Audiences),
             issuedAt,
             issuedAt.AddSeconds(SettleLifetime(profile, request, issuedAt)),
-            TokenWriter.NewTokenId(),
+            TokenId.New(profile.Name),
             SettleFurther(caller, profile, request));
         TokenLint.Check(profile, claims);
         return claims;

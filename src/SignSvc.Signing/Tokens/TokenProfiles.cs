@@ -55,8 +55,9 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions, IStore
     }
 
     /// <summary>
-    /// Deletes a profile whose tokens have all expired, or of whose key and issuer another profile is left. Without one
-    /// an issuer's key set would lose the key, and the tokens could be neither introspected nor revoked.
+    /// Deletes a profile whose tokens have all expired, or of whose key and issuer another profile is left: without one an
+    /// issuer's key set would lose the key. While tokens may be alive that are introspected, nothing stands in for the profile
+    /// itself; with its tokens inactive (<see cref="TokenProfile.Introspection"/> off) it can go.
     /// </summary>
     /// <exception cref="SigningException"><see cref="SigningFault.NotFound"/>; <see cref="SigningFault.StillInUse"/>, with the evidence; <see cref="SigningFault.Conflict"/>.</exception>
     public Task DeleteAsync(Caller caller, string name, CancellationToken cancellationToken)
@@ -84,13 +85,16 @@ public sealed class TokenProfiles(LiveSnapshot live, Decisions decisions, IStore
         foreach (var (keyId, issuer) in profile.Former.Select(f => (f.KeyId, f.Issuer)).Append((profile.KeyId, profile.Issuer)))
         {
             var alive = LongestLived(basis, keyId, usage);
-            if (alive?.LatestExpiry is { } last && VersionTimeline.TokensEndedAt(last) is var until && until > time.GetUtcNow()
-                && !IsLeft(basis, profile, keyId, issuer, until))
-            {
-                throw new SigningException(
-                    SigningFault.StillInUse,
-                    $"{profile.Name} cannot be deleted: tokens of {alive.Kid} are alive until {until:u}, for verifiers whose clocks are late too.");
-            }
+            if (alive?.LatestExpiry is not { } last)
+                continue;
+            var until = VersionTimeline.TokensEndedAt(last);
+            var isLeft = IsLeft(basis, profile, keyId, issuer, until);
+            if (until <= time.GetUtcNow() || (isLeft && !profile.Introspection))
+                continue;
+            var way = isLeft ? " Put it without introspection first, if they shall be inactive." : "";
+            throw new SigningException(
+                SigningFault.StillInUse,
+                $"{profile.Name} cannot be deleted: tokens of {alive.Kid} are alive until {until:u}, for verifiers whose clocks are late too.{way}");
         }
     }
 

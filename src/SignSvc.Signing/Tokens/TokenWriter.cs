@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Buffers.Text;
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using SignSvc.Signing.Keys;
@@ -25,14 +24,6 @@ public static class TokenWriter
 
     /// <summary>Of RSA 4096 in base64url, and the dot before it.</summary>
     private const int LongestSignature = 1 + 683;
-
-    /// <summary>128 random bits, base64url: unguessable and, for all practice, unique.</summary>
-    public static string NewTokenId()
-    {
-        Span<byte> random = stackalloc byte[16];
-        RandomNumberGenerator.Fill(random);
-        return Base64Url.EncodeToString(random);
-    }
 
     /// <summary>Header and payload, each base64url, joined by a dot, in ASCII: what is signed.</summary>
     /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>: the token would be longer than those that are read here (<see cref="CompactJws.MaxLength"/>), and could be neither introspected nor revoked.</exception>

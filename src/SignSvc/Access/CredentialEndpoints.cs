@@ -22,14 +22,17 @@ public sealed record RotateCredentialBody(int OverlapSeconds = RotateCredentialB
 /// <param name="PreviousUntil">Until when the secret before is good, too.</param>
 /// <param name="LastUsedAt">When the node that answers last recognised it, since it started.</param>
 /// <param name="Token">The bearer token: only in the answer that made it, never again.</param>
+/// <param name="TokenEndpointAuthMethods">How it may prove itself as an OAuth client; null: by its secret.</param>
 public sealed record CredentialAnswer(
     string Id, string Name, string Principal, ImmutableArray<Role> Roles, DateTimeOffset CreatedAt,
     DateTimeOffset? ExpiresAt, DateTimeOffset? RevokedAt, DateTimeOffset? RotatedAt = null, DateTimeOffset? PreviousUntil = null,
-    ImmutableArray<string>? Addresses = null, DateTimeOffset? LastUsedAt = null, string? Token = null)
+    ImmutableArray<string>? Addresses = null, DateTimeOffset? LastUsedAt = null, string? Token = null,
+    ImmutableArray<string>? TokenEndpointAuthMethods = null)
 {
     public static CredentialAnswer Of(Credential c, DateTimeOffset? lastUse, string? token = null) =>
         new(c.Id, c.Name, c.Principal, c.Roles, c.CreatedAt, c.ExpiresAt, c.RevokedAt, c.RotatedAt, c.PreviousUntil,
-            c.Addresses.IsEmpty ? null : c.Addresses, lastUse, token);
+            c.Addresses.IsEmpty ? null : c.Addresses, lastUse, token,
+            c.ClientMethods ?? (c.ClientKeys.IsEmpty ? null : ClientMethod.Usual(c.ClientKeys)));
 }
 
 public sealed record CredentialList(ImmutableArray<CredentialAnswer> Credentials);

@@ -125,15 +125,11 @@ internal sealed class GrpcKeys(KeyLifecycle keys, KeyChanges changes, BackendSet
             request.HasDescription ? request.Description : null,
             request.HasOwner ? request.Owner : null,
             request.ReplaceTags ? TagRules.Parse(request.Tags.ToDictionary(StringComparer.Ordinal)) : null,
-            wish == new RotationWish() ? null : RotationOf(key, wish),
+            wish == new RotationWish() ? null : NewKey.ChangeRotation(key, wish),
             request.HasDeletionProtection ? request.DeletionProtection : null,
             request.HasMinSigningVersion ? Floor(request.MinSigningVersion) : null,
             request.HasMinVerificationVersion ? Floor(request.MinVerificationVersion) : null);
     }
-
-    /// <summary>A period of zero is none; a volume key without a period has its usual one.</summary>
-    private static RotationPolicy RotationOf(Key key, RotationWish wish) => NewKey.ParseRotation(
-        key.Tier, key.Purpose, wish with { PeriodSeconds = wish.PeriodSeconds is 0 ? null : wish.PeriodSeconds });
 
     private static int Floor(uint version) => Wishes.Version(version) ?? 0;
 }

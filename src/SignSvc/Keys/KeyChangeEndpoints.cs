@@ -7,14 +7,17 @@ namespace SignSvc.Keys;
 
 /// <summary>What is null stays as it is.</summary>
 /// <param name="Tags">All tags from now on.</param>
-/// <param name="Rotation">The whole policy from now on, also for the version that signs. A shorter period leaves time to announce its successor.</param>
+/// <param name="Rotation">
+/// What is null stays, and a <c>periodSeconds</c> of 0 is none; with another period the service chooses lead, grace and jitter that are null anew. It
+/// holds for the version that signs, too; a shorter period leaves time to announce its successor.
+/// </param>
 public sealed record KeyUpdateBody(
     string? Description = null, string? Owner = null, Dictionary<string, string>? Tags = null, RotationWish? Rotation = null,
     bool? DeletionProtection = null, int? MinSigningVersion = null, int? MinVerificationVersion = null)
 {
     public KeyUpdate For(Key key) => new(
         Description, Owner, Tags is null ? null : TagRules.Parse(Tags),
-        Rotation is null ? null : NewKey.ParseRotation(key.Tier, key.Purpose, Rotation),
+        Rotation is null ? null : NewKey.ChangeRotation(key, Rotation),
         DeletionProtection, MinSigningVersion, MinVerificationVersion);
 }
 

@@ -17,19 +17,18 @@ internal sealed record OAuthClient(Caller Caller, string Method);
 /// <summary>
 /// Names the client of a request by one method (RFC 6749 section 2.3): its secret in the header or in the body, an
 /// assertion under one of its keys, or a client certificate. <c>client_id</c> is a service credential's name or id; its
-/// secret is the whole bearer token, or the part of it behind the id.
+/// secret is the whole bearer token, or the part of it behind the id. A method that the client does not use
+/// (<see cref="Credential.ClientMethods"/>) is refused like a wrong secret.
 /// </summary>
 internal sealed class ClientAuthentication(
     LiveSnapshot live, Credentials credentials, ClientAssertions assertions, CallerRecognition recognition, ClientCertificates certificates,
     StrangerLog strangers, TimeProvider time)
 {
-    private const string ByCertificate = "tls_client_auth";
-
     private const int MaxClientIdLength = 255;
 
     /// <summary>As metadata names them: those that this service can serve.</summary>
     public ImmutableArray<string> Methods { get; } =
-        ["client_secret_basic", "client_secret_post", "private_key_jwt", .. certificates.IsOn ? new[] { ByCertificate } : []];
+        [.. ClientMethod.OfCredential, .. certificates.IsOn ? new[] { ClientMethod.Certificate } : []];
 
     /// <param name="issuer">The URL that the client's assertion must be made for.</param>
     /// <exception cref="OAuthException"><c>invalid_request</c>: two methods at once. <c>invalid_client</c>.</exception>
@@ -40,6 +39,8 @@ internal sealed class ClientAuthentication(
             if (await OfCertificateAsync(http, form) is { } client)
                 return client;
             var (credential, method) = await RecogniseAsync(http, form, issuer, cancellationToken);
+            if (!credential.MayProveItselfBy(method))
+                throw OAuthException.InvalidClient();
             credentials.NoteUse(credential);
             return new OAuthClient(CallerRecognition.OfCredential(http, credential).Caller, method);
         }
@@ -62,7 +63,7 @@ internal sealed class ClientAuthentication(
 
         var caller = (await recognition.RecogniseAsync(http)).Identity?.Caller ?? throw OAuthException.InvalidClient();
         return form["client_id"] is not { } id || string.Equals(id, caller.Principal, StringComparison.Ordinal) || string.Equals(id, caller.Name, StringComparison.Ordinal)
-            ? new OAuthClient(caller, ByCertificate)
+            ? new OAuthClient(caller, ClientMethod.Certificate)
             : throw OAuthException.InvalidClient();
     }
 
@@ -79,13 +80,13 @@ internal sealed class ClientAuthentication(
             var (id, secret) = ReadBasic(header[0]) ?? throw OAuthException.InvalidClient();
             if (form["client_id"] is { } other && !string.Equals(other, id, StringComparison.Ordinal))
                 throw OAuthException.InvalidRequest("client_id and the Authorization header name two clients.");
-            return (OfSecret(id, secret, from), "client_secret_basic");
+            return (OfSecret(id, secret, from), ClientMethod.Basic);
         }
 
         if (form["client_secret"] is { } posted)
-            return (OfSecret(form.Required("client_id"), posted, from), "client_secret_post");
+            return (OfSecret(form.Required("client_id"), posted, from), ClientMethod.Post);
         if (hasAssertion)
-            return (await assertions.RecogniseAsync(form, issuer, from, cancellationToken), "private_key_jwt");
+            return (await assertions.RecogniseAsync(form, issuer, from, cancellationToken), ClientMethod.Assertion);
         throw OAuthException.InvalidClient();
     }
 

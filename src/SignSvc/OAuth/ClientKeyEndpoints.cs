@@ -14,12 +14,13 @@ namespace SignSvc.OAuth;
 /// <param name="Thumbprint">RFC 7638.</param>
 public sealed record ClientKeyAnswer(string? Kid, string Algorithm, string Thumbprint);
 
-public sealed record ClientKeyList(ImmutableArray<ClientKeyAnswer> Keys);
+/// <param name="TokenEndpointAuthMethods">How the client may prove itself from now on.</param>
+public sealed record ClientKeyList(ImmutableArray<ClientKeyAnswer> Keys, ImmutableArray<string> TokenEndpointAuthMethods);
 
-/// <summary>The keys under which a service credential's assertions are taken (<c>private_key_jwt</c>).</summary>
+/// <summary>The keys under which a service credential's assertions are taken (<c>private_key_jwt</c>), and by which methods it proves itself.</summary>
 internal sealed class ClientKeys(LiveSnapshot live, Decisions decisions)
 {
-    /// <summary>All keys from now on; an empty set takes them off.</summary>
+    /// <summary>All keys and methods from now on; an empty set takes the keys off, and without methods they follow from the keys.</summary>
     /// <exception cref="SigningException"><see cref="SigningFault.InvalidRequest"/>, <see cref="SigningFault.NotFound"/>, <see cref="SigningFault.Forbidden"/>, <see cref="SigningFault.Conflict"/>.</exception>
     public Task<Credential> PutAsync(Caller caller, string reference, JsonElement set, CancellationToken cancellationToken)
     {
@@ -29,8 +30,10 @@ internal sealed class ClientKeys(LiveSnapshot live, Decisions decisions)
             var basis = live.Current;
             var credential = basis.ExistingCredential(reference);
             decisions.RefuseTakingOver(caller, credential.Principal, credential.Roles);
-            var changed = credential with { ClientKeys = ClientKey.ParseSet(set) };
-            var record = draft with { Detail = $"client keys {string.Join(", ", changed.ClientKeys.Select(k => k.PublicKey.Kid))}" };
+            var keys = ClientKey.ParseSet(set);
+            var changed = credential with { ClientKeys = keys, ClientMethods = ClientMethod.Parse(set, keys) };
+            var methods = changed.ClientMethods is { } given ? $", methods {string.Join(", ", given)}" : "";
+            var record = draft with { Detail = $"client keys {string.Join(", ", keys.Select(k => k.PublicKey.Kid))}{methods}" };
             await live.ChangeAsync(permit, record, cancellationToken, Change.Of(changed, basis));
             return changed;
         }, subject: () => ApprovalSubject.Of(Actions.CredentialsUpdate, draft.Resource!, ("keys", set.GetRawText())));
@@ -50,6 +53,7 @@ public static class ClientKeyEndpoints
         var keys = http.RequestServices.GetRequiredService<ClientKeys>();
         var changed = await keys.PutAsync(http.Caller(), credential, body, cancellationToken);
         return TypedResults.Ok(new ClientKeyList(
-            [.. changed.ClientKeys.Select(k => new ClientKeyAnswer(k.Kid, k.Algorithm.Name, k.PublicKey.Kid))]));
+            [.. changed.ClientKeys.Select(k => new ClientKeyAnswer(k.Kid, k.Algorithm.Name, k.PublicKey.Kid))],
+            changed.ClientMethods ?? ClientMethod.Usual(changed.ClientKeys)));
     }
 }

@@ -97,6 +97,16 @@ public sealed class AliasAccessTests : AccessScene
         Assert.Equal((PolicyVerdict.Denied, "policy/guard#1"), (explanation.Verdict, explanation.By));
     }
 
+    [Fact]
+    public async Task Aliases_of_keys_that_one_may_not_read_are_not_listed()
+    {
+        await Node.Aliases.PutAsync(Admin, "prod", "release", Cancel);
+        await Node.Aliases.PutAsync(Admin, "test", "nightly", Cancel);
+        await PutAsync("guard", Statement("deny", Operator, "keys:Read", "key/release"));
+        Assert.Equal(["test"], (await Node.Aliases.ListAsync(Operator, Cancel)).Select(a => a.Alias), StringComparer.Ordinal);
+        Assert.Equal(["prod", "test"], (await Node.Aliases.ListAsync(Admin, Cancel)).Select(a => a.Alias).Order(StringComparer.Ordinal), StringComparer.Ordinal);
+    }
+
     private static string Statement(string effect, Caller caller, string action, string resource) =>
         $$"""{"effect":"{{effect}}","principals":["{{caller.Principal}}"],"actions":["{{action}}"],"resources":["{{resource}}"]}""";
 }

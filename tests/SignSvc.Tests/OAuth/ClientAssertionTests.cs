@@ -8,11 +8,13 @@ public sealed class ClientAssertionTests(RunningService service) : IAsyncLifetim
     private readonly ECDsa _key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
     private HttpClient _stranger = null!;
     private string _client = "";
+    private string _secret = "";
 
     public async ValueTask InitializeAsync()
     {
         _stranger = service.Process.As(token: null);
-        _client = (await service.NewCredentialAsync("signer"))["name"];
+        var credential = await service.NewCredentialAsync("signer");
+        (_client, _secret) = (credential["name"], credential["token"]);
         await PutKeysAsync(service.Admin, _client, _key.Jwk(",\"kid\":\"k1\",\"alg\":\"ES256\""));
     }
 
@@ -119,7 +121,37 @@ public sealed class ClientAssertionTests(RunningService service) : IAsyncLifetim
         type.MustBeOAuthError(400, "invalid_request");
     }
 
+    [Fact]
+    public async Task A_client_that_is_given_no_methods_is_taken_by_all_that_it_has_something_for()
+    {
+        await MustTakeAsync("client_secret_basic", "client_secret_post", "private_key_jwt");
+        await PutAsync("""{"keys":[]}""");
+        await MustTakeAsync("client_secret_basic", "client_secret_post");
+    }
+
     [Theory]
+    [InlineData("client_secret_basic")]
+    [InlineData("client_secret_post")]
+    [InlineData("private_key_jwt")]
+    [InlineData("client_secret_basic", "private_key_jwt")]
+    [InlineData("client_secret_basic", "client_secret_post", "private_key_jwt")]
+    public async Task A_client_is_taken_by_the_methods_that_it_is_given_and_by_no_other(params string[] methods)
+    {
+        await PutAsync($$"""{"keys":[{{_key.Jwk()}}],"tokenEndpointAuthMethods":["{{string.Join("\",\"", methods)}}"]}""");
+        await MustTakeAsync(methods);
+        var shown = (await service.Admin.MustGetAsync($"/v1/credentials/{_client}")).Json.GetProperty("tokenEndpointAuthMethods");
+        Assert.Equal(methods, shown.EnumerateArray().Select(m => m.GetString()!), StringComparer.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"keys":[],"tokenEndpointAuthMethods":[]}""")]
+    [InlineData("""{"keys":[],"tokenEndpointAuthMethods":"client_secret_basic"}""")]
+    [InlineData("""{"keys":[],"tokenEndpointAuthMethods":["client_secret_jwt"]}""")]
+    [InlineData("""{"keys":[],"tokenEndpointAuthMethods":["tls_client_auth"]}""")]
+    [InlineData("""{"keys":[],"tokenEndpointAuthMethods":["none"]}""")]
+    [InlineData("""{"keys":[],"tokenEndpointAuthMethods":[1]}""")]
+    [InlineData("""{"keys":[],"tokenEndpointAuthMethods":["\ud800"]}""")]
+    [InlineData("""{"keys":[],"tokenEndpointAuthMethods":["private_key_jwt"]}""")]
     [InlineData("""{"keys":[{"kty":"oct","k":"AAAA"}]}""")]
     [InlineData("""{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]}""")]
     [InlineData("""{"keys":[{"kty":"EC","crv":"P-256","x":"AAAA","y":"AAAA"}]}""")]
@@ -143,6 +175,32 @@ public sealed class ClientAssertionTests(RunningService service) : IAsyncLifetim
         using var signer = await service.AsAsync("signer");
         (await signer.CallAsync(HttpMethod.Put, $"/v1/credentials/{_client}/keys", """{"keys":[]}""")).MustBeProblem(403, "forbidden");
     }
+
+    /// <summary>At every endpoint that clients authenticate at; what the methods leave out is refused like a wrong secret.</summary>
+    private async Task MustTakeAsync(params string[] methods)
+    {
+        foreach (var path in (string[])["token", "introspect", "revoke"])
+        {
+            const string form = "grant_type=client_credentials&resource=https://x/&token=x";
+            var answers = new Dictionary<string, JsonAnswer>(StringComparer.Ordinal)
+            {
+                ["client_secret_basic"] = await _stranger.PostFormAsync($"/oauth2/{path}", form, $"{_client}:{_secret}"),
+                ["client_secret_post"] = await _stranger.PostFormAsync($"/oauth2/{path}", $"{form}&client_id={_client}&client_secret={_secret}"),
+                ["private_key_jwt"] = await _stranger.PostFormAsync(
+                    $"/oauth2/{path}",
+                    $"{form}&client_assertion_type={OAuthCalls.Escape(OAuthCalls.AssertionType)}&client_assertion={OAuthCalls.Escape(Assertion())}"),
+            };
+            foreach (var (method, answer) in answers)
+            {
+                if (methods.Contains(method, StringComparer.Ordinal))
+                    Assert.True(answer.Code == 200, $"{method} at {path}: {answer}");
+                else
+                    answer.MustBeOAuthError(401, "invalid_client");
+            }
+        }
+    }
+
+    private async Task PutAsync(string set) => Assert.Equal(200, (await service.Admin.CallAsync(HttpMethod.Put, $"/v1/credentials/{_client}/keys", set)).Code);
 
     private string Issuer => service.Process.Url.ToString().TrimEnd('/');
 

@@ -18,11 +18,7 @@ public sealed class TokenStatusTests(RunningService service) : IAsyncLifetime
         var client = await service.NewCredentialAsync("signer");
         _name = client["name"];
         _basic = $"{_name}:{client["token"]}";
-        var body = $$"""
-            {"key":"tokens","issuer":"{{_issuer}}","audiences":["https://api.example/","https://inner.example/"],"introspection":true,"scopes":["read"],
-             "claims":{"was":"{subject.aud?}"},"grants":["client_credentials","{{OAuthCalls.Exchange}}"]}
-            """;
-        Assert.Equal(200, (await service.Admin.CallAsync(HttpMethod.Put, $"/v1/profiles/{_issuer}", body)).Code);
+        await PutProfileAsync(_issuer, introspection: true);
     }
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
@@ -45,6 +41,42 @@ public sealed class TokenStatusTests(RunningService service) : IAsyncLifetime
         Assert.Equal("""{"active":false}""", (await StatusAsync(token)).GetRawText());
         Assert.Equal(200, (await PostAsync("revoke", $"token={token}")).Code);
         (await PostAsync("token", ExchangeOf(token))).MustBeOAuthError(400, "invalid_request");
+    }
+
+    [Fact]
+    public async Task A_token_is_asked_of_the_profile_that_issued_it_whichever_others_have_its_key_and_issuer()
+    {
+        var silent = $"{_issuer}-silent";
+        await PutProfileAsync(silent, introspection: false);
+        var asking = await TokenOfAsync(_issuer);
+        var other = await TokenOfAsync(silent);
+        Assert.True((await StatusAsync(asking)).GetProperty("active").GetBoolean());
+        Assert.Equal("""{"active":false}""", (await StatusAsync(other)).GetRawText());
+        (await PostAsync("revoke", $"token={other}")).MustBeOAuthError(400, "unsupported_token_type");
+
+        await PutProfileAsync(_issuer, introspection: false);
+        await PutProfileAsync(silent, introspection: true);
+        Assert.Equal("""{"active":false}""", (await StatusAsync(asking)).GetRawText());
+        Assert.True((await StatusAsync(other)).GetProperty("active").GetBoolean());
+        Assert.Equal(200, (await PostAsync("revoke", $"token={other}")).Code);
+        Assert.Equal("""{"active":false}""", (await StatusAsync(other)).GetRawText());
+    }
+
+    [Fact]
+    public async Task A_profile_whose_tokens_are_introspected_is_not_deleted_before_they_are_inactive()
+    {
+        var further = $"{_issuer}-further";
+        await PutProfileAsync(further, introspection: true);
+        var token = await TokenOfAsync(further);
+        (await service.Admin.CallAsync(HttpMethod.Delete, $"/v1/profiles/{further}", "")).MustBeProblem(409, "still-in-use");
+        Assert.True((await StatusAsync(token)).GetProperty("active").GetBoolean());
+
+        await PutProfileAsync(further, introspection: false);
+        Assert.Equal(200, (await PostAsync("token", ExchangeOf(token, $"&profile={_issuer}"))).Code);
+        Assert.Equal(204, (await service.Admin.CallAsync(HttpMethod.Delete, $"/v1/profiles/{further}", "")).Code);
+        Assert.Equal("""{"active":false}""", (await StatusAsync(token)).GetRawText());
+        Assert.Equal(200, (await PostAsync("revoke", $"token={token}")).Code);
+        (await PostAsync("token", ExchangeOf(token, $"&profile={_issuer}"))).MustBeOAuthError(400, "invalid_request");
     }
 
     [Fact]
@@ -126,6 +158,18 @@ public sealed class TokenStatusTests(RunningService service) : IAsyncLifetime
         var body = $"grant_type={OAuthCalls.Escape(OAuthCalls.Exchange)}&{form.Replace("TOKEN", token, StringComparison.Ordinal)}";
         (await PostAsync("token", body)).MustBeOAuthError(400, "invalid_request");
     }
+
+    private async Task PutProfileAsync(string name, bool introspection)
+    {
+        var body = $$"""
+            {"key":"tokens","issuer":"{{_issuer}}","audiences":["https://api.example/","https://inner.example/"],"introspection":{{(introspection ? "true" : "false")}},
+             "scopes":["read"],"claims":{"was":"{subject.aud?}"},"grants":["client_credentials","{{OAuthCalls.Exchange}}"]}
+            """;
+        Assert.Equal(200, (await service.Admin.CallAsync(HttpMethod.Put, $"/v1/profiles/{name}", body)).Code);
+    }
+
+    private async Task<string> TokenOfAsync(string profile) =>
+        (await GrantAsync($"grant_type=client_credentials&profile={profile}")).GetProperty("access_token").GetString()!;
 
     private static string ExchangeOf(string token, string more = "") =>
         $"grant_type={OAuthCalls.Escape(OAuthCalls.Exchange)}&subject_token={token}&subject_token_type={OAuthCalls.Escape(AccessToken)}{more}";
