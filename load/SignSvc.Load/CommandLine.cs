@@ -1,9 +1,10 @@
 using System.CommandLine;
+using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
+using System.Net.Sockets;
 using SignSvc.Load.Calls;
 using SignSvc.Load.Growth;
 using SignSvc.Load.Ratios;
-using SignSvc.Load.Reports;
 using SignSvc.Load.Running;
 using SignSvc.Load.Scenarios;
 using SignSvc.Load.Surroundings;
@@ -15,7 +16,37 @@ internal static class CommandLine
 {
     private static readonly Option<string?> Out = new("--out") { Description = "Folder for the report's files; without it nothing is written." };
 
-    public static RootCommand Make() => new("Measures SignSvc as its users load it, beside its peers and the limits of the machine.")
+    /// <summary>How long what was started, and the report of an aborted run, may take to end after Ctrl-C or SIGTERM.</summary>
+    private static readonly TimeSpan EndingTime = TimeSpan.FromSeconds(30);
+
+    /// <summary>The whole program: every way in which it ends is here, and in <see cref="ExitCode"/>.</summary>
+    public static async Task<int> InvokeAsync(string[] arguments, TextWriter error)
+    {
+        var parsed = Make().Parse(arguments);
+        try
+        {
+            var code = await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = EndingTime });
+            return parsed.Action is ParseErrorAction ? ExitCode.Unusable : code;
+        }
+        catch (OperationCanceledException)
+        {
+            await error.WriteLineAsync("Interrupted: nothing is judged.");
+            return ExitCode.Interrupted;
+        }
+        catch (Exception e) when (e is TargetLostException or SocketException or HttpRequestException or HttpIOException)
+        {
+            await error.WriteLineAsync($"{e.Message.TrimEnd('.')}. Nothing is judged.");
+            return ExitCode.TargetLost;
+        }
+        catch (Exception e) when (e is UsageException or InvalidOperationException or IOException or UnauthorizedAccessException)
+        {
+            // What is missing, wrong or refused, in words for whoever asked.
+            await error.WriteLineAsync(e.Message);
+            return ExitCode.Unusable;
+        }
+    }
+
+    private static RootCommand Make() => new("Measures SignSvc as its users load it, beside its peers and the limits of the machine.")
     {
         MakeRatios(),
         MakeRun(),
@@ -29,7 +60,7 @@ internal static class CommandLine
     {
         var seconds = new Option<double>("--seconds") { Description = "Length of one round of one subject.", DefaultValueFactory = _ => 3 };
         var rounds = new Option<int>("--rounds") { Description = "Interleaved rounds; medians count.", DefaultValueFactory = _ => 5 };
-        var check = new Option<bool>("--check") { Description = "Exit with 1 where a figure is missed." };
+        var check = new Option<bool>("--check") { Description = "Exit with 1 where a figure is missed or not measured, or a call failed." };
         var command = new Command("ratios", "The table of figures: closed loops beside raw signatures, openssl, SoftHSM2, Kestrel and oidc-provider.") { seconds, rounds, check, Out };
         command.SetAction(async (arguments, cancellationToken) =>
         {
@@ -38,7 +69,7 @@ internal static class CommandLine
             var table = new FigureTable(measured);
             await Console.Out.WriteLineAsync("\n" + table.Markdown());
             await KeepAsync(arguments.GetValue(Out), $"{measured.Machine.At:yyyy-MM-dd}-ratios", cancellationToken, (".md", table.Markdown()), (".json", table.Json()));
-            return arguments.GetValue(check) && table.HasMissed ? 1 : 0;
+            return ExitCode.Of(table.AllMet || !arguments.GetValue(check));
         });
         return command;
     }
@@ -46,7 +77,7 @@ internal static class CommandLine
     private static Command MakeRun()
     {
         var names = new Argument<string[]>("scenario") { Description = "Names of scenarios; see list.", Arity = ArgumentArity.OneOrMore };
-        var protocol = new Option<Protocol>("--protocol") { Description = "http1, http2 or grpc; calls that gRPC does not have stay on HTTP/1.1.", DefaultValueFactory = _ => Protocol.Http1 };
+        var protocol = new Option<Protocol>("--protocol") { Description = "http1, http2 or grpc; flows that are of HTTP by what they are (key sets, kids) stay on HTTP/1.1, and the report names what was used.", DefaultValueFactory = _ => Protocol.Http1 };
         var time = new Option<double>("--time") { Description = "Multiplies a scenario's times.", DefaultValueFactory = _ => 1 };
         var rate = new Option<double>("--rate") { Description = "Multiplies a scenario's rates.", DefaultValueFactory = _ => 1 };
         var seed = new Option<int>("--seed") { Description = "Of the arrivals; the same seed gives the same arrivals.", DefaultValueFactory = _ => 1 };
@@ -54,28 +85,19 @@ internal static class CommandLine
         var grpcUrl = new Option<Uri?>("--grpc-url") { Description = "Its address for HTTP/2 without TLS.", CustomParser = ReadUrl };
         var remote = new Option<bool>("--allow-remote") { Description = "Load an address that is not this machine's. Only where you may." };
         var postgres = new Option<bool>("--postgres") { Description = "Start the service on a PostgreSQL of its own instead of SQLite." };
-        var command = new Command("run", "Runs scenarios: open loop, latency from the intended time. Exits with 1 where a threshold is missed.")
+        var command = new Command("run", "Runs scenarios: open loop, latency from the intended time. Exits with 1 where a threshold is missed, 3 or 130 where it was aborted.")
         {
             names, protocol, time, rate, seed, url, grpcUrl, remote, postgres, Out,
         };
         command.SetAction(async (arguments, cancellationToken) =>
         {
             var options = new RunOptions(arguments.GetValue(protocol), arguments.GetValue(time), arguments.GetValue(rate), arguments.GetValue(seed), Said(arguments));
-            var held = true;
-            foreach (var scenario in arguments.GetValue(names)!.Select(AllScenarios.Find).ToList())
-            {
-                await using var stage = arguments.GetValue(url) is { } named
-                    ? Stage.Of(scenario, named, arguments.GetValue(grpcUrl), arguments.GetValue(remote))
-                    : await Stage.SetAsync(scenario, arguments.GetValue(postgres), cancellationToken);
-                var progress = new LiveProgress(Console.Out, isTerminal: !Console.IsOutputRedirected);
-                var result = await new ScenarioRun(scenario, stage.Service, options, progress).RunAsync(cancellationToken);
-                await Console.Out.WriteLineAsync("\n" + ScenarioReport.Markdown(result));
-                if (arguments.GetValue(Out) is { } folder)
-                    await ScenarioReport.WriteAsync(result, folder, cancellationToken);
-                held &= result.Held;
-            }
+            var series = new ScenarioSeries(options, arguments.GetValue(Out), Console.Out, isTerminal: !Console.IsOutputRedirected);
+            return await series.RunAsync([.. arguments.GetValue(names)!.Select(AllScenarios.Find)], SetStage, cancellationToken);
 
-            return held ? 0 : 1;
+            Task<Stage> SetStage(Scenario scenario) => arguments.GetValue(url) is { } named
+                ? Stage.AtAsync(scenario, named, arguments.GetValue(grpcUrl), arguments.GetValue(remote), cancellationToken)
+                : Stage.SetAsync(scenario, arguments.GetValue(postgres), cancellationToken);
         });
         return command;
     }
@@ -93,19 +115,30 @@ internal static class CommandLine
 
     private static Command MakeGrowth()
     {
-        var keys = new Option<int>("--keys") { Description = "Keys in the end.", DefaultValueFactory = _ => 10_000 };
+        var curves = new Argument<string[]>("curve") { Description = "What grows; without it keys, then audit records.", DefaultValueFactory = _ => [Curve.Keys, Curve.Audit] };
+        curves.AcceptOnlyFromAmong(Curve.All);
+        var keys = new Option<int>("--keys") { Description = "Keys in the end; in the curve of policies each has one.", DefaultValueFactory = _ => 10_000 };
         var rows = new Option<long>("--audit-rows") { Description = "Audit records in the end.", DefaultValueFactory = _ => 1_000_000 };
+        var statements = new Option<int>("--statements") { Description = "Statements of the service's policies in the end; it takes 16,384.", DefaultValueFactory = _ => 10_000 };
+        var nodes = new Option<int>("--nodes") { Description = "Nodes on one PostgreSQL in the end.", DefaultValueFactory = _ => 8 };
         var postgres = new Option<bool>("--postgres") { Description = "On a PostgreSQL of its own instead of SQLite." };
-        var command = new Command("growth", "Fills a service with keys and audit records, and asks the same questions at each power of ten.") { keys, rows, postgres, Out };
+        var command = new Command("growth", "Makes more and more of something, and asks the same questions at each size.") { curves, keys, rows, statements, nodes, postgres, Out };
         command.SetAction(async (arguments, cancellationToken) =>
         {
-            var options = new GrowthOptions(arguments.GetValue(keys), arguments.GetValue(rows), arguments.GetValue(postgres), Said(arguments));
-            var result = await new GrowthRun(options, Console.Out).RunAsync(cancellationToken);
-            await Console.Out.WriteLineAsync("\n" + GrowthReport.Markdown(result));
-            await KeepAsync(
-                arguments.GetValue(Out), $"{result.Machine.At:yyyy-MM-dd}-growth-{result.Store.ToLowerInvariant()}", cancellationToken,
-                (".md", GrowthReport.Markdown(result)), (".json", GrowthReport.Json(result)), (".html", GrowthReport.Html(result)));
-            return GrowthReport.Missed(result).Any() ? 1 : 0;
+            var options = new GrowthOptions(
+                arguments.GetValue(curves)!, arguments.GetValue(keys), arguments.GetValue(rows), arguments.GetValue(statements), arguments.GetValue(nodes),
+                arguments.GetValue(postgres), GrowthEffort.Full, Said(arguments));
+            var held = true;
+            await foreach (var result in new GrowthRun(options, Console.Out).RunAsync(cancellationToken))
+            {
+                await Console.Out.WriteLineAsync("\n" + GrowthReport.Markdown(result));
+                await KeepAsync(
+                    arguments.GetValue(Out), $"{result.Machine.At:yyyy-MM-dd}-growth-{result.Name}", cancellationToken,
+                    (".md", GrowthReport.Markdown(result)), (".json", GrowthReport.Json(result)), (".html", GrowthReport.Html(result)));
+                held &= !GrowthReport.Missed(result).Any();
+            }
+
+            return ExitCode.Of(held);
         });
         return command;
     }

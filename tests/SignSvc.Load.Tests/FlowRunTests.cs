@@ -60,18 +60,30 @@ public sealed class FlowRunTests
     }
 
     [Fact]
+    public async Task A_call_whose_answer_cannot_be_read_has_failed()
+    {
+        var calls = 0;
+        var result = await RunAsync(
+            Evenly(100, TimeSpan.FromMilliseconds(100)) with { Inspect = _ => Interlocked.Increment(ref calls) % 2 == 0 ? throw new System.Text.Json.JsonException("no JSON") : null },
+            new Scripted(_ => Task.FromResult(new Answer(200, 0, default))));
+        Assert.Equal((5, 5), (result.Succeeded, result.Failed));
+        Assert.Equal(5, result.Outcomes["JsonException"]);
+    }
+
+    [Fact]
     public async Task Refusals_that_were_expected_are_no_failures_and_others_are_told_by_their_problem()
     {
         var answers = new ConcurrentQueue<Answer>(
         [
-            new(200, 0, default), new(429, 0, """{"type":"urn:signsvc:problem:overloaded"}"""u8.ToArray()), new(500, 0, default), new(201, 0, default),
+            new(200, 0, default), Overloaded with { RetryAfter = TimeSpan.FromSeconds(1) }, new(500, 0, default), new(201, 0, default), Overloaded,
         ]);
         var result = await RunAsync(
-            Evenly(100, TimeSpan.FromMilliseconds(40)) with { Refusals = new HashSet<int> { 429 } },
+            Evenly(100, TimeSpan.FromMilliseconds(50)) with { Refusals = new HashSet<int> { 429 } },
             new Scripted(_ => Task.FromResult(answers.TryDequeue(out var next) ? next : throw new IOException("gone"))));
 
-        Assert.Equal((2, 1, 1), (result.Succeeded, result.Refused, result.Failed));
-        Assert.Equal(["200", "201", "429 overloaded", "500"], result.Outcomes.Keys.Order(StringComparer.Ordinal), StringComparer.Ordinal);
+        Assert.Equal((2, 2, 1), (result.Succeeded, result.Refused, result.Failed));
+        Assert.Equal(1, result.RefusedWithoutRetryAfter);
+        Assert.Equal(["200", "201", "429 overloaded", "429 overloaded, Retry-After", "500"], result.Outcomes.Keys.Order(StringComparer.Ordinal), StringComparer.Ordinal);
         Assert.Equal(2, result.Latency.Count);
     }
 
@@ -85,6 +97,7 @@ public sealed class FlowRunTests
 
         Assert.Equal((9, 1), (result.Succeeded, result.Failed));
         Assert.Equal(1, result.Outcomes["IOException"]);
+        Assert.Equal(1, result.Lost);
     }
 
     [Fact]
@@ -96,6 +109,18 @@ public sealed class FlowRunTests
         Assert.Equal(10, result.Succeeded);
         Assert.Equal(20, transport.Calls);
     }
+
+    [Fact]
+    public async Task A_rate_is_that_of_the_time_in_which_somebody_comes()
+    {
+        var flow = Evenly(1, TimeSpan.FromSeconds(1)) with { Pace = Pace.Begin.Pause(TimeSpan.FromSeconds(0.3)).Steady(100, TimeSpan.FromSeconds(0.2)) };
+        var result = await RunAsync(flow, new Scripted(_ => Task.FromResult(new Answer(200, 0, default))));
+
+        Assert.Equal(TimeSpan.FromSeconds(0.2), result.Measured);
+        Assert.Equal(100, result.Goodput, 6);
+    }
+
+    private static readonly Answer Overloaded = new(429, 0, """{"type":"urn:signsvc:problem:overloaded"}"""u8.ToArray());
 
     private static Flow Evenly(double rate, TimeSpan length) => new("test")
     {

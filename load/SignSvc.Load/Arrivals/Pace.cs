@@ -22,6 +22,9 @@ public sealed record Pace
 
     public TimeSpan Length => Phases.Aggregate(TimeSpan.Zero, (sum, p) => sum + p.Length);
 
+    /// <summary>Time in which somebody comes: without pauses.</summary>
+    public TimeSpan Busy => BusyUntil(Length);
+
     public Pace Steady(double rate, TimeSpan length) => Then(new Phase(length, rate, rate));
 
     public Pace Ramp(double from, double to, TimeSpan length) => Then(new Phase(length, from, to));
@@ -40,6 +43,21 @@ public sealed record Pace
     /// <summary>The same shape with other lengths and rates.</summary>
     public Pace Scaled(double time, double rate) =>
         new([.. Phases.Select(p => new Phase(p.Length * time, p.FromRate * rate, p.ToRate * rate))]);
+
+    public TimeSpan BusyUntil(TimeSpan at)
+    {
+        var busy = TimeSpan.Zero;
+        foreach (var phase in Phases)
+        {
+            if (at <= TimeSpan.Zero)
+                break;
+            if (phase.Total > 0)
+                busy += at < phase.Length ? at : phase.Length;
+            at -= phase.Length;
+        }
+
+        return busy;
+    }
 
     public double RateAt(TimeSpan at)
     {

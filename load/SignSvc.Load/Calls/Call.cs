@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Google.Protobuf;
 
 namespace SignSvc.Load.Calls;
@@ -17,9 +18,19 @@ public sealed record Call(
 
 /// <param name="Status">Of HTTP; gRPC's statuses are told as those that HTTP gives for the same fault.</param>
 /// <param name="Body">Where it was wanted, or the status is 400 or above.</param>
-public readonly record struct Answer(int Status, long BodyBytes, ReadOnlyMemory<byte> Body);
+public readonly record struct Answer(int Status, long BodyBytes, ReadOnlyMemory<byte> Body)
+{
+    /// <summary>When to come again, as a refusal says it (Retry-After in seconds, gRPC's RetryInfo); null: it does not say.</summary>
+    public TimeSpan? RetryAfter { get; init; }
+}
 
-/// <summary>How calls travel. A call that gets no answer throws <see cref="IOException"/> or its like.</summary>
+/// <summary>How a call ends that gets no answer: there is no connection, or it broke.</summary>
+public static class NoAnswer
+{
+    public static bool Is(Exception e) => e is IOException or SocketException or HttpRequestException;
+}
+
+/// <summary>How calls travel. A call that gets no answer throws what <see cref="NoAnswer"/> knows.</summary>
 public interface ITransport : IAsyncDisposable
 {
     ValueTask<Answer> SendAsync(Call call, CancellationToken cancellationToken);

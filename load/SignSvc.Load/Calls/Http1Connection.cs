@@ -60,7 +60,7 @@ internal sealed class Http1Connection : IDisposable
         int length;
         while ((length = _buffer.AsSpan(_start, _end - _start).IndexOf("\r\n\r\n"u8)) < 0)
             await FillAsync(cancellationToken);
-        var (status, body) = ReadHead(_buffer.AsSpan(_start, length + 2));
+        var (status, body, retryAfter) = ReadHead(_buffer.AsSpan(_start, length + 2));
         _start += length + 4;
 
         _body.ResetWrittenCount();
@@ -68,7 +68,7 @@ internal sealed class Http1Connection : IDisposable
         if (body is { } known)
         {
             await SkipAsync(known, keeps, cancellationToken);
-            return new Answer(status, known, _body.WrittenMemory);
+            return new Answer(status, known, _body.WrittenMemory) { RetryAfter = retryAfter };
         }
 
         var total = 0L;
@@ -80,28 +80,36 @@ internal sealed class Http1Connection : IDisposable
         }
 
         await SkipAsync(2, keeps: false, cancellationToken);
-        return new Answer(status, total, _body.WrittenMemory);
+        return new Answer(status, total, _body.WrittenMemory) { RetryAfter = retryAfter };
     }
 
     public void Dispose() => _socket.Dispose();
 
-    /// <returns>The status, and the length of the body; null: it comes in chunks.</returns>
-    private static (int Status, long? Body) ReadHead(ReadOnlySpan<byte> head)
+    /// <returns>The status, the length of the body (null: it comes in chunks), and what a refusal says of when to come again.</returns>
+    private static (int Status, long? Body, TimeSpan? RetryAfter) ReadHead(ReadOnlySpan<byte> head)
     {
         if (!head.StartsWith("HTTP/1.1 "u8) || !Utf8Parser.TryParse(head[9..], out int status, out _))
-            throw new IOException("What came back is no HTTP/1.1.");
+            throw new HttpIOException(HttpRequestError.InvalidResponse, "What came back is no HTTP/1.1.");
         long? length = status is 204 or 304 ? 0 : null;
+        TimeSpan? retryAfter = null;
         while (head.IndexOf("\r\n"u8) is >= 0 and var end)
         {
             var line = head[..end];
             head = head[(end + 2)..];
-            const int name = 15;
-            if (line.Length > name && Ascii.EqualsIgnoreCase(line[..name], "content-length:"u8) && Utf8Parser.TryParse(line[name..].Trim((byte)' '), out long said, out _))
+            if (NumberOf("content-length:"u8, line) is { } said)
                 length ??= said;
+            else if (status >= 400 && NumberOf("retry-after:"u8, line) is { } seconds)
+                retryAfter = TimeSpan.FromSeconds(seconds);
         }
 
-        return (status, length);
+        return (status, length, retryAfter);
     }
+
+    private static long? NumberOf(ReadOnlySpan<byte> name, ReadOnlySpan<byte> line) =>
+        line.Length > name.Length && Ascii.EqualsIgnoreCase(line[..name.Length], name)
+        && Utf8Parser.TryParse(line[name.Length..].Trim((byte)' '), out long number, out _)
+            ? number
+            : null;
 
     private async ValueTask<long> ChunkAsync(CancellationToken cancellationToken)
     {
@@ -109,7 +117,7 @@ internal sealed class Http1Connection : IDisposable
         while ((end = _buffer.AsSpan(_start, _end - _start).IndexOf("\r\n"u8)) < 0)
             await FillAsync(cancellationToken);
         if (!Utf8Parser.TryParse(_buffer.AsSpan(_start, end), out long size, out _, 'X'))
-            throw new IOException("A chunk without a size.");
+            throw new HttpIOException(HttpRequestError.InvalidResponse, "A chunk without a size.");
         _start += end + 2;
         return size;
     }
@@ -137,8 +145,8 @@ internal sealed class Http1Connection : IDisposable
         }
 
         if (_end == _buffer.Length)
-            throw new IOException("The answer's head is too long.");
+            throw new HttpIOException(HttpRequestError.InvalidResponse, "The answer's head is too long.");
         var read = await _socket.ReceiveAsync(_buffer.AsMemory(_end), SocketFlags.None, cancellationToken);
-        _end += read > 0 ? read : throw new IOException("The connection ended before the answer did.");
+        _end += read > 0 ? read : throw new HttpIOException(HttpRequestError.ResponseEnded, "The connection ended before the answer did.");
     }
 }

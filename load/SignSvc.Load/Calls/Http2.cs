@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Text;
 using Google.Protobuf;
+using SignSvc.Grpc.Rpc;
 
 namespace SignSvc.Load.Calls;
 
@@ -23,7 +24,7 @@ internal sealed class Http2(Uri target) : ITransport
             request.Headers.TryAddWithoutValidation("If-None-Match", call.IfNoneMatch);
         using var response = await _client.SendAsync(request, cancellationToken);
         var body = await response.Content.ReadAsByteArrayAsync(cancellationToken);
-        return new Answer((int)response.StatusCode, body.Length, body);
+        return new Answer((int)response.StatusCode, body.Length, body) { RetryAfter = response.Headers.RetryAfter?.Delta };
     }
 
     public ValueTask DisposeAsync()
@@ -61,7 +62,7 @@ internal sealed class Grpc(Uri target) : ITransport
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", call.Bearer);
         using var response = await _client.SendAsync(request, cancellationToken);
         var body = await response.Content.ReadAsByteArrayAsync(cancellationToken);
-        return new Answer(StatusOf(response), body.Length, body.Length > FrameHead ? body.AsMemory(FrameHead) : default);
+        return new Answer(StatusOf(response), body.Length, body.Length > FrameHead ? body.AsMemory(FrameHead) : default) { RetryAfter = RetryOf(response) };
     }
 
     public ValueTask DisposeAsync()
@@ -80,11 +81,9 @@ internal sealed class Grpc(Uri target) : ITransport
 
     private static int StatusOf(HttpResponseMessage response)
     {
-        // An answer without a message has its status among the headers.
-        var said = response.TrailingHeaders.TryGetValues("grpc-status", out var trailers) ? trailers
-            : response.Headers.TryGetValues("grpc-status", out var headers) ? headers
-            : throw new IOException($"The answer ({(int)response.StatusCode}) has no grpc-status.");
-        return int.Parse(said.First(), CultureInfo.InvariantCulture) switch
+        var said = Ending(response, "grpc-status")
+            ?? throw new HttpIOException(HttpRequestError.InvalidResponse, $"The answer ({(int)response.StatusCode}) has no grpc-status.");
+        return int.Parse(said, CultureInfo.InvariantCulture) switch
         {
             0 => 200,
             3 => 400,
@@ -98,4 +97,19 @@ internal sealed class Grpc(Uri target) : ITransport
             _ => 500,
         };
     }
+
+    /// <summary>RetryInfo among the details, which are base64 without padding.</summary>
+    private static TimeSpan? RetryOf(HttpResponseMessage response)
+    {
+        if (Ending(response, "grpc-status-details-bin") is not { } encoded)
+            return null;
+        var status = Status.Parser.ParseFrom(Convert.FromBase64String(encoded.PadRight((encoded.Length + 3) / 4 * 4, '=')));
+        return status.Details.FirstOrDefault(d => d.Is(RetryInfo.Descriptor))?.Unpack<RetryInfo>().RetryDelay?.ToTimeSpan();
+    }
+
+    /// <summary>Of the trailers; an answer without a message has them among its headers.</summary>
+    private static string? Ending(HttpResponseMessage response, string name) =>
+        response.TrailingHeaders.TryGetValues(name, out var trailers) ? trailers.First()
+        : response.Headers.TryGetValues(name, out var headers) ? headers.First()
+        : null;
 }

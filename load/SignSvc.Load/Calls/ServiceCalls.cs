@@ -76,6 +76,10 @@ public sealed class ServiceCalls(string bearer)
 
     public Call PutPolicy(string name, string json) => new("PUT", $"/v1/policies/{name}", bearer, json);
 
+    public Call PutKeyPolicy(string key, string json) => new("PUT", $"/v1/keys/{key}/policy", bearer, json);
+
+    public Call ListPolicies() => new("GET", "/v1/policies", bearer);
+
     public Call CreateKey(string json) => new("POST", "/v1/keys", bearer, json);
 
     public Call Describe(string key, string description) => new("PATCH", $"/v1/keys/{key}", bearer, $$"""{"description":"{{description}}"}""");

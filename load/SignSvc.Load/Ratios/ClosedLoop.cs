@@ -19,6 +19,7 @@ public sealed record Round(string Subject, long Operations, long Failures, TimeS
 /// Callers that each wait for their answer before they ask again: it finds what the server can do, and says nothing of how
 /// long those wait who do not wait for each other. Requests are encoded once; the driver does little but move bytes.
 /// </summary>
+/// <param name="signaturesEach">Of a batch of tokens: an answer with fewer, whose other items have problems, is a failure.</param>
 internal sealed class ClosedLoop(string subject, Uri target, int serverProcess, IReadOnlyList<Call> calls, int connections, int signaturesEach = 1)
 {
     /// <summary>New connections and cold caches are not what is measured.</summary>
@@ -28,7 +29,20 @@ internal sealed class ClosedLoop(string subject, Uri target, int serverProcess, 
 
     public string Subject => subject;
 
+    /// <exception cref="TargetLostException">It does not answer, or went away.</exception>
     public async Task<Round> RunAsync(TimeSpan length, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await MeasureAsync(length, cancellationToken);
+        }
+        catch (Exception e) when (NoAnswer.Is(e))
+        {
+            throw new TargetLostException($"{subject}: {target} does not answer: {e.Message}", e);
+        }
+    }
+
+    private async Task<Round> MeasureAsync(TimeSpan length, CancellationToken cancellationToken)
     {
         var pool = await Task.WhenAll(Enumerable.Range(0, connections).Select(async _ => await Http1Connection.OpenAsync(new DnsEndPoint(target.Host, target.Port), cancellationToken)));
         try
@@ -57,8 +71,8 @@ internal sealed class ClosedLoop(string subject, Uri target, int serverProcess, 
             for (var turn = i; Stopwatch.GetElapsedTime(started) < length; turn++)
             {
                 var sent = Stopwatch.GetTimestamp();
-                var answer = await connection.SendAsync(_requests[turn % _requests.Length], keepsBody: false, cancellationToken);
-                if (answer.Status is >= 200 and < 300)
+                var answer = await connection.SendAsync(_requests[turn % _requests.Length], keepsBody: signaturesEach > 1, cancellationToken);
+                if (answer.Status is >= 200 and < 300 && (signaturesEach == 1 || answer.Body.Span.Count("\"token\":"u8) == signaturesEach))
                     latency.Record(Stopwatch.GetElapsedTime(sent));
                 else
                     Interlocked.Increment(ref failures);

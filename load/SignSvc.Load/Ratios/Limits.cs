@@ -34,6 +34,9 @@ internal static class Limits
         return new Round(Raw, total, 0, elapsed, ProcessUsage.CpuOf(Environment.ProcessId) - cpu, TimeSpan.Zero, TimeSpan.Zero);
     }
 
+    /// <exception cref="MissingToolException">There is no openssl.</exception>
+    public static Task RequireOpenSslAsync(CancellationToken cancellationToken) => ChildProcess.RunAsync("openssl", ["version"], cancellationToken);
+
     /// <summary>Signatures a second of two processes, as openssl counts them where there are several: by the clock.</summary>
     public static async Task<Round> SpeedAsync(TimeSpan length, CancellationToken cancellationToken) =>
         Counted(OpenSsl, await RunSpeedAsync(length, cancellationToken, "-multi", "2"), TimeSpan.Zero);

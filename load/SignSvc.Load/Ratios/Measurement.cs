@@ -71,15 +71,14 @@ internal sealed class RatioRun(RatioOptions options, TextWriter output)
         };
         AddLoop(turns, [.. TokenConnections.Select(c => Loop(Token(c), service, [service.Admin.Token()], c))], cancellationToken);
         AddLoop(turns, [Loop(Batch, service, [service.Admin.TokenBatch(1000)], 4, 1000)], cancellationToken);
-        turns.Add((Limits.OpenSsl, length => Limits.SpeedAsync(length, cancellationToken)));
-        turns.Add((Limits.OpenSslByCpu, length => Limits.SpeedByCpuAsync(length, cancellationToken)));
+        await TryAsync("openssl speed", () => AddOpenSslAsync(turns, cancellationToken));
         AddLoop(turns, [Loop(SoftwareSign, service, Digests(service, "release"), 16)], cancellationToken);
         await AddKeySetAsync(turns, owned, service, cancellationToken);
-        await AddPeerAsync(turns, owned, cancellationToken);
-        await AddHsmAsync(turns, owned, cancellationToken);
+        await TryAsync("node oidc-provider", () => AddPeerAsync(turns, owned, cancellationToken));
+        await TryAsync("SoftHSM2", () => AddHsmAsync(turns, owned, cancellationToken));
 
         var rounds = await TakeTurnsAsync(turns);
-        var peak = service.Usage!.PeakResidentBytes;
+        var peak = service.Usage?.PeakResidentBytes ?? throw new TargetLostException($"The service ended by itself, with {service.EndedWith}.");
         var perSecond = Sample.Median(rounds.Where(r => string.Equals(r.Subject, Token(HalfLoadOf), StringComparison.Ordinal)).Select(r => r.PerSecond));
         var halfLoad = await RunAsync(new HalfLoad(perSecond / 2), service, time: 1, cancellationToken);
         var bareCommits = BareCommits.Run(perSecond / 2, HalfLoad.Length, cancellationToken);
@@ -129,28 +128,36 @@ internal sealed class RatioRun(RatioOptions options, TextWriter output)
             turns, [Loop(KeySet, service, [ServiceCalls.KeySet()], 16), new ClosedLoop(Constant, url, process.Id, [ServiceCalls.KeySet()], 16)], cancellationToken);
     }
 
-    private async Task AddPeerAsync(List<(string, Func<TimeSpan, Task<Round>>)> turns, Owned owned, CancellationToken cancellationToken)
+    /// <summary>Where what stands beside the service is missing or does not start, the run goes on without, and says so.</summary>
+    private async Task TryAsync(string what, Func<Task> add)
     {
         try
         {
-            var (process, url) = await OidcProvider.StartAsync(cancellationToken);
-            owned.Add(process);
-            AddLoop(turns, [.. PeerConnections.Select(c => new ClosedLoop(Peer(c), url, process.Id, [OidcProvider.Token], c))], cancellationToken);
+            await add();
         }
         catch (InvalidOperationException e)
         {
-            _missing.Add($"node oidc-provider: {e.Message}");
+            _missing.Add($"{what}: {e.Message}");
+            output.WriteLine($"  goes on without {what}: {e.Message}");
         }
     }
 
-    private async Task AddHsmAsync(List<(string, Func<TimeSpan, Task<Round>>)> turns, Owned owned, CancellationToken cancellationToken)
+    private static async Task AddOpenSslAsync(List<(string, Func<TimeSpan, Task<Round>>)> turns, CancellationToken cancellationToken)
     {
-        if (!SoftHsmToken.IsInstalled)
-        {
-            _missing.Add("SoftHSM2: apt-get install softhsm2");
-            return;
-        }
+        await Limits.RequireOpenSslAsync(cancellationToken);
+        turns.Add((Limits.OpenSsl, length => Limits.SpeedAsync(length, cancellationToken)));
+        turns.Add((Limits.OpenSslByCpu, length => Limits.SpeedByCpuAsync(length, cancellationToken)));
+    }
 
+    private static async Task AddPeerAsync(List<(string, Func<TimeSpan, Task<Round>>)> turns, Owned owned, CancellationToken cancellationToken)
+    {
+        var (process, url) = await OidcProvider.StartAsync(cancellationToken);
+        owned.Add(process);
+        AddLoop(turns, [.. PeerConnections.Select(c => new ClosedLoop(Peer(c), url, process.Id, [OidcProvider.Token], c))], cancellationToken);
+    }
+
+    private static async Task AddHsmAsync(List<(string, Func<TimeSpan, Task<Round>>)> turns, Owned owned, CancellationToken cancellationToken)
+    {
         var token = owned.Add(await SoftHsmToken.MakeAsync(cancellationToken));
         var service = owned.Add(await ServiceTarget.StartAsync(token.Settings, cancellationToken));
         await service.MustAsync(
@@ -175,10 +182,12 @@ internal sealed class RatioRun(RatioOptions options, TextWriter output)
         return await RunAsync(new KmsThrottled(), service, time: 0.4, cancellationToken);
     }
 
-    private Task<ScenarioResult> RunAsync(Scenario scenario, ServiceTarget service, double time, CancellationToken cancellationToken)
+    private async Task<ScenarioResult> RunAsync(Scenario scenario, ServiceTarget service, double time, CancellationToken cancellationToken)
     {
         var how = new RunOptions(Protocol.Http1, TimeScale: time, RateScale: 1, Seed: 1, options.Command);
-        return new ScenarioRun(scenario, service, how, new LiveProgress(output, isTerminal: false)).RunAsync(cancellationToken);
+        var result = await new ScenarioRun(scenario, service, how, new LiveProgress(output, isTerminal: false)).RunAsync(cancellationToken);
+        cancellationToken.ThrowIfCancellationRequested();
+        return result.Aborted is { } aborted ? throw new TargetLostException($"{scenario.Name}: {aborted}") : result;
     }
 
     private static ClosedLoop Loop(string subject, ServiceTarget service, IReadOnlyList<Call> calls, int connections, int signaturesEach = 1) =>

@@ -13,26 +13,20 @@ internal static class OidcProvider
         "POST", "/token", $"Basic {Convert.ToBase64String(Encoding.ASCII.GetBytes("load:load-secret-load-secret-load-secret-0"))}",
         "grant_type=client_credentials&resource=urn:api:deploy", ContentType: "application/x-www-form-urlencoded");
 
-    /// <exception cref="InvalidOperationException">Its packages do not restore, or there is no node; the message says which.</exception>
+    /// <exception cref="MissingToolException">There is no node, or no npm for its packages.</exception>
+    /// <exception cref="InvalidOperationException">Its packages do not restore, or it does not start.</exception>
     public static async Task<(ChildProcess Process, Uri Url)> StartAsync(CancellationToken cancellationToken)
     {
         var folder = Path.Combine(Checkout.Root, "load", "peers");
-        try
-        {
-            if (!Directory.Exists(Path.Combine(folder, "node_modules", "oidc-provider")))
-                await ChildProcess.RunAsync("npm", ["ci", "--loglevel=error"], cancellationToken, folder);
-            Uri? url = null;
-            var process = await ChildProcess.StartAsync(
-                Node(), [Path.Combine(folder, "oidc-provider.mjs")],
-                new Dictionary<string, string>(StringComparer.Ordinal) { ["NODE_ENV"] = "production" },
-                line => line.StartsWith(Greeting, StringComparison.Ordinal) && (url = new Uri(line[Greeting.Length..])) is not null,
-                cancellationToken);
-            return (process, url!);
-        }
-        catch (System.ComponentModel.Win32Exception e)
-        {
-            throw new InvalidOperationException($"node or npm is missing: {e.Message}", e);
-        }
+        if (!Directory.Exists(Path.Combine(folder, "node_modules", "oidc-provider")))
+            await ChildProcess.RunAsync("npm", ["ci", "--loglevel=error"], cancellationToken, folder);
+        Uri? url = null;
+        var process = await ChildProcess.StartAsync(
+            Node(), [Path.Combine(folder, "oidc-provider.mjs")],
+            new Dictionary<string, string>(StringComparer.Ordinal) { ["NODE_ENV"] = "production" },
+            line => line.StartsWith(Greeting, StringComparison.Ordinal) && (url = new Uri(line[Greeting.Length..])) is not null,
+            cancellationToken);
+        return (process, url!);
     }
 
     /// <summary>The one that the tests install where the machine's own is too old, else the machine's.</summary>

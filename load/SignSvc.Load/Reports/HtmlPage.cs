@@ -23,6 +23,9 @@ internal static class MachineText
     public static string Of(Machine machine, string command, double loadAtEnd) =>
         $"Commit {machine.Commit}; {Line(machine, loadAtEnd)}\n\n```\n{command}\n```\n";
 
+    public static string Html(Machine machine, string command, double loadAtEnd) =>
+        $"<p class=\"fine\">{WebUtility.HtmlEncode($"Commit {machine.Commit}; {Line(machine, loadAtEnd)}")}<br><code>{WebUtility.HtmlEncode(command)}</code></p>";
+
     public static string Line(Machine machine, double loadAtEnd) =>
         $"{machine.Processors} processors ({machine.Processor}), {machine.MemoryBytes / 1024 / 1024 / 1024} GiB, {machine.System}, {machine.Runtime}; "
         + $"load average {machine.LoadAverage:0.0} before, {loadAtEnd:0.0} after, begun {machine.At:yyyy-MM-dd HH:mm} UTC.";

@@ -2,6 +2,7 @@ using System.Net;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using SignSvc.Load.Calls;
 using SignSvc.Load.Measuring;
 using SignSvc.Load.Running;
 
@@ -17,7 +18,9 @@ internal static class ScenarioReport
     public static async Task<IReadOnlyList<string>> WriteAsync(ScenarioResult result, string folder, CancellationToken cancellationToken)
     {
         Directory.CreateDirectory(folder);
-        var name = Path.Combine(folder, $"{result.Machine.At:yyyy-MM-dd}-{result.Scenario}");
+        // One that was aborted, or took another way, takes no other's place.
+        var protocol = string.Equals(result.Protocol, nameof(Protocol.Http1), StringComparison.Ordinal) ? "" : $"-{result.Protocol.Replace(", ", "-", StringComparison.Ordinal).ToLowerInvariant()}";
+        var name = Path.Combine(folder, $"{result.Machine.At:yyyy-MM-dd}-{result.Scenario}{protocol}{(result.Aborted is null ? "" : "-aborted")}");
         await File.WriteAllTextAsync(name + ".md", Markdown(result), cancellationToken);
         await File.WriteAllTextAsync(name + ".json", Json(result), cancellationToken);
         await File.WriteAllTextAsync(name + ".html", Html(result), cancellationToken);
@@ -28,13 +31,15 @@ internal static class ScenarioReport
     {
         var text = new StringBuilder();
         text.AppendLine($"# {result.Scenario}, {result.Machine.At:yyyy-MM-dd}\n\n{result.About}\n");
+        if (result.Aborted is { } aborted)
+            text.AppendLine($"**{aborted}**\n");
         text.AppendLine(MachineText.Of(result.Machine, result.Command, result.LoadAverageAtEnd));
         text.AppendLine("| flow | succeeded | a second | refused | failed | not sent | p50 ms | p90 | p99 | p99.9 | most | driver late, p99 ms |");
         text.AppendLine("|---|---|---|---|---|---|---|---|---|---|---|---|");
         foreach (var f in result.Flows)
         {
             text.AppendLine(
-                $"| {f.Name} | {f.Succeeded} | {f.Succeeded / f.Measured.TotalSeconds:0.0} | {f.Refused} | {f.Failed} | {f.NotSent} | {Words.Milliseconds(f.Latency, 50)} "
+                $"| {f.Name} | {f.Succeeded} | {f.Goodput:0.0} | {f.Refused} | {f.Failed} | {f.NotSent} | {Words.Milliseconds(f.Latency, 50)} "
                 + $"| {Words.Milliseconds(f.Latency, 90)} | {Words.Milliseconds(f.Latency, 99)} | {Words.Milliseconds(f.Latency, 99.9)} | {f.Latency.Max.TotalMilliseconds:0.00} | {Words.Milliseconds(f.Lateness, 99)} |");
         }
 
@@ -66,13 +71,16 @@ internal static class ScenarioReport
             result.LoadAverageAtEnd,
             result.Protocol,
             result.Held,
+            Aborted = result.Aborted is { } a ? new { a.Why, AfterSeconds = a.After.TotalSeconds, OfSeconds = a.Length.TotalSeconds } : null,
             Flows = result.Flows.Select(f => new
             {
                 f.Name,
                 MeasuredSeconds = f.Measured.TotalSeconds,
                 f.Succeeded,
                 f.Refused,
+                f.RefusedWithoutRetryAfter,
                 f.Failed,
+                f.Lost,
                 f.NotSent,
                 f.Outcomes,
                 LatencyMilliseconds = Spread(f.Latency),
@@ -88,25 +96,32 @@ internal static class ScenarioReport
     public static string Html(ScenarioResult result)
     {
         var body = new StringBuilder();
-        body.Append($"<h1>{Text(result.Scenario)}: {(result.Held ? "held" : "missed")}</h1><p>{Text(result.About)}</p>");
+        body.Append($"<h1>{Text(result.Scenario)}: {(result.Aborted is not null ? "aborted" : result.Held ? "held" : "missed")}</h1><p>{Text(result.About)}</p>");
+        if (result.Aborted is { } aborted)
+            body.Append($"<p class=\"missed\">{Text($"{aborted}")}</p>");
         body.Append($"<p class=\"fine\">{Text(MachineText.Line(result.Machine, result.LoadAverageAtEnd))}<br><code>{Text(result.Command)}</code></p>");
         body.Append("<table><tr><th>flow<th>succeeded<th>/s<th>refused<th>failed<th>not sent<th>p50 ms<th>p99<th>p99.9<th>most</tr>");
         foreach (var f in result.Flows)
         {
             body.Append(
-                $"<tr><td>{Text(f.Name)}<td>{f.Succeeded}<td>{f.Succeeded / f.Measured.TotalSeconds:0.0}<td>{f.Refused}<td>{f.Failed}<td>{f.NotSent}"
+                $"<tr><td>{Text(f.Name)}<td>{f.Succeeded}<td>{f.Goodput:0.0}<td>{f.Refused}<td>{f.Failed}<td>{f.NotSent}"
                 + $"<td>{Words.Milliseconds(f.Latency, 50)}<td>{Words.Milliseconds(f.Latency, 99)}<td>{Words.Milliseconds(f.Latency, 99.9)}<td>{f.Latency.Max.TotalMilliseconds:0.00}</tr>");
         }
 
         body.Append("</table>");
+        foreach (var f in result.Flows.Where(f => f.Refused + f.Failed > 0))
+            body.Append($"<p>{Text(f.Name)} by outcome: {Text(Words.Outcomes(f))}.</p>");
         foreach (var f in result.Flows)
             body.Append(FlowCharts(f));
         if (result.Server.Count > 0)
             body.Append(ServerCharts(result.Server));
-        body.Append("<table><tr><th>of<th>what has to hold<th></tr>");
+        if (result.Verdicts.Count > 0)
+            body.Append("<table><tr><th>of<th>what has to hold<th></tr>");
         foreach (var v in result.Verdicts)
             body.Append($"<tr><td>{Text(v.Subject)}<td>{Text(v.Says)}<td class=\"{(v.Held ? "held" : "missed")}\">{(v.Held ? "held" : $"missed: {Text(v.Detail ?? "")}")}</tr>");
-        return HtmlPage.Of(result.Scenario, body.Append("</table>").ToString());
+        if (result.Verdicts.Count > 0)
+            body.Append("</table>");
+        return HtmlPage.Of(result.Scenario, body.ToString());
     }
 
     private static string FlowCharts(FlowResult flow)

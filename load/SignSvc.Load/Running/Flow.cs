@@ -39,7 +39,12 @@ public sealed record Flow(string Name)
 /// <summary>What has to hold of a flow, in words and as a rule. Bounds on time are for a quiet machine.</summary>
 public sealed record Threshold(string Says, Func<FlowResult, bool> Holds)
 {
-    public static Threshold NoFailures { get; } = new("no call fails", f => f.Failed == 0);
+    public static Threshold NoFailures { get; } = new("calls are answered, and none fails", f => f.Failed == 0 && f.Succeeded + f.Refused > 0);
+
+    public static Threshold EveryCallSucceeds { get; } = new("no call is refused or fails", f => f.Succeeded > 0 && f.Refused + f.Failed == 0);
+
+    /// <summary>Where nobody is refused, it is not known.</summary>
+    public static Threshold RefusalsSayWhen { get; } = new("there are refusals, and each says when to come again (Retry-After)", f => f.Refused > 0 && f.RefusedWithoutRetryAfter == 0);
 
     public static Threshold EverythingSent { get; } = new("every call is sent", f => f.NotSent == 0);
 
@@ -50,5 +55,5 @@ public sealed record Threshold(string Says, Func<FlowResult, bool> Holds)
         new($"50 % within {limit.TotalMilliseconds:0.#} ms of their intended time", f => f.Succeeded > 0 && f.Latency.Percentile(50) <= limit);
 
     public static Threshold GoodputAtLeast(double perSecond) =>
-        new($"at least {perSecond:0.#} a second succeed", f => f.Succeeded / f.Measured.TotalSeconds >= perSecond);
+        new($"at least {perSecond:0.#} a second succeed", f => f.Goodput >= perSecond);
 }

@@ -17,7 +17,9 @@ public sealed class FlowResult(string name)
     private readonly Histogram[] _bySecond = [new(), new()];
     private long _succeeded;
     private long _refused;
+    private long _refusedWithoutRetryAfter;
     private long _failed;
+    private long _lost;
     private long _notSent;
     private int _writing;
     private (long Answered, long Failed, long NotSent) _before;
@@ -30,14 +32,23 @@ public sealed class FlowResult(string name)
     /// <summary>How late the driver itself was with a call. Where it is large, the machine had no time for the driver.</summary>
     public Histogram Lateness { get; } = new();
 
-    /// <summary>Time in which calls were measured: without the warm-up.</summary>
+    /// <summary>Time in which calls were measured: without the warm-up, and without the flow's pauses.</summary>
     public TimeSpan Measured { get; set; }
+
+    /// <summary>Calls that succeeded, in a second of <see cref="Measured"/>.</summary>
+    public double Goodput => Measured > TimeSpan.Zero ? Succeeded / Measured.TotalSeconds : 0;
 
     public long Succeeded => Volatile.Read(ref _succeeded);
 
     public long Refused => Volatile.Read(ref _refused);
 
+    /// <summary>Refusals that did not say when to come again.</summary>
+    public long RefusedWithoutRetryAfter => Volatile.Read(ref _refusedWithoutRetryAfter);
+
     public long Failed => Volatile.Read(ref _failed);
+
+    /// <summary>Failures without any answer: no connection, or one that broke.</summary>
+    public long Lost => Volatile.Read(ref _lost);
 
     public long NotSent => Volatile.Read(ref _notSent);
 
@@ -65,9 +76,11 @@ public sealed class FlowResult(string name)
         Count(outcome);
     }
 
-    public void Refusal(string outcome)
+    public void Refusal(string outcome, bool saysWhen)
     {
         Interlocked.Increment(ref _refused);
+        if (!saysWhen)
+            Interlocked.Increment(ref _refusedWithoutRetryAfter);
         Count(outcome);
     }
 
@@ -75,6 +88,12 @@ public sealed class FlowResult(string name)
     {
         Interlocked.Increment(ref _failed);
         Count(outcome);
+    }
+
+    public void Loss(string outcome)
+    {
+        Interlocked.Increment(ref _lost);
+        Failure(outcome);
     }
 
     /// <summary>Ends a second: once a second, from one thread.</summary>

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net.Sockets;
 using System.Text;
 using SignSvc.Load.Arrivals;
 using SignSvc.Load.Calls;
@@ -13,17 +12,20 @@ internal sealed class FlowRun(Flow flow, ITransport transport, TimeSpan warmUp, 
     /// <summary>How long answers are waited for after the last arrival. What has none by then has failed.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
 
+    /// <summary>Calls that had no answer when everything was to end. An aborted run does not count them: nothing is known of them.</summary>
     private readonly CancellationTokenSource _hurry = new();
     private readonly TaskCompletionSource _idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _outstanding = 1;
+    private volatile bool _isAborted;
 
-    public FlowResult Figures { get; } = new(flow.Name) { Measured = flow.Pace.Length };
+    public FlowResult Figures { get; } = new(flow.Name) { Measured = flow.Pace.Busy };
 
     public Flow Flow => flow;
 
     public int Outstanding => Math.Max(0, Volatile.Read(ref _outstanding) - 1);
 
     /// <param name="started">Of all flows; the measured time begins when the warm-up has passed.</param>
+    /// <param name="cancellationToken">Aborts: no more calls are sent, those under way end, and the figures are those of the time until then.</param>
     public async Task RunAsync(long started, CancellationToken cancellationToken)
     {
         var sending = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -48,11 +50,15 @@ internal sealed class FlowRun(Flow flow, ITransport transport, TimeSpan warmUp, 
         {
             await _idle.Task.WaitAsync(Patience, TimeProvider.System, cancellationToken);
         }
-        catch (TimeoutException)
+        catch (Exception e) when (e is TimeoutException or OperationCanceledException)
         {
+            _isAborted = e is OperationCanceledException;
             await _hurry.CancelAsync();
             await _idle.Task;
         }
+
+        if (cancellationToken.IsCancellationRequested)
+            Figures.Measured = flow.Pace.BusyUntil(Stopwatch.GetElapsedTime(started) - warmUp);
     }
 
     public void Dispose() => _hurry.Dispose();
@@ -125,15 +131,28 @@ internal sealed class FlowRun(Flow flow, ITransport transport, TimeSpan warmUp, 
             if (fault is null)
                 Figures.Success(OutcomeOf(answer), latency);
             else if (flow.Refusals.Contains(answer.Status))
-                Figures.Refusal(fault);
+                Figures.Refusal(fault, saysWhen: answer.RetryAfter is not null);
             else
                 Figures.Failure(fault);
             return fault is null;
         }
-        catch (Exception e) when (e is IOException or SocketException or HttpRequestException or OperationCanceledException)
+        catch (OperationCanceledException)
+        {
+            if (counts && !_isAborted)
+                Figures.Failure("no answer");
+            return false;
+        }
+        catch (Exception e) when (NoAnswer.Is(e))
         {
             if (counts)
-                Figures.Failure(e is OperationCanceledException ? "no answer" : e.GetType().Name);
+                Figures.Loss(e.GetType().Name);
+            return false;
+        }
+        catch (Exception e)
+        {
+            // An answer that cannot be read, a defect of the driver: whatever it is, the call has not succeeded, and none is forgotten.
+            if (counts)
+                Figures.Failure(e.GetType().Name);
             return false;
         }
     }
@@ -148,12 +167,17 @@ internal sealed class FlowRun(Flow flow, ITransport transport, TimeSpan warmUp, 
     {
         if (answer.Status < 400)
             return answer.Status.ToString(CultureInfo.InvariantCulture);
+        return $"{answer.Status}{ProblemOf(answer)}{(answer.RetryAfter is null ? "" : ", Retry-After")}";
+    }
+
+    private static string ProblemOf(Answer answer)
+    {
         ReadOnlySpan<byte> type = "urn:signsvc:problem:"u8;
         var at = answer.Body.Span.IndexOf(type);
         if (at < 0)
-            return answer.Status.ToString(CultureInfo.InvariantCulture);
+            return "";
         var code = answer.Body.Span[(at + type.Length)..];
         var end = code.IndexOf((byte)'"');
-        return $"{answer.Status} {Encoding.ASCII.GetString(end < 0 ? code : code[..end])}";
+        return $" {Encoding.ASCII.GetString(end < 0 ? code : code[..end])}";
     }
 }

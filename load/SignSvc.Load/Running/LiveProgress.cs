@@ -47,7 +47,7 @@ internal sealed class LiveProgress(TextWriter output, bool isTerminal)
 internal static class Words
 {
     public static string Of(FlowResult flow) =>
-        $"{flow.Succeeded} succeeded ({flow.Succeeded / Math.Max(0.001, flow.Measured.TotalSeconds):0.0}/s), {flow.Refused} refused, {flow.Failed} failed, {flow.NotSent} not sent; "
+        $"{flow.Succeeded} succeeded ({flow.Goodput:0.0}/s), {flow.Refused} refused{(flow.RefusedWithoutRetryAfter > 0 ? $" ({flow.RefusedWithoutRetryAfter} without Retry-After)" : "")}, {flow.Failed} failed, {flow.NotSent} not sent; "
         + $"p50 {Milliseconds(flow.Latency, 50)}, p99 {Milliseconds(flow.Latency, 99)} ms";
 
     public static string Outcomes(FlowResult flow) => string.Join(", ", flow.Outcomes.OrderByDescending(o => o.Value).Select(o => $"{o.Key} × {o.Value}"));

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using SignSvc.Load.Arrivals;
 using SignSvc.Load.Calls;
 using SignSvc.Load.Running;
@@ -30,13 +29,9 @@ internal sealed class TenantFlood : Scenario
 
     public override async Task<Plan> PlanAsync(ServiceTarget service, CancellationToken cancellationToken)
     {
-        var (flooder, flooderName) = await CredentialAsync(service, "load-flooder", cancellationToken);
-        var (neighbour, _) = await CredentialAsync(service, "load-neighbour", cancellationToken);
+        var flooder = await BudgetedCaller.MakeAsync(service, "load-flooder", new CallerBudget(Share, (int)Share), cancellationToken);
+        var neighbour = await BudgetedCaller.MakeAsync(service, "load-neighbour", budget: null, cancellationToken);
         var nobody = new ServiceCalls("not-a-credential");
-        await service.MustAsync(service.Admin.PutPolicy(flooderName, $$"""
-            {"statements":[{"sid":"share","effect":"limit","principals":["credential:{{flooderName}}"],"actions":["keys:*","tokens:*"],"resources":["*"],
-              "limit":{"per":"caller","perSecond":{{Share}}} }]}
-            """), cancellationToken);
         return new Plan(
             [
                 Neighbour(Calm, neighbour, InTurns(Share, 0)),
@@ -48,7 +43,13 @@ internal sealed class TenantFlood : Scenario
                     Steps = [new Step(() => flooder.Token())],
                     OutstandingLimit = 256,
                     Refusals = new HashSet<int> { 429 },
-                    Thresholds = [Threshold.NoFailures, new Threshold("no more than its share is signed", f => f.Succeeded <= Share * Turns * (Turn.TotalSeconds + 2))],
+                    Thresholds =
+                    [
+                        Threshold.NoFailures, Threshold.RefusalsSayWhen,
+                        new Threshold("nine of ten of the flood are sent", f => f.NotSent * 9 <= f.Succeeded + f.Refused),
+                        // With what it has saved up in each calm.
+                        new Threshold("no more than its share is signed", f => f.Succeeded <= Share * (f.Measured.TotalSeconds + (2 * Turns))),
+                    ],
                 },
                 new Flow("strangers")
                 {
@@ -79,13 +80,5 @@ internal sealed class TenantFlood : Scenario
         return flooded <= calm * ToleratedRatio
             ? null
             : $"{calm.TotalMilliseconds:0.0} ms became {flooded.TotalMilliseconds:0.0} ms, {flooded / calm:0.00} ×";
-    }
-
-    /// <summary>A name of its own for each run: credentials' names are never used twice.</summary>
-    private static async Task<(ServiceCalls Calls, string Name)> CredentialAsync(ServiceTarget service, string name, CancellationToken cancellationToken)
-    {
-        var unique = $"{name}-{TimeProvider.System.GetUtcNow().ToUnixTimeSeconds()}";
-        using var made = JsonDocument.Parse((await service.MustAsync(service.Admin.CreateCredential(unique, "signer"), cancellationToken)).Body);
-        return (new ServiceCalls(made.RootElement.GetProperty("token").GetString()!), unique);
     }
 }

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Text;
 
@@ -6,6 +7,9 @@ namespace SignSvc.Load.Surroundings;
 /// <summary>A process that we started: its lines are read for as long as it runs, and it ends with us.</summary>
 internal sealed class ChildProcess : IAsyncDisposable
 {
+    /// <summary>ENOENT.</summary>
+    private const int NoSuchFile = 2;
+
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     private readonly StringBuilder _output = new();
@@ -17,8 +21,13 @@ internal sealed class ChildProcess : IAsyncDisposable
 
     public int Id => _process.Id;
 
+    /// <summary>Null while it runs.</summary>
+    public int? EndedWith => _process.HasExited ? _process.ExitCode : null;
+
     /// <summary>Starts a program, and waits until a line says that it serves.</summary>
     /// <param name="isReady">Given each line of its output.</param>
+    /// <exception cref="MissingToolException">There is no such program.</exception>
+    /// <exception cref="InvalidOperationException">It did not serve; the message has what it wrote.</exception>
     public static async Task<ChildProcess> StartAsync(
         string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string> environment, Func<string, bool> isReady,
         CancellationToken cancellationToken)
@@ -47,6 +56,7 @@ internal sealed class ChildProcess : IAsyncDisposable
 
     /// <summary>Runs a program to its end.</summary>
     /// <returns>What it wrote to standard output.</returns>
+    /// <exception cref="MissingToolException">There is no such program.</exception>
     /// <exception cref="InvalidOperationException">It failed; the message has what it wrote.</exception>
     public static async Task<string> RunAsync(
         string program, IEnumerable<string> arguments, CancellationToken cancellationToken, string? folder = null,
@@ -62,7 +72,9 @@ internal sealed class ChildProcess : IAsyncDisposable
         DriverSettings.KeepFrom(start.Environment);
         foreach (var (name, value) in environment ?? new Dictionary<string, string>(StringComparer.Ordinal))
             start.Environment[name] = value;
-        using var process = Process.Start(start)!;
+        using var process = new Process { StartInfo = start };
+        Start(process);
+        await using var end = cancellationToken.Register(process.Kill);
         var output = process.StandardOutput.ReadToEndAsync(cancellationToken);
         var error = process.StandardError.ReadToEndAsync(cancellationToken);
         await process.WaitForExitAsync(cancellationToken);
@@ -102,14 +114,28 @@ internal sealed class ChildProcess : IAsyncDisposable
 
         _process.OutputDataReceived += (_, e) => Read(e.Data);
         _process.ErrorDataReceived += (_, e) => Read(e.Data);
-        _process.Start();
+        Start(_process);
         _hasStarted = true;
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
-        await Task.WhenAny(ready.Task, _process.WaitForExitAsync(cancellationToken)).WaitAsync(Patience, TimeProvider.System, cancellationToken);
+        await Task.WhenAny(ready.Task, _process.WaitForExitAsync(cancellationToken), Task.Delay(Patience, TimeProvider.System, cancellationToken));
         if (ready.Task.IsCompleted)
             return;
+        cancellationToken.ThrowIfCancellationRequested();
+        var why = EndedWith is { } code ? $"ended with {code}" : $"did not serve within {Patience.TotalSeconds:0} s";
         lock (_output)
-            throw new InvalidOperationException($"{_process.StartInfo.FileName} did not start:\n{_output}");
+            throw new InvalidOperationException($"{_process.StartInfo.FileName} {why}:\n{_output}");
+    }
+
+    private static void Start(Process process)
+    {
+        try
+        {
+            process.Start();
+        }
+        catch (Win32Exception e) when (e.NativeErrorCode == NoSuchFile)
+        {
+            throw new MissingToolException(process.StartInfo.FileName, e);
+        }
     }
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json;
 using SignSvc.Load.Calls;
 using SignSvc.Load.Measuring;
 
@@ -7,6 +8,12 @@ namespace SignSvc.Load.Surroundings;
 /// <summary>The service that is driven: one of our own, or one that runs somewhere.</summary>
 internal sealed class ServiceTarget : IAsyncDisposable
 {
+    /// <summary>Of a call that has to succeed: the longest is an RSA key at a backend.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    /// <summary>Of the first administrator, in the data folder.</summary>
+    private const string Credential = "bootstrap.credential";
+
     private readonly ChildProcess? _process;
     private readonly string? _folder;
 
@@ -30,7 +37,11 @@ internal sealed class ServiceTarget : IAsyncDisposable
     /// <summary>Null where the service is not ours.</summary>
     public int? ProcessId => _process?.Id;
 
+    /// <summary>Null where the service is not ours, or has ended.</summary>
     public ProcessUsage? Usage => _process is null ? null : ProcessUsage.Of(_process.Id);
+
+    /// <summary>The exit code of our own service, which ended by itself; null: it runs, or is not ours.</summary>
+    public int? EndedWith => _process?.EndedWith;
 
     public long? DatabaseBytes => _folder is null
         ? null
@@ -51,9 +62,13 @@ internal sealed class ServiceTarget : IAsyncDisposable
 
     /// <summary>A service of our own, on loopback, with a folder of its own that goes with it.</summary>
     /// <param name="settings">Over the defaults; <c>SignSvc__…</c>.</param>
-    public static async Task<ServiceTarget> StartAsync(IReadOnlyDictionary<string, string> settings, CancellationToken cancellationToken)
+    /// <param name="beside">A node of ours on the same database: this one has its root key and administrator.</param>
+    public static async Task<ServiceTarget> StartAsync(
+        IReadOnlyDictionary<string, string> settings, CancellationToken cancellationToken, ServiceTarget? beside = null)
     {
         var folder = Directory.CreateTempSubdirectory("signsvc-load-").FullName;
+        foreach (var secret in (ReadOnlySpan<string>)(beside is null ? [] : ["root.key", Credential]))
+            File.Copy(Path.Combine(beside!._folder!, secret), Path.Combine(folder, secret));
         Uri? http = null;
         Uri? grpc = null;
         var environment = new Dictionary<string, string>(StringComparer.Ordinal)
@@ -70,7 +85,7 @@ internal sealed class ServiceTarget : IAsyncDisposable
         try
         {
             process = await ChildProcess.StartAsync("dotnet", [Checkout.Built("src/SignSvc", "SignSvc")], environment, IsReady, cancellationToken);
-            var target = new ServiceTarget(http!, grpc, await File.ReadAllTextAsync(Path.Combine(folder, "bootstrap.credential"), cancellationToken), process, folder);
+            var target = new ServiceTarget(http!, grpc, await File.ReadAllTextAsync(Path.Combine(folder, Credential), cancellationToken), process, folder);
             await target.MustAsync(target.Admin.Sign("release"), cancellationToken);
             target.StartToFirstSignature = Stopwatch.GetElapsedTime(started);
             return target;
@@ -99,15 +114,32 @@ internal sealed class ServiceTarget : IAsyncDisposable
         _ => new Calls.Grpc(Grpc ?? throw NoGrpc()),
     };
 
-    /// <summary>One call that has to succeed.</summary>
-    /// <exception cref="InvalidOperationException">It did not; the message has the answer.</exception>
+    /// <inheritdoc cref="AcceptedCalls.MustAsync"/>
+    /// <exception cref="TargetLostException">There was no answer.</exception>
     public async Task<Answer> MustAsync(Call call, CancellationToken cancellationToken)
     {
         await using var transport = new Http1(Http);
-        var answer = await transport.SendAsync(call, cancellationToken);
-        return answer.Status is >= 200 and < 300
-            ? answer
-            : throw new InvalidOperationException($"{call.Method} {call.Path} answered {answer.Status}: {System.Text.Encoding.UTF8.GetString(answer.Body.Span)}");
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(Patience);
+        try
+        {
+            return await transport.MustAsync(call, patience.Token);
+        }
+        catch (Exception e) when (NoAnswer.Is(e))
+        {
+            throw new TargetLostException($"{Http} does not answer: {e.Message}", e);
+        }
+        catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new TargetLostException($"{Http} does not answer within {Patience.TotalSeconds:0} s.", e);
+        }
+    }
+
+    /// <summary>Calls as somebody new.</summary>
+    public async Task<ServiceCalls> WithRoleAsync(string name, string role, CancellationToken cancellationToken)
+    {
+        using var made = JsonDocument.Parse((await MustAsync(Admin.CreateCredential(name, role), cancellationToken)).Body);
+        return new ServiceCalls(made.RootElement.GetProperty("token").GetString()!);
     }
 
     public async ValueTask DisposeAsync()

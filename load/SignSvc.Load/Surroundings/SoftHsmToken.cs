@@ -20,8 +20,6 @@ internal sealed class SoftHsmToken : IAsyncDisposable
     {
     }
 
-    public static bool IsInstalled => Array.Exists(Modules, File.Exists);
-
     /// <summary>What a service needs to use it.</summary>
     public IReadOnlyDictionary<string, string> Settings => new Dictionary<string, string>(StringComparer.Ordinal)
     {
@@ -32,12 +30,14 @@ internal sealed class SoftHsmToken : IAsyncDisposable
         ["SignSvc__Backends__Pkcs11__Tokens__0__SessionLimit"] = "64",
     };
 
-    private static string Module => Array.Find(Modules, File.Exists) ?? throw new InvalidOperationException("SoftHSM2 is missing: apt-get install softhsm2.");
+    private static string Module => Array.Find(Modules, File.Exists) ?? throw new MissingToolException("SoftHSM2");
 
     private Dictionary<string, string> Environment => new(StringComparer.Ordinal) { ["SOFTHSM2_CONF"] = At("softhsm2.conf"), ["PIN"] = Pin };
 
+    /// <exception cref="MissingToolException">There is no SoftHSM2, or no gcc for the program.</exception>
     public static async Task<SoftHsmToken> MakeAsync(CancellationToken cancellationToken)
     {
+        _ = Module;
         var token = new SoftHsmToken();
         try
         {

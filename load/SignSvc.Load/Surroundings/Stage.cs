@@ -1,3 +1,4 @@
+using SignSvc.Load.Calls;
 using SignSvc.Load.Running;
 using SignSvc.Load.Scenarios;
 using SignSvc.Tests.Shared;
@@ -19,14 +20,20 @@ internal sealed class Stage : IAsyncDisposable
     public ServiceTarget Service { get; private set; }
 
     /// <exception cref="UsageException">The scenario needs what only a service of our own has, or the address is remote.</exception>
-    public static Stage Of(Scenario scenario, Uri url, Uri? grpcUrl, bool allowRemote)
+    /// <exception cref="TargetLostException">Nobody answers there.</exception>
+    public static async Task<Stage> AtAsync(Scenario scenario, Uri url, Uri? grpcUrl, bool allowRemote, CancellationToken cancellationToken)
     {
         if (scenario.Need != Need.Service)
             throw new UsageException($"{scenario.Name} starts its own service and backend: leave --url out.");
         var token = Environment.GetEnvironmentVariable(TokenVariable)
             ?? throw new UsageException($"Put a credential of the service into {TokenVariable}.");
-        return new Stage(ServiceTarget.At(url, grpcUrl, token, allowRemote));
+        var service = ServiceTarget.At(url, grpcUrl, token, allowRemote);
+        await service.MustAsync(ServiceCalls.KeySet(), cancellationToken);
+        return new Stage(service);
     }
+
+    /// <summary>A service that stands already, and goes with the stage.</summary>
+    public static Stage With(ServiceTarget service) => new(service);
 
     public static async Task<Stage> SetAsync(Scenario scenario, bool onPostgres, CancellationToken cancellationToken)
     {
