@@ -11,7 +11,7 @@ using SignSvc.Load.Surroundings;
 
 namespace SignSvc.Load;
 
-/// <summary>The verbs: <c>ratios</c> (the default, short), <c>run</c>, <c>list</c>, <c>growth</c>, <c>telemetry</c>, and <c>constant</c>, which the ratios start.</summary>
+/// <summary>The verbs: <c>ratios</c> (the default, short), <c>run</c>, <c>list</c>, <c>growth</c>, <c>telemetry</c>, <c>constant</c> and <c>issuer</c>, which the ratios start.</summary>
 internal static class CommandLine
 {
     private static readonly Option<string?> Out = new("--out") { Description = "Folder for the report's files; without it nothing is written." };
@@ -54,6 +54,7 @@ internal static class CommandLine
         MakeGrowth(),
         MakeTelemetry(),
         MakeConstant(),
+        MakeIssuer(),
     };
 
     private static Command MakeRatios()
@@ -163,6 +164,13 @@ internal static class CommandLine
         var bytes = new Argument<int>("bytes") { Description = "Length of the answer." };
         var command = new Command(ConstantEndpoint.Verb, "Serves one answer that is always the same, on a free port, until it is ended.") { bytes };
         command.SetAction(async (arguments, cancellationToken) => await ConstantEndpoint.ServeAsync(arguments.GetValue(bytes), cancellationToken));
+        return command;
+    }
+
+    private static Command MakeIssuer()
+    {
+        var command = new Command(BareIssuer.Verb, "Issues tokens to whoever asks and records nothing, on a free port, until it is ended: the least that a token over HTTP costs.");
+        command.SetAction(async (_, cancellationToken) => await BareIssuer.ServeAsync(cancellationToken));
         return command;
     }
 

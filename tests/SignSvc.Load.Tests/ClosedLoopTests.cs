@@ -9,8 +9,8 @@ public sealed class ClosedLoopTests
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Theory]
-    [InlineData("""{"results":[{"token":"a"},{"token":"b"},{"token":"c"}]}""", true)]
-    [InlineData("""{"results":[{"token":"a"},{"problem":{"status":400}},{"token":"c"}]}""", false)]
+    [InlineData("""{"results":[{"token":"eyJhbGciOiJF.a"},{"token":"eyJhbGciOiJF.b"},{"token":"eyJhbGciOiJF.c"}]}""", true)]
+    [InlineData("""{"results":[{"token":"eyJhbGciOiJF.a"},{"problem":{"status":400}},{"token":"eyJhbGciOiJF.c"}]}""", false)]
     [InlineData("", false)]
     public async Task A_batch_counts_where_each_of_its_items_has_a_token(string body, bool counts)
     {

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http;
 using SignSvc.Load.Arrivals;
 using SignSvc.Load.Calls;
 using SignSvc.Load.Running;
+using SignSvc.Load.Scenarios;
 using SignSvc.Load.Surroundings;
 using SignSvc.Tests.Shared;
 
@@ -69,6 +70,35 @@ public sealed class ScenarioRunTests : IDisposable
     {
         await using var service = await StubService.StartAsync(http => http.Response.WriteAsync("yes"), Cancel);
         Assert.False((await new ScenarioRun(Asking("nothing"), service.Target, Options, Silent()).RunAsync(Cancel)).Held);
+    }
+
+    [Fact]
+    public async Task A_rate_that_would_prove_nothing_is_refused_before_anything_runs()
+    {
+        await using var service = await StubService.StartAsync(http => http.Response.WriteAsync("yes"), Cancel);
+        var series = new ScenarioSeries(Options with { RateScale = 0.5 }, folder: null, TextWriter.Null, isTerminal: false);
+        var refused = await Assert.ThrowsAsync<UsageException>(
+            () => series.RunAsync([Asking("one", Threshold.NoFailures), AllScenarios.Find("kms-throttled")], _ => throw new InvalidOperationException("It ran."), Cancel));
+
+        Assert.Contains("kms-throttled proves nothing with --rate 0.5: say 1 or more", refused.Message, StringComparison.Ordinal);
+        Assert.Equal(0, service.Asked);
+    }
+
+    [Theory]
+    [InlineData(1000, 0)]
+    [InlineData(999, 1)]
+    public async Task A_batch_with_fewer_tokens_than_asked_for_is_a_failure(int tokens, int failed)
+    {
+        var body = string.Concat(Enumerable.Repeat("{\"token\":\"eyJhbGciOiJF.a\"}", tokens));
+        await using var service = await StubService.StartAsync(http => http.Response.WriteAsync(body), Cancel);
+        var plan = await new TokenBatch().PlanAsync(service.Target, Cancel);
+        var flow = plan.Flows[0] with { Pace = Pace.Begin.Steady(10, TimeSpan.FromMilliseconds(200)) };
+        await using var http = service.Target.Open(Protocol.Http1);
+        using var run = new FlowRun(flow, http, TimeSpan.Zero, seed: 1);
+        await run.RunAsync(Stopwatch.GetTimestamp(), Cancel);
+
+        Assert.Equal(failed > 0, run.Figures.Failed > 0);
+        Assert.Equal(failed == 0, run.Figures.Succeeded > 0);
     }
 
     [Fact]

@@ -22,6 +22,9 @@ public readonly record struct Answer(int Status, long BodyBytes, ReadOnlyMemory<
 {
     /// <summary>When to come again, as a refusal says it (Retry-After in seconds, gRPC's RetryInfo); null: it does not say.</summary>
     public TimeSpan? RetryAfter { get; init; }
+
+    /// <summary>Signed tokens in the body, over HTTP as over gRPC, by the start that their headers have (<c>{"alg":</c> in base64url); a problem in a token's place is none.</summary>
+    public int Tokens => Body.Span.Count("eyJhbGciOi"u8);
 }
 
 /// <summary>How a call ends that gets no answer: there is no connection, or it broke.</summary>

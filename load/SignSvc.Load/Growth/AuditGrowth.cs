@@ -60,7 +60,10 @@ internal sealed class AuditGrowth(ServiceTarget service, ITransport http, Growth
             ("the oldest hundred of a time", $"to={old}&limit=100"),
         })
         {
-            await at.ListAsync(question, http, service.Admin.SearchAudit(query), cancellationToken);
+            var search = service.Admin.SearchAudit(query);
+            await store.ForgetAsync(service, cancellationToken);
+            await at.OnceAsync($"{question}: once, from the disk", http, search, cancellationToken);
+            await at.ListAsync(question, http, search, cancellationToken);
         }
     }
 

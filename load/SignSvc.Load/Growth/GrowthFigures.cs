@@ -53,6 +53,14 @@ internal sealed class FiguresOfSize(GrowthFigures figures, string of, long size)
         Add(question, times, goal);
     }
 
+    /// <summary>The time of a single call, which nothing before has warmed.</summary>
+    public async Task OnceAsync(string question, ITransport http, Call call, CancellationToken cancellationToken)
+    {
+        var asked = Stopwatch.GetTimestamp();
+        await http.MustAsync(call, cancellationToken);
+        Add(question, "ms", Stopwatch.GetElapsedTime(asked).TotalMilliseconds);
+    }
+
     public void Add(string question, Histogram times, double? goal = null) =>
         figures.Add(new GrowthPoint(of, size, question, "ms", times.Percentile(50).TotalMilliseconds, times.Max.TotalMilliseconds, goal));
 

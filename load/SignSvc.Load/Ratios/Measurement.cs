@@ -51,6 +51,8 @@ internal sealed class RatioRun(RatioOptions options, TextWriter output)
 
     public static string Token(int connections) => $"single token, {connections} connections";
 
+    public static string Issuer(int connections) => $"bare issuer, {connections} connections";
+
     public static string Peer(int connections) => $"node oidc-provider, client_credentials, {connections} connections";
 
     public static string Hsm(int connections) => $"assured signature, SoftHSM2, {connections} connections";
@@ -70,6 +72,7 @@ internal sealed class RatioRun(RatioOptions options, TextWriter output)
             (Limits.Raw, length => Task.FromResult(Limits.SignRaw(length))),
         };
         AddLoop(turns, [.. TokenConnections.Select(c => Loop(Token(c), service, [service.Admin.Token()], c))], cancellationToken);
+        await AddIssuerAsync(turns, owned, service, cancellationToken);
         AddLoop(turns, [Loop(Batch, service, [service.Admin.TokenBatch(1000)], 4, 1000)], cancellationToken);
         await TryAsync("openssl speed", () => AddOpenSslAsync(turns, cancellationToken));
         AddLoop(turns, [Loop(SoftwareSign, service, Digests(service, "release"), 16)], cancellationToken);
@@ -117,6 +120,13 @@ internal sealed class RatioRun(RatioOptions options, TextWriter output)
         }
 
         return starts;
+    }
+
+    private static async Task AddIssuerAsync(List<(string, Func<TimeSpan, Task<Round>>)> turns, Owned owned, ServiceTarget service, CancellationToken cancellationToken)
+    {
+        var (process, url) = await BareIssuer.StartAsync(cancellationToken);
+        owned.Add(process);
+        AddLoop(turns, [.. TokenConnections.Select(c => new ClosedLoop(Issuer(c), url, process.Id, [service.Admin.Token()], c))], cancellationToken);
     }
 
     private static async Task AddKeySetAsync(List<(string, Func<TimeSpan, Task<Round>>)> turns, Owned owned, ServiceTarget service, CancellationToken cancellationToken)

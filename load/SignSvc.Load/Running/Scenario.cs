@@ -22,6 +22,9 @@ internal abstract class Scenario
 
     public virtual Need Need => Need.Service;
 
+    /// <summary>What the rates may be multiplied by at the least; below it, it would ask something else than it says.</summary>
+    public virtual double LeastRate => 0;
+
     public virtual TimeSpan WarmUp => TimeSpan.FromSeconds(5);
 
     /// <summary>Makes the keys and credentials that it needs, and says who calls.</summary>

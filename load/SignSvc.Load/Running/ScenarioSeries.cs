@@ -1,3 +1,4 @@
+using System.Globalization;
 using SignSvc.Load.Reports;
 using SignSvc.Load.Surroundings;
 
@@ -8,8 +9,11 @@ namespace SignSvc.Load.Running;
 internal sealed class ScenarioSeries(RunOptions options, string? folder, TextWriter output, bool isTerminal)
 {
     /// <returns>One of <see cref="ExitCode"/>.</returns>
+    /// <exception cref="UsageException">The rate is below what one of them needs; none has run.</exception>
     public async Task<int> RunAsync(IReadOnlyList<Scenario> scenarios, Func<Scenario, Task<Stage>> setStage, CancellationToken interrupt)
     {
+        if (scenarios.FirstOrDefault(s => options.RateScale < s.LeastRate) is { } eased)
+            throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"{eased.Name} proves nothing with --rate {options.RateScale}: say {eased.LeastRate} or more."));
         var held = true;
         foreach (var scenario in scenarios)
         {

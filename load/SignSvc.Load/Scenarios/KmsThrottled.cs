@@ -35,6 +35,9 @@ internal sealed class KmsThrottled : Scenario
 
     public override Need Need => Need.ThrottledKms;
 
+    /// <summary>With less the quota would be enough.</summary>
+    public override double LeastRate => 1;
+
     /// <summary>
     /// Until the queue of the first seconds has shrunk: it is as long as callers' patience at first, and while those who came
     /// before the measuring are served, nobody of the measured is let in.

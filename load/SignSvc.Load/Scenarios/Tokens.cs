@@ -36,13 +36,15 @@ internal sealed class TokenBatch : Scenario
 
     public override Task<Plan> PlanAsync(ServiceTarget service, CancellationToken cancellationToken)
     {
-        var batch = service.Admin.TokenBatch(1000);
+        const int size = 1000;
+        var batch = service.Admin.TokenBatch(size);
         return Task.FromResult(Plan.Of(
             new Flow("batches of 1,000")
             {
                 Pace = Pace.Begin.Steady(10, TimeSpan.FromSeconds(40)),
                 Arrival = Arrival.Constant,
                 Steps = [new Step(() => batch)],
+                Inspect = answer => answer.Tokens == size ? null : "fewer tokens than asked for",
                 OutstandingLimit = 32,
                 Thresholds = [Threshold.NoFailures, Threshold.EverythingSent, Threshold.P99Within(TimeSpan.FromMilliseconds(500))],
             },

@@ -50,6 +50,14 @@ internal sealed class MeasuredPostgres : IAsyncDisposable
     public Task<long> SessionsAsync(CancellationToken cancellationToken) =>
         NumberAsync($"SELECT count(*) FROM pg_stat_activity WHERE datname = '{_database}'", cancellationToken);
 
+    /// <summary>Of tables and indexes, with all that was changed in them on the disk.</summary>
+    public async Task<IReadOnlyList<string>> FilesAsync(CancellationToken cancellationToken)
+    {
+        await _cluster.ExecuteAsync("postgres", "CHECKPOINT", cancellationToken);
+        var folder = await _cluster.ExecuteAsync("postgres", "SHOW data_directory", cancellationToken);
+        return [.. Directory.EnumerateFiles(Path.Combine(folder.Trim(), "base"), "*", SearchOption.AllDirectories)];
+    }
+
     public ValueTask DisposeAsync() => _cluster.DisposeAsync();
 
     /// <summary>Asked in another database, so that asking does not count.</summary>

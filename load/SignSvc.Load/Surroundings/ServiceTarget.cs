@@ -43,9 +43,10 @@ internal sealed class ServiceTarget : IAsyncDisposable
     /// <summary>The exit code of our own service, which ended by itself; null: it runs, or is not ours.</summary>
     public int? EndedWith => _process?.EndedWith;
 
-    public long? DatabaseBytes => _folder is null
-        ? null
-        : Directory.EnumerateFiles(_folder, "signsvc.db*").Sum(f => new FileInfo(f) is { Exists: true } file ? file.Length : 0);
+    /// <summary>Of SQLite; none where the service is not ours, or has another database.</summary>
+    public IEnumerable<string> DatabaseFiles => _folder is null ? [] : Directory.EnumerateFiles(_folder, "signsvc.db*");
+
+    public long? DatabaseBytes => _folder is null ? null : DatabaseFiles.Sum(f => new FileInfo(f) is { Exists: true } file ? file.Length : 0);
 
     /// <summary>Somebody else's service.</summary>
     /// <exception cref="UsageException">It is not on this machine, and nobody said that this is meant: load on a stranger is an attack.</exception>
