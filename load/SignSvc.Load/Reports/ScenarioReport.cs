@@ -43,7 +43,7 @@ internal static class ScenarioReport
                 + $"| {Words.Milliseconds(f.Latency, 90)} | {Words.Milliseconds(f.Latency, 99)} | {Words.Milliseconds(f.Latency, 99.9)} | {f.Latency.Max.TotalMilliseconds:0.00} | {Words.Milliseconds(f.Lateness, 99)} |");
         }
 
-        text.AppendLine("\nLatency is from the intended time of a call, so that whatever held up the service or the driver is in it.\n");
+        text.AppendLine($"\nOver {result.Protocol}. Latency is from the intended time of a call, so that whatever held up the service or the driver is in it.\n");
         foreach (var f in result.Flows.Where(f => f.Refused + f.Failed > 0))
             text.AppendLine($"{f.Name} by outcome: {Words.Outcomes(f)}.\n");
         if (result.Server.Count > 0)
@@ -99,7 +99,8 @@ internal static class ScenarioReport
         body.Append($"<h1>{Text(result.Scenario)}: {(result.Aborted is not null ? "aborted" : result.Held ? "held" : "missed")}</h1><p>{Text(result.About)}</p>");
         if (result.Aborted is { } aborted)
             body.Append($"<p class=\"missed\">{Text($"{aborted}")}</p>");
-        body.Append($"<p class=\"fine\">{Text(MachineText.Line(result.Machine, result.LoadAverageAtEnd))}<br><code>{Text(result.Command)}</code></p>");
+        body.Append(MachineText.Html(result.Machine, result.Command, result.LoadAverageAtEnd));
+        body.Append($"<p class=\"fine\">Over {Text(result.Protocol)}.</p>");
         body.Append("<table><tr><th>flow<th>succeeded<th>/s<th>refused<th>failed<th>not sent<th>p50 ms<th>p99<th>p99.9<th>most</tr>");
         foreach (var f in result.Flows)
         {

@@ -1,10 +1,11 @@
+using System.Globalization;
 using SignSvc.Load.Arrivals;
 using SignSvc.Load.Running;
 using SignSvc.Load.Surroundings;
 
 namespace SignSvc.Load.Scenarios;
 
-/// <summary>Half of what a closed loop got from the same service on the same machine; run by itself, half of what a machine of two processors does.</summary>
+/// <summary>Half of what a closed loop got from the same service on the same machine; run by itself, half of what two processors of the slower hosts do.</summary>
 /// <param name="perSecond">Tokens that are asked for.</param>
 internal sealed class HalfLoad(double perSecond = 5000) : Scenario
 {
@@ -14,7 +15,7 @@ internal sealed class HalfLoad(double perSecond = 5000) : Scenario
 
     public override string Name => "half-load";
 
-    public override string About => "Tokens at half the rate that the machine can do, at random; 99 % have theirs within 5 ms.";
+    public override string About => string.Create(CultureInfo.InvariantCulture, $"{perSecond:0} tokens a second at random: 99 % have theirs within 5 ms.");
 
     public override Task<Plan> PlanAsync(ServiceTarget service, CancellationToken cancellationToken) => Task.FromResult(Plan.Of(new Flow(FlowName)
     {

@@ -49,7 +49,7 @@ internal sealed class Soak : Scenario
     {
         var server = result.Server;
         if (server.Count < 8)
-            return "the service cannot be watched, or the run was too short";
+            return "the service cannot be watched (it was named by --url), or the run was too short";
         var early = server.Skip(server.Count / 4).Take(server.Count / 4).Average(value);
         var late = server.Skip(server.Count * 3 / 4).Average(value);
         return late <= (early * ToleratedGrowth) + slack ? null : $"{early:0} became {late:0}";
@@ -58,9 +58,9 @@ internal sealed class Soak : Scenario
     private static string? DatabaseFault(ScenarioResult result)
     {
         if (result.Server.Count < 8)
-            return "the service cannot be watched, or the run was too short";
+            return "the service cannot be watched (it was named by --url), or the run was too short";
         if (result.Server[^1].DatabaseBytes == 0)
-            return "the database cannot be watched: it is no file of the service's";
+            return "the database cannot be watched: it is no file of the service's; run without --postgres";
         var grown = result.Server[^1].DatabaseBytes - result.Server[0].DatabaseBytes;
         var decisions = result.Flow("tokens").Succeeded + result.Flow("signatures").Succeeded;
         var each = (double)grown / Math.Max(1, decisions);
