@@ -3,6 +3,7 @@ using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Net.Sockets;
+using System.Numerics;
 using SignSvc.Load.Calls;
 using SignSvc.Load.Growth;
 using SignSvc.Load.Ratios;
@@ -34,6 +35,7 @@ internal static class CommandLine
             await error.WriteLineAsync("Interrupted: nothing is judged.");
             return ExitCode.Interrupted;
         }
+        // Not every IOException: one that has nothing to do with HTTP is a file's.
         catch (Exception e) when (e is TargetLostException or SocketException or HttpRequestException or HttpIOException)
         {
             await error.WriteLineAsync($"{e.Message.TrimEnd('.')}. Nothing is judged.");
@@ -60,8 +62,8 @@ internal static class CommandLine
 
     private static Command MakeRatios()
     {
-        var seconds = Above(0, new Option<double>("--seconds") { Description = "Length of one round of one subject.", DefaultValueFactory = _ => 3 });
-        var rounds = AtLeast(1, new Option<int>("--rounds") { Description = "Interleaved rounds; medians count.", DefaultValueFactory = _ => 5 });
+        var seconds = Positive(new Option<double>("--seconds") { Description = "Length of one round of one subject.", DefaultValueFactory = _ => 3 });
+        var rounds = Positive(new Option<int>("--rounds") { Description = "Interleaved rounds; medians count.", DefaultValueFactory = _ => 5 });
         var check = new Option<bool>("--check") { Description = "Exit with 1 where a figure is missed or not measured, or a call failed." };
         var command = new Command("ratios", "The table of figures: closed loops beside raw signatures, openssl, SoftHSM2, Kestrel and oidc-provider.") { seconds, rounds, check, Out };
         command.SetAction(async (arguments, cancellationToken) =>
@@ -80,8 +82,8 @@ internal static class CommandLine
     {
         var names = new Argument<string[]>("scenario") { Description = "Names of scenarios; see list.", Arity = ArgumentArity.OneOrMore };
         var protocol = new Option<Protocol>("--protocol") { Description = "http1, http2 or grpc; flows that are of HTTP by what they are (key sets, kids) stay on HTTP/1.1, and the report names what was used.", DefaultValueFactory = _ => Protocol.Http1 };
-        var time = Above(0, new Option<double>("--time") { Description = "Multiplies a scenario's times.", DefaultValueFactory = _ => 1 });
-        var rate = Above(0, new Option<double>("--rate") { Description = "Multiplies a scenario's rates.", DefaultValueFactory = _ => 1 });
+        var time = Positive(new Option<double>("--time") { Description = "Multiplies a scenario's times.", DefaultValueFactory = _ => 1 });
+        var rate = Positive(new Option<double>("--rate") { Description = "Multiplies a scenario's rates.", DefaultValueFactory = _ => 1 });
         var seed = new Option<int>("--seed") { Description = "Of the arrivals; the same seed gives the same arrivals.", DefaultValueFactory = _ => 1 };
         var url = new Option<Uri?>("--url") { Description = "A service that runs; without it one is started.", CustomParser = ReadUrl };
         var grpcUrl = new Option<Uri?>("--grpc-url") { Description = "Its address for HTTP/2 without TLS.", CustomParser = ReadUrl };
@@ -119,10 +121,10 @@ internal static class CommandLine
     {
         var curves = new Argument<string[]>("curve") { Description = "What grows; without it keys, then audit records.", DefaultValueFactory = _ => [Curve.Keys, Curve.Audit] };
         curves.AcceptOnlyFromAmong(Curve.All);
-        var keys = AtLeast(1, new Option<int>("--keys") { Description = "Keys in the end; in the curve of policies each has one.", DefaultValueFactory = _ => 10_000 });
-        var rows = AtLeast(1, new Option<long>("--audit-rows") { Description = "Audit records in the end.", DefaultValueFactory = _ => 1_000_000 });
-        var statements = AtLeast(1, new Option<int>("--statements") { Description = "Statements of the service's policies in the end; it takes 16,384.", DefaultValueFactory = _ => 10_000 });
-        var nodes = AtLeast(1, new Option<int>("--nodes") { Description = "Nodes on one PostgreSQL in the end.", DefaultValueFactory = _ => 8 });
+        var keys = Positive(new Option<int>("--keys") { Description = "Keys in the end; in the curve of policies each has one.", DefaultValueFactory = _ => 10_000 });
+        var rows = Positive(new Option<long>("--audit-rows") { Description = "Audit records in the end.", DefaultValueFactory = _ => 1_000_000 });
+        var statements = Positive(new Option<int>("--statements") { Description = "Statements of the service's policies in the end; it takes 16,384.", DefaultValueFactory = _ => 10_000 });
+        var nodes = Positive(new Option<int>("--nodes") { Description = "Nodes on one PostgreSQL in the end.", DefaultValueFactory = _ => 8 });
         var postgres = new Option<bool>("--postgres") { Description = "On a PostgreSQL of its own instead of SQLite." };
         var command = new Command("growth", "Makes more and more of something, and asks the same questions at each size.") { curves, keys, rows, statements, nodes, postgres, Out };
         command.SetAction(async (arguments, cancellationToken) =>
@@ -147,8 +149,8 @@ internal static class CommandLine
 
     private static Command MakeTelemetry()
     {
-        var seconds = Above(0, new Option<double>("--seconds") { Description = "Length of one round of one subject.", DefaultValueFactory = _ => 4 });
-        var rounds = AtLeast(1, new Option<int>("--rounds") { Description = "Interleaved rounds; medians count.", DefaultValueFactory = _ => 9 });
+        var seconds = Positive(new Option<double>("--seconds") { Description = "Length of one round of one subject.", DefaultValueFactory = _ => 4 });
+        var rounds = Positive(new Option<int>("--rounds") { Description = "Interleaved rounds; medians count.", DefaultValueFactory = _ => 9 });
         var command = new Command("telemetry", "What telemetry costs of the service's CPU for a token: with and without, in turn.") { seconds, rounds, Out };
         command.SetAction(async (arguments, cancellationToken) =>
         {
@@ -175,22 +177,14 @@ internal static class CommandLine
         return command;
     }
 
-    /// <summary>What is nothing, or less, measures nothing.</summary>
-    private static Option<double> Above(double bound, Option<double> option) =>
-        Where(option, value => value > bound, string.Create(CultureInfo.InvariantCulture, $"{option.Name} is a number above {bound}."));
-
-    private static Option<T> AtLeast<T>(T bound, Option<T> option)
-        where T : IParsable<T>, IComparable<T> =>
-        Where(option, value => value.CompareTo(bound) >= 0, string.Create(CultureInfo.InvariantCulture, $"{option.Name} is {bound} or more."));
-
-    /// <summary>What is no number at all is told by the parser.</summary>
-    private static Option<T> Where<T>(Option<T> option, Predicate<T> holds, string fault)
-        where T : IParsable<T>
+    /// <summary>What is nothing, or less, measures nothing. What is no number at all is told by the parser.</summary>
+    private static Option<T> Positive<T>(Option<T> option)
+        where T : INumber<T>
     {
         option.Validators.Add(result =>
         {
-            if (result.Tokens is [var token] && T.TryParse(token.Value, CultureInfo.InvariantCulture, out var value) && !holds(value))
-                result.AddError(fault);
+            if (result.Tokens is [var token] && T.TryParse(token.Value, CultureInfo.InvariantCulture, out var value) && !(value > T.Zero && T.IsFinite(value)))
+                result.AddError($"{option.Name} is a number above 0.");
         });
         return option;
     }

@@ -17,11 +17,13 @@ public sealed class CommandLineTests
     [InlineData("Required argument 'scenario' missing", "run")]
     [InlineData("'--nothing'", "ratios", "--nothing")]
     [InlineData("--seconds is a number above 0", "ratios", "--seconds", "0")]
-    [InlineData("--rounds is 1 or more", "ratios", "--rounds", "0")]
+    [InlineData("--rounds is a number above 0", "ratios", "--rounds", "0")]
     [InlineData("--time is a number above 0", "run", "half-load", "--time", "0")]
+    [InlineData("--time is a number above 0", "run", "half-load", "--time", "Infinity")]
+    [InlineData("--rate is a number above 0", "run", "half-load", "--rate", "NaN")]
     [InlineData("Cannot parse argument 'abc'", "run", "half-load", "--time", "abc")]
     [InlineData("--rate is a number above 0", "run", "half-load", "--rate", "-1")]
-    [InlineData("--nodes is 1 or more", "growth", "nodes", "--nodes", "0")]
+    [InlineData("--nodes is a number above 0", "growth", "nodes", "--nodes", "0")]
     [InlineData("proves nothing with --rate 0.5", "run", "kms-throttled", "--rate", "0.5")]
     public async Task A_wrong_argument_is_told_in_a_line_and_ends_with_2(string says, params string[] arguments)
     {

@@ -1,7 +1,5 @@
 using System.Net;
 using System.Text;
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using SignSvc.Load.Reports;
 
 namespace SignSvc.Load.Growth;
@@ -11,8 +9,6 @@ internal static class GrowthReport
 {
     /// <summary>Sizes beyond this are drawn by their powers of ten.</summary>
     private const int LargestOnPlainAxis = 100;
-
-    private static readonly JsonSerializerOptions Indented = new(JsonSerializerDefaults.Web) { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>What took more than it may, at any size; what stands there for comparison is not in it.</summary>
     public static IEnumerable<GrowthPoint> Missed(GrowthResult result) => result.Points.Where(p => p.IsMissed);
@@ -34,7 +30,7 @@ internal static class GrowthReport
         return text.AppendLine(Verdict(result)).ToString();
     }
 
-    public static string Json(GrowthResult result) => JsonSerializer.Serialize(result, Indented) + "\n";
+    public static string Json(GrowthResult result) => ReportJson.Of(result);
 
     public static string Html(GrowthResult result)
     {

@@ -22,9 +22,9 @@ internal static class BareIssuer
     /// <summary>Made anew by each process.</summary>
     internal static readonly ECDsa Key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
 
-    public static Task<(ChildProcess Process, Uri Url)> StartAsync(CancellationToken cancellationToken) => LeastServer.StartAsync(cancellationToken, Verb);
+    public static Task<(ChildProcess Process, Uri Url)> StartAsync(CancellationToken cancellationToken) => BareServer.StartAsync(cancellationToken, Verb);
 
-    public static Task ServeAsync(CancellationToken cancellationToken) => LeastServer.ServeAsync(IssueAsync, cancellationToken);
+    public static Task ServeAsync(CancellationToken cancellationToken) => BareServer.ServeAsync(IssueAsync, cancellationToken);
 
     private static async Task IssueAsync(HttpContext http)
     {

@@ -12,7 +12,7 @@ internal static class ConstantEndpoint
     {
         var body = new byte[bytes];
         Array.Fill(body, (byte)'x');
-        return LeastServer.ServeAsync(
+        return BareServer.ServeAsync(
             async http =>
             {
                 http.Response.ContentType = "application/jwk-set+json";
@@ -23,5 +23,5 @@ internal static class ConstantEndpoint
     }
 
     public static Task<(ChildProcess Process, Uri Url)> StartAsync(int bytes, CancellationToken cancellationToken) =>
-        LeastServer.StartAsync(cancellationToken, Verb, bytes.ToString(CultureInfo.InvariantCulture));
+        BareServer.StartAsync(cancellationToken, Verb, bytes.ToString(CultureInfo.InvariantCulture));
 }

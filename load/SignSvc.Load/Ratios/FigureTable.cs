@@ -1,6 +1,4 @@
 using System.Text;
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using SignSvc.Load.Measuring;
 using SignSvc.Load.Reports;
 using SignSvc.Load.Running;
@@ -14,8 +12,6 @@ public sealed record Figure(string What, string Goal, string Measured, bool? Met
 /// <summary>The figures that SignSvc holds itself to, and what they are here.</summary>
 internal sealed class FigureTable(Measurement measured)
 {
-    private static readonly JsonSerializerOptions Indented = new(JsonSerializerDefaults.Web) { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     public IReadOnlyList<Figure> Figures { get; } = [.. Build(measured)];
 
     /// <summary>A figure that is missing proves nothing, nor does one beside a subject that failed: what fails looks dear, or fast.</summary>
@@ -51,7 +47,7 @@ internal sealed class FigureTable(Measurement measured)
         return text.ToString();
     }
 
-    public string Json() => JsonSerializer.Serialize(
+    public string Json() => ReportJson.Of(
         new
         {
             measured.Machine,
@@ -70,8 +66,7 @@ internal sealed class FigureTable(Measurement measured)
             StartMilliseconds = measured.Starts.Select(s => s.TotalMilliseconds),
             measured.PeakResidentBytes,
             measured.Missing,
-        },
-        Indented) + "\n";
+        });
 
     /// <summary>What could not be sent, or has failed, waited the longest and is in no percentile.</summary>
     private static bool IsWhole(ScenarioResult run) => run.Flows.All(f => f.NotSent == 0 && f.Failed == 0);

@@ -1,7 +1,5 @@
 using System.Net;
 using System.Text;
-using System.Text.Encodings.Web;
-using System.Text.Json;
 using SignSvc.Load.Calls;
 using SignSvc.Load.Measuring;
 using SignSvc.Load.Running;
@@ -12,8 +10,6 @@ namespace SignSvc.Load.Reports;
 internal static class ScenarioReport
 {
     private static readonly double[] Percentiles = [50, 75, 90, 95, 99, 99.9, 99.99];
-    private static readonly JsonSerializerOptions Indented = new(JsonSerializerDefaults.Web) { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     /// <returns>The files' names.</returns>
     public static async Task<IReadOnlyList<string>> WriteAsync(ScenarioResult result, string folder, CancellationToken cancellationToken)
     {
@@ -61,7 +57,7 @@ internal static class ScenarioReport
         return text.ToString();
     }
 
-    public static string Json(ScenarioResult result) => JsonSerializer.Serialize(
+    public static string Json(ScenarioResult result) => ReportJson.Of(
         new
         {
             result.Scenario,
@@ -90,8 +86,7 @@ internal static class ScenarioReport
             result.Server,
             Events = result.Events.Select(e => new { AtSeconds = e.At.TotalSeconds, e.Says }),
             result.Verdicts,
-        },
-        Indented) + "\n";
+        });
 
     public static string Html(ScenarioResult result)
     {

@@ -8,7 +8,7 @@ using SignSvc.Load.Surroundings;
 namespace SignSvc.Load.Ratios;
 
 /// <summary>Kestrel with one handler and nothing around it, as a process of its own: what the service is measured beside.</summary>
-internal static class LeastServer
+internal static class BareServer
 {
     private const string Greeting = "serves ";
 
@@ -30,7 +30,7 @@ internal static class LeastServer
     {
         Uri? url = null;
         var process = await ChildProcess.StartAsync(
-            "dotnet", [typeof(LeastServer).Assembly.Location, .. verb],
+            "dotnet", [typeof(BareServer).Assembly.Location, .. verb],
             new Dictionary<string, string>(StringComparer.Ordinal) { ["DOTNET_ThreadPool_UnfairSemaphoreSpinLimit"] = "0" },
             line => line.StartsWith(Greeting, StringComparison.Ordinal) && (url = new Uri(line[Greeting.Length..])) is not null,
             cancellationToken);
