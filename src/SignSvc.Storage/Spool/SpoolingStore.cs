@@ -60,13 +60,16 @@ public sealed class SpoolingStore : IStore, IBackupStore, IUseOnce
     /// <summary>Segments that are on this node's disk alone.</summary>
     public long Waiting => _spool.Count;
 
+    /// <summary>True from the first commit that the database did not confirm until the spool is found empty, a moment after its last segment left.</summary>
+    public bool IsSpooling => Volatile.Read(ref _isSpooling);
+
     public async Task<long> CommitAsync(AuditSegment segment, IReadOnlyList<DocumentChange> changes, CancellationToken cancellationToken)
     {
         if (_failure is { } failure)
             throw failure;
         if (changes.Count > 0)
         {
-            if (Volatile.Read(ref _isSpooling))
+            if (IsSpooling)
                 throw CutOff("a change needs the database");
             return await ChangeAsync(segment, changes, cancellationToken);
         }
