@@ -4,6 +4,7 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Net.Sockets;
 using System.Numerics;
+using System.Runtime.InteropServices;
 using SignSvc.Load.Calls;
 using SignSvc.Load.Growth;
 using SignSvc.Load.Ratios;
@@ -24,10 +25,18 @@ internal static class CommandLine
     /// <summary>The whole program: every way in which it ends is here, and in <see cref="ExitCode"/>.</summary>
     public static async Task<int> InvokeAsync(string[] arguments, TextWriter error)
     {
+        // Before anything runs: a signal that comes first is ours, too. A second one ends the process as it stands.
+        using var interruption = new CancellationTokenSource();
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Interrupt);
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Interrupt);
         var parsed = Make().Parse(arguments);
         try
         {
-            var code = await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = EndingTime });
+            var invoked = parsed.InvokeAsync(
+                new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null }, interruption.Token);
+            if (await Task.WhenAny(invoked, LateAsync(interruption.Token)) != invoked)
+                throw new OperationCanceledException("It did not end in time.");
+            var code = await invoked;
             return parsed.Action is ParseErrorAction ? ExitCode.Unusable : code;
         }
         catch (OperationCanceledException)
@@ -47,6 +56,21 @@ internal static class CommandLine
             await error.WriteLineAsync(e.Message);
             return ExitCode.Unusable;
         }
+
+        void Interrupt(PosixSignalContext signal)
+        {
+            signal.Cancel = !interruption.IsCancellationRequested;
+            interruption.Cancel();
+        }
+    }
+
+    /// <summary>Ends when what was interrupted had its time to end.</summary>
+    private static async Task LateAsync(CancellationToken interruption)
+    {
+        var interrupted = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var registration = interruption.Register(interrupted.SetResult);
+        await interrupted.Task;
+        await Task.Delay(EndingTime, TimeProvider.System, CancellationToken.None);
     }
 
     private static RootCommand Make() => new("Measures SignSvc as its users load it, beside its peers and the limits of the machine.")

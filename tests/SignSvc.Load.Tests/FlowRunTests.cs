@@ -25,7 +25,7 @@ public sealed class FlowRunTests
             if (now >= stall.From && now < stall.To)
                 await Task.Delay(stall.To - now, TimeProvider.System, cancel);
             return new Answer(200, 0, default);
-        }));
+        }), began);
 
         Assert.Equal(150, result.Succeeded);
         // Where the machine has no time for the driver itself, all are late by that.
@@ -129,10 +129,13 @@ public sealed class FlowRunTests
         Steps = [new Step(() => Any)],
     };
 
-    private static async Task<FlowResult> RunAsync(Flow flow, ITransport transport, TimeSpan warmUp = default)
+    private static Task<FlowResult> RunAsync(Flow flow, ITransport transport, TimeSpan warmUp = default) =>
+        RunAsync(flow, transport, Stopwatch.GetTimestamp(), warmUp);
+
+    private static async Task<FlowResult> RunAsync(Flow flow, ITransport transport, long started, TimeSpan warmUp = default)
     {
         using var run = new FlowRun(flow, transport, warmUp, seed: 1);
-        await run.RunAsync(Stopwatch.GetTimestamp(), Cancel);
+        await run.RunAsync(started, Cancel);
         return run.Figures;
     }
 

@@ -29,6 +29,31 @@ public sealed class RetryAfterTests
         Assert.Equal(says ? TimeSpan.FromSeconds(7) : null, answer.RetryAfter);
     }
 
+    [Theory]
+    [InlineData(2, true, 3)]
+    [InlineData(2, false, 1)]
+    [InlineData(int.MaxValue, true, 30)]
+    public async Task A_call_that_has_to_succeed_comes_again_when_it_is_asked_to(int refusals, bool says, int asked)
+    {
+        var calls = 0;
+        await using var service = await StubService.StartAsync(Answer, Cancel);
+        await using var transport = service.Target.Open(Protocol.Http1);
+        var accepted = transport.MustAsync(new ServiceCalls("any").Sign("any"), Cancel);
+        if (refusals < asked)
+            Assert.Equal(200, (await accepted).Status);
+        else
+            Assert.Contains("answered 503", (await Assert.ThrowsAsync<InvalidOperationException>(() => accepted)).Message, StringComparison.Ordinal);
+        Assert.Equal(asked, service.Asked);
+
+        Task Answer(HttpContext http)
+        {
+            http.Response.StatusCode = ++calls > refusals ? 200 : 503;
+            if (says)
+                http.Response.Headers.RetryAfter = "0";
+            return Task.CompletedTask;
+        }
+    }
+
     [Fact]
     public void One_refusal_that_does_not_say_so_is_enough_to_miss_the_threshold()
     {

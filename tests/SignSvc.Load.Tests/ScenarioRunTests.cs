@@ -105,9 +105,17 @@ public sealed class ScenarioRunTests : IDisposable
     public async Task An_interrupted_run_is_not_judged_and_keeps_what_it_has_and_nothing_follows_it()
     {
         using var interrupt = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
-        var asked = 0;
+        var (asked, read) = (0, 0);
         await using var service = await StubService.StartAsync(Interrupting, Cancel);
-        var (code, output) = await RunAsync([Asking("first", TimeSpan.FromMinutes(10), Threshold.NoFailures), Asking("second")], service.Target, interrupt.Token);
+        var first = new Asks("first", TimeSpan.FromMinutes(10), [Threshold.NoFailures])
+        {
+            Inspect = _ =>
+            {
+                Interlocked.Increment(ref read);
+                return null;
+            },
+        };
+        var (code, output) = await RunAsync([first, Asking("second")], service.Target, interrupt.Token);
 
         Assert.Equal(ExitCode.Interrupted, code);
         Assert.Contains("first: aborted after ", output, StringComparison.Ordinal);
@@ -131,6 +139,9 @@ public sealed class ScenarioRunTests : IDisposable
                 return;
             }
 
+            // An answer that nobody has read yet would be cut off with the rest.
+            while (Volatile.Read(ref read) < 19)
+                await Task.Delay(TimeSpan.FromMilliseconds(5), TimeProvider.System, http.RequestAborted);
             await interrupt.CancelAsync();
             await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, http.RequestAborted);
         }
@@ -215,6 +226,8 @@ public sealed class ScenarioRunTests : IDisposable
     {
         public PlannedEvent[] Events { get; init; } = [];
 
+        public Func<Answer, string?>? Inspect { get; init; }
+
         public override string Name => name;
 
         public override string About => "Asks.";
@@ -228,6 +241,7 @@ public sealed class ScenarioRunTests : IDisposable
                     Pace = Pace.Begin.Steady(100, length),
                     Arrival = Arrival.Constant,
                     Steps = [new Step(() => ServiceCalls.KeySet())],
+                    Inspect = Inspect,
                     Thresholds = thresholds,
                 },
             ],

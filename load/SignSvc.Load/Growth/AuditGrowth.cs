@@ -16,7 +16,6 @@ internal sealed class AuditGrowth(ServiceTarget service, ITransport http, Growth
     private const int BatchSize = 1000;
     private const int BatchesTogether = 2;
     private const int RareUses = 20;
-    private const int FillAttempts = 30;
 
     public async Task RunAsync(long most, CancellationToken cancellationToken)
     {
@@ -28,10 +27,10 @@ internal sealed class AuditGrowth(ServiceTarget service, ITransport http, Growth
         foreach (var size in GrowthSizes.TenfoldFrom(FirstSize, most).Where(s => s > recorded))
         {
             var (batches, rest) = Math.DivRem(size - recorded, BatchSize);
-            await FillAsync(service.Admin.TokenBatch((int)Math.Max(1, rest)), cancellationToken);
+            await http.MustAsync(service.Admin.TokenBatch((int)Math.Max(1, rest)), cancellationToken);
             await Parallel.ForAsync(
                 0, (int)batches, new ParallelOptions { MaxDegreeOfParallelism = BatchesTogether, CancellationToken = cancellationToken },
-                async (_, cancel) => await FillAsync(batch, cancel));
+                async (_, cancel) => await http.MustAsync(batch, cancel));
             recorded = size;
             var at = figures.At("audit rows", size);
             var bytes = await store.BytesAsync(service, cancellationToken);
@@ -82,24 +81,6 @@ internal sealed class AuditGrowth(ServiceTarget service, ITransport http, Growth
         }
 
         return (id, digest);
-    }
-
-    /// <summary>Filling is not measured: a batch for which the store has no room now is sent again, as its 503 asks.</summary>
-    private async Task FillAsync(Call call, CancellationToken cancellationToken)
-    {
-        for (var attempt = 1; attempt < FillAttempts; attempt++)
-        {
-            var answer = await http.SendAsync(call, cancellationToken);
-            if (answer.Status != 503)
-            {
-                AcceptedCalls.Accept(call, answer);
-                return;
-            }
-
-            await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, cancellationToken);
-        }
-
-        await http.MustAsync(call, cancellationToken);
     }
 
     private static long RowsOf(string auditId) => long.Parse(auditId[(auditId.LastIndexOf('-') + 1)..], CultureInfo.InvariantCulture);

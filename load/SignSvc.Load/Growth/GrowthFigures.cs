@@ -114,13 +114,15 @@ internal sealed class FiguresOfSize(GrowthFigures figures, string of, long size)
     private static async Task CallAsync(IReadOnlyList<ITransport> servers, CpuQuestion question, int calls, CancellationToken cancellationToken) =>
         await Parallel.ForAsync(0, calls, new ParallelOptions { MaxDegreeOfParallelism = Together, CancellationToken = cancellationToken }, async (i, cancel) =>
         {
-            var answer = await servers[i % servers.Count].SendAsync(question.Call, cancel);
-            if (answer.Status is >= 200 and < 300 == question.IsRefused)
-                throw new InvalidOperationException($"{question.Call.Method} {question.Call.Path} answered {answer.Status}.");
+            var server = servers[i % servers.Count];
+            if (!question.IsRefused)
+                await server.MustAsync(question.Call, cancel);
+            else if ((await server.SendAsync(question.Call, cancel)).Status != 403)
+                throw new InvalidOperationException($"{question.Call.Method} {question.Call.Path} was not denied.");
         });
 }
 
-/// <param name="IsRefused">The answer has to be a refusal.</param>
+/// <param name="IsRefused">The answer has to be a denial (403).</param>
 internal sealed record CpuQuestion(string Says, Call Call, bool IsRefused = false);
 
 internal static class GrowthSizes
