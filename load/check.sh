@@ -17,7 +17,8 @@ if [[ ${1-} == --quick ]]; then
   scenarios=(--time 0.1)
   growth=(--keys 100 --audit-rows 10000)
 fi
-folder=${1:?"usage: load/check.sh [--quick] FOLDER"}
+[[ $# == 1 && $1 != -* ]] || { echo "usage: load/check.sh [--quick] FOLDER" >&2; exit 2; }
+folder=$(realpath -m "$1")
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly ratios scenarios growth folder
 

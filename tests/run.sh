@@ -29,9 +29,11 @@ main() {
   rm -rf "$results"
   mkdir -p "$results"
 
-  [[ $fast ]] || step "Installing tools" tests/install-tools.sh
-  step "Restoring packages" dotnet restore SignSvc.sln --locked-mode -v quiet
+  [[ $fast ]] || step "Installing tools" retry tests/install-tools.sh
+  step "Restoring packages" retry dotnet restore SignSvc.sln --locked-mode -v quiet
   step "Building" dotnet build SignSvc.sln --no-restore -c Release -v quiet --nologo
+  # Tests need it, and would publish it themselves: it takes both processors of the tests beside it, and packages from the network.
+  [[ $fast || $filter ]] || step "Publishing cosign's plugin" retry deploy/cosign/publish.sh "$root/.tools/plugin"
   # Wrong layout fails the run, but says nothing about the tests: go on.
   check "Checking the code's format" dotnet format SignSvc.sln --verify-no-changes --no-restore || true
 
@@ -85,6 +87,17 @@ check() {
   summary+=("failed: $*")
   failed=$((failed + 1))
   return 1
+}
+
+# A mirror that does not answer is asked again; what is wrong in itself fails each time.
+retry() {
+  local pause
+  for pause in 5 20; do
+    "$@" && return
+    say "That failed. Again in $pause s: $*"
+    sleep "$pause"
+  done
+  "$@"
 }
 
 test_projects() {
