@@ -91,7 +91,7 @@ public sealed record Settings
 
     public sealed record AuditSettings
     {
-        /// <summary>How long a request waits for its record to be durable before it is refused. Over 2,000 a hanging disk becomes a hanging service.</summary>
+        /// <summary>How long a request waits for its record to be durable, and with SQLite for what counts once (a <c>jti</c>), before it is refused. Over 2,000 a hanging disk becomes a hanging service.</summary>
         public int CommitTimeoutMilliseconds { get; set; } = 1500;
 
         /// <summary>Requests that may wait for a commit. Too few refuse a burst; too many keep memory for callers who have given up.</summary>

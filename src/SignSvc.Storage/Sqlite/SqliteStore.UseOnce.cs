@@ -10,8 +10,7 @@ public sealed partial class SqliteStore : IUseOnce
     /// <summary>Rows of one clean-up: the audit waits for no longer than that takes.</summary>
     private const int ForgottenAtOnce = 1000;
 
-    /// <summary>Longer, and a hanging disk becomes a hanging service.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1.5);
+    private static readonly TimeSpan UsualPatience = TimeSpan.FromSeconds(1.5);
 
     /// <summary>Guards the writing connection and its statements.</summary>
     private readonly Lock _writingGate = new();
@@ -38,7 +37,7 @@ public sealed partial class SqliteStore : IUseOnce
     private async Task<T> WriteAsync<T>(Func<T> write, CancellationToken cancellationToken)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        patience.CancelAfter(Patience);
+        patience.CancelAfter(_patience);
         try
         {
             await _turn.WaitAsync(patience.Token);

@@ -23,20 +23,23 @@ public sealed partial class SqliteStore : IStore, IBackupStore
     private readonly string _readingFrom;
     private readonly SqliteStatements _statements;
     private readonly SqliteCheckpoints _checkpoints;
+    private readonly TimeSpan _patience;
     private volatile SigningException? _failure;
 
-    private SqliteStore(SqliteConnection writing, SqliteConnection checkpointing, string readingFrom)
+    private SqliteStore(SqliteConnection writing, SqliteConnection checkpointing, string readingFrom, TimeSpan patience)
     {
         _writing = writing;
         _readingFrom = readingFrom;
+        _patience = patience;
         _statements = new SqliteStatements(writing);
         _checkpoints = new SqliteCheckpoints(writing, checkpointing, CheckpointFailed);
     }
 
     /// <summary>Opens the file, or makes it.</summary>
     /// <param name="mustExist">It was in use before: one that is missing or empty is damage, not a first start.</param>
+    /// <param name="patience">How long who uses something once waits for it to be durable; null: 1.5 s. Much longer, and a hanging disk becomes a hanging service.</param>
     /// <exception cref="SigningException"><see cref="SigningFault.StoreFailed"/>: damaged, lost, not ours, or newer. <see cref="SigningFault.StoreUnavailable"/>: full, read-only or held.</exception>
-    public static SqliteStore Open(string path, bool mustExist = false)
+    public static SqliteStore Open(string path, bool mustExist = false, TimeSpan? patience = null)
     {
         if (mustExist && new FileInfo(path) is not { Exists: true, Length: > 0 })
             throw SqliteSchema.Lost();
@@ -53,7 +56,8 @@ public sealed partial class SqliteStore : IStore, IBackupStore
                 return second;
             });
             return new SqliteStore(
-                connection, checkpointing, new SqliteConnectionStringBuilder { DataSource = path, Mode = SqliteOpenMode.ReadWrite }.ToString());
+                connection, checkpointing, new SqliteConnectionStringBuilder { DataSource = path, Mode = SqliteOpenMode.ReadWrite }.ToString(),
+                patience ?? UsualPatience);
         });
     }
 

@@ -30,7 +30,9 @@ internal sealed record NodeStore(IStore Store, ICluster Cluster, string Node, bo
         }
 
         // The credential is written only when the database stands.
-        var sqlite = SqliteStore.Open(folder.Database, mustExist: File.Exists(folder.BootstrapCredential));
+        var sqlite = SqliteStore.Open(
+            folder.Database, mustExist: File.Exists(folder.BootstrapCredential),
+            TimeSpan.FromMilliseconds(settings.Audit.CommitTimeoutMilliseconds));
         return new NodeStore(sqlite, new SingleNode(time), settings.Node ?? "local", IsShared: false);
     }
 
