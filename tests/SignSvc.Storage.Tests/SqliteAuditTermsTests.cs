@@ -175,7 +175,7 @@ public sealed class SqliteAuditTermsTests : IAsyncLifetime
     private async Task OpenAsync()
     {
         _store = SqliteStore.Open(File);
-        _log = await AuditLog.OpenAsync(_store, _chain, "log", new AuditLimits(), TimeProvider.System, Cancel);
+        _log = await AuditLog.OpenAsync(_store, _chain, "log", new AuditLimits { CommitTimeout = TimeSpan.FromMinutes(1) }, TimeProvider.System, Cancel);
     }
 
     private async Task CloseAsync()
