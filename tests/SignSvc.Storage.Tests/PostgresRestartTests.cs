@@ -39,10 +39,8 @@ public sealed class PostgresRestartTests(StoppablePostgres postgres) : IClassFix
             {
                 await Task.WhenAll(a.ProgressAsync(50), b.ProgressAsync(50));
                 await postgres.Cluster.RestartAsync(how, Cancel);
-                using var started = RunningTime.Start();
-                // The records and the changes of both nodes go on by themselves.
-                await Task.WhenAll(a.ProgressAsync(1), b.ProgressAsync(1));
-                slowest = TimeSpan.FromTicks(Math.Max(slowest.Ticks, started.Elapsed.Ticks));
+                var recovery = await RecoveryAsync(a, b);
+                slowest = recovery > slowest ? recovery : slowest;
             }
 
             await Task.WhenAll(a.ProgressAsync(20), b.ProgressAsync(20));
@@ -67,7 +65,19 @@ public sealed class PostgresRestartTests(StoppablePostgres postgres) : IClassFix
         Assert.Equal(records.LongCount(r => r.IsSignature), Assert.Single(await store.ReadUsageAsync(Cancel)).Uses);
         Assert.InRange(slowest, TimeSpan.Zero, TimeSpan.FromSeconds(5));
         TestContext.Current.TestOutputHelper?.WriteLine(
-            $"{acknowledged.Count} acknowledged, {records.Count} recorded, both nodes on again within {slowest.TotalMilliseconds:F0} ms of the server");
+            $"{acknowledged.Count} acknowledged, {records.Count} recorded, both nodes on again within {slowest.TotalMilliseconds:F0} ms of what plain commits took");
+    }
+
+    /// <summary>Until the records and the changes of both nodes go on by themselves, without what the server itself takes for some commits meanwhile.</summary>
+    private async Task<TimeSpan> RecoveryAsync(Node a, Node b)
+    {
+        using var started = RunningTime.Start();
+        var progress = Task.WhenAll(a.ProgressAsync(1), b.ProgressAsync(1));
+        for (var commit = 0; commit < 3; commit++)
+            await postgres.Cluster.ExecuteAsync("postgres", "SELECT pg_logical_emit_message(true, 'plain', '')", Cancel);
+        var plain = started.Elapsed;
+        await progress;
+        return started.Elapsed - plain;
     }
 
     [Fact]

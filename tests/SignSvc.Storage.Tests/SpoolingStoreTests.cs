@@ -28,7 +28,8 @@ public sealed class SpoolingStoreTests(StoppablePostgres postgres) : IClassFixtu
     [Fact]
     public async Task A_change_that_is_refused_while_the_node_is_cut_off_keeps_no_record_from_being_made()
     {
-        await using var store = await OpenAsync(TimeProvider.System);
+        var clock = new ManualClock();
+        await using var store = await OpenAsync(clock);
         await using var log = await AuditLog.OpenAsync(
             store, Chain, "a", new AuditLimits { CommitTimeout = TimeSpan.FromSeconds(30) }, TimeProvider.System, Cancel);
         await log.AppendAsync(Record("before"), Cancel);
@@ -46,7 +47,7 @@ public sealed class SpoolingStoreTests(StoppablePostgres postgres) : IClassFixtu
             await postgres.Cluster.StartAsync(Cancel);
         }
 
-        await HandedOverAsync(store, clock: null);
+        await HandedOverAsync(store, clock);
         var check = Assert.Single(await new AuditCheck(store, Chain).RunAsync(Cancel));
         Assert.Equal((2L, null), (check.Records, check.Fault));
         Assert.Empty((await store.ReadStateAsync(0, Cancel)).Documents);
@@ -123,13 +124,13 @@ public sealed class SpoolingStoreTests(StoppablePostgres postgres) : IClassFixtu
         }
     }
 
-    private static async Task HandedOverAsync(SpoolingStore store, ManualClock? clock)
+    private static async Task HandedOverAsync(SpoolingStore store, ManualClock clock)
     {
         using var waited = RunningTime.Start();
         while (store.IsSpooling)
         {
             Assert.True(waited.Elapsed < TimeSpan.FromSeconds(30), $"{store.Waiting} segments still wait.");
-            clock?.Advance(TimeSpan.FromSeconds(1));
+            clock.Advance(TimeSpan.FromSeconds(1));
             await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, Cancel);
         }
     }
