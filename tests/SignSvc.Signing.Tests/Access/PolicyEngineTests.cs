@@ -72,10 +72,16 @@ public sealed class PolicyEngineTests
         for (var i = 0; i < 2_000; i++)
             access.Allows(request);
 
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        for (var i = 0; i < 1_000; i++)
-            access.Allows(request);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        // The runtime may put better code in the place of this while it runs, and that is counted too.
+        Assert.Equal(0, Enumerable.Range(0, 5).Select(_ => AllocatedByThousand()).Min());
+
+        long AllocatedByThousand()
+        {
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            for (var i = 0; i < 1_000; i++)
+                access.Allows(request);
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        }
     }
 
     [Fact]

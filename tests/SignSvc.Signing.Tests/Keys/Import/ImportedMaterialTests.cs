@@ -83,7 +83,7 @@ public sealed class ImportedMaterialTests
     [Fact]
     public void Other_exponents_and_other_sizes_are_refused()
     {
-        var (p, q) = (Primes.RandomForExponent3(1024), Primes.RandomForExponent3(1024));
+        var (p, q) = (Primes.RandomFor(1024, 3, 65539), Primes.RandomFor(1024, 3, 65539));
         Refused(Primes.Pkcs8(p, q, exponent: 3), KeySpec.Rsa2048, "exponent");
         Refused(Primes.Pkcs8(p, q, exponent: 65539), KeySpec.Rsa2048, "exponent");
         Check(Primes.Pkcs8(p, q), KeySpec.Rsa2048);

@@ -16,11 +16,11 @@ internal static class Primes
         return Number(rsa.ExportParameters(includePrivateParameters: true).P!);
     }
 
-    /// <summary>Of which 3 may be the exponent.</summary>
-    public static BigInteger RandomForExponent3(int bits)
+    /// <summary>Of which each of these primes may be the exponent.</summary>
+    public static BigInteger RandomFor(int bits, params int[] exponents)
     {
         var prime = Random(bits);
-        return prime % 3 == 2 ? prime : RandomForExponent3(bits);
+        return Array.TrueForAll(exponents, e => prime % e != 1) ? prime : RandomFor(bits, exponents);
     }
 
     public static BigInteger Next(BigInteger from)
@@ -40,7 +40,7 @@ internal static class Primes
             var top = Number(RandomNumberGenerator.GetBytes(bits / 8)) | (BigInteger.Pow(2, bits - 1) + BigInteger.Pow(2, bits - 2));
             var power = BigInteger.ModPow(65537, Number(RandomNumberGenerator.GetBytes(16)), product);
             var candidate = (top / product * product) + power;
-            if (candidate.GetBitLength() == bits && IsPrime(candidate))
+            if (candidate.GetBitLength() == bits && IsPrime(candidate) && candidate % 65537 != 1)
                 return candidate;
         }
     }
