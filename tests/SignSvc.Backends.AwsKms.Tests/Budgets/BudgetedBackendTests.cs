@@ -1,6 +1,7 @@
 using SignSvc.Signing;
 using SignSvc.Signing.Backends;
 using SignSvc.Signing.Backends.Budgets;
+using SignSvc.Tests.Shared;
 
 namespace SignSvc.Backends.AwsKms.Tests.Budgets;
 
@@ -119,6 +120,20 @@ public sealed class BudgetedBackendTests : BudgetTests
     }
 
     [Fact]
+    public async Task A_call_whose_deadline_has_passed_is_late_also_where_the_timer_of_its_try_fires_first()
+    {
+        var inner = new ScriptedBackend("here", "there") { Answer = (_, _, cancel) => Task.Delay(Timeout.InfiniteTimeSpan, Clock, cancel) };
+        var patience = TimeSpan.FromSeconds(2);
+        var options = new BudgetOptions { Others = new BudgetLimits(), UsualPatience = patience, TryTimeout = patience };
+        using var backend = new BudgetedBackend(inner, options, new FirstTimerLate(Clock));
+        var signing = SignAsync(backend);
+        Clock.Advance(patience);
+        var failed = await Assert.ThrowsAsync<SigningException>(() => signing.WaitAsync(TimeSpan.FromSeconds(10), Cancel));
+        Assert.Equal(SigningFault.DeadlineExceeded, failed.Fault);
+        Assert.Equal("here", Assert.Single(inner.Calls));
+    }
+
+    [Fact]
     public async Task Callers_without_patience_do_not_make_a_backend_look_down()
     {
         using var backend = Budgeted(new BudgetLimits { BreakerFailures = 2 });
@@ -167,6 +182,23 @@ public sealed class BudgetedBackendTests : BudgetTests
         Assert.Contains("RSA: PerSecond", refused.Message, StringComparison.Ordinal);
         Assert.Contains("RSA: BulkTurn", refused.Message, StringComparison.Ordinal);
         Assert.Contains("MostTries", refused.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>The deadline's is the first that a call sets.</summary>
+    private sealed class FirstTimerLate(ManualClock clock) : TimeProvider
+    {
+        private bool _isFirstSet;
+
+        public override long TimestampFrequency => clock.TimestampFrequency;
+
+        public override long GetTimestamp() => clock.GetTimestamp();
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            var late = _isFirstSet ? TimeSpan.Zero : TimeSpan.FromMilliseconds(1);
+            _isFirstSet = true;
+            return clock.CreateTimer(callback, state, dueTime + late, period);
+        }
     }
 
     private sealed class EarlyTimers : TimeProvider

@@ -193,8 +193,9 @@ public sealed class BudgetedBackend : IKeyBackend, IImportsKeys, IAdoptsKeys, ID
         {
             // A caller with hardly any patience shall not make the backend look down.
             outcome = _time.GetElapsedTime(from) >= tryTimeout / 2 ? TryOutcome.Failed : TryOutcome.Undecided;
-            // What ended it, and not what the clock says now: a timer may be a millisecond early.
-            var fault = deadline.Token.IsCancellationRequested ? SigningFault.DeadlineExceeded : SigningFault.BackendUnavailable;
+            // By the timer or by the clock: a timer may be a millisecond early, and of two that are due the try's may fire first.
+            var isLate = deadline.Token.IsCancellationRequested || deadline.Left == TimeSpan.Zero;
+            var fault = isLate ? SigningFault.DeadlineExceeded : SigningFault.BackendUnavailable;
             SigningMeters.BackendTried(budget.Name, isRetry, fault);
             return new Attempt<T>(new SigningException(fault, $"{budget.Name} did not answer in time.", e), WasTried: true);
         }
