@@ -195,7 +195,7 @@ public sealed class FaultTests : IAsyncLifetime
                 Assert.Equal(SigningFault.BackendUnavailable, failed.Fault);
             }
 
-            Assert.Contains(backend.Budgets, b => b.Breaker == BreakerState.Open);
+            Assert.Contains(backend.Budgets, b => b.BreakerOpened > 0);
         });
         await AssertRecoversAsync(backend, key);
         File.Delete(state);
@@ -212,12 +212,13 @@ public sealed class FaultTests : IAsyncLifetime
         var key = await KeyAsync(backend);
         _kms.Emulator.Faults.Add(new Fault(kind) { Operation = "Sign" });
         using var watch = RunningTime.Start();
-        await Parallel.ForAsync(0, 16, Cancel, async (_, _) =>
+        await Parallel.ForAsync(0, 16, new ParallelOptions { MaxDegreeOfParallelism = 2, CancellationToken = Cancel }, async (_, _) =>
         {
             var failed = await Assert.ThrowsAsync<SigningException>(() => SignAsync(backend, key));
             Assert.True(failed.Fault is SigningFault.BackendUnavailable or SigningFault.Overloaded or SigningFault.DeadlineExceeded, $"{failed.Fault}");
         });
-        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(8), $"{watch.Elapsed}");
+        // Where each of them waited for its own deadline, two at a time, they would take 40 s.
+        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(20), $"{watch.Elapsed}");
         Assert.True(_kms.Emulator.Calls["Sign"].Received <= 48);
         _kms.Emulator.Faults.Clear();
         await AssertRecoversAsync(backend, key);
