@@ -62,7 +62,7 @@ public sealed partial class KeyMirrorService(
                     foreach (var key in due)
                     {
                         var from = time.GetTimestamp();
-                        await MirrorOneAsync(backend, mirrored, key, stoppingToken);
+                        await MirrorOneAsync(backend, mirrored, key.Id, k => isMine(k) && IsDue(k), stoppingToken);
                         // After one that took long there may be one that is in more of a hurry.
                         if (time.GetElapsedTime(from) > Long || !await HasLeaseAsync())
                             break;
@@ -105,10 +105,14 @@ public sealed partial class KeyMirrorService(
     }
 
     /// <summary>Never twice at a time, so that no older state of the key overtakes a newer one.</summary>
+    /// <param name="isDue">Whether it is this turn's still: it may have had to wait for others.</param>
     private async Task MirrorOneAsync(
-        BudgetedBackend backend, ConcurrentDictionary<string, Mirrored> mirrored, Key key, CancellationToken stoppingToken)
+        BudgetedBackend backend, ConcurrentDictionary<string, Mirrored> mirrored, string id, Func<Key, bool> isDue, CancellationToken stoppingToken)
     {
-        var before = mirrored.GetValueOrDefault(key.Id);
+        // The key is read after this: so it is no older than what was mirrored last.
+        var before = mirrored.GetValueOrDefault(id);
+        if (!live.Current.Keys.TryGet(id, out var key) || !isDue(key))
+            return;
         var underWay = new Mirrored(key, before is null ? key.StateChangedAt : before.StateChangedAt) { IsUnderWay = true };
         if (before is { IsUnderWay: true } || !(before is null ? mirrored.TryAdd(key.Id, underWay) : mirrored.TryUpdate(key.Id, underWay, before)))
             return;

@@ -193,6 +193,49 @@ public sealed class AwsStateTests(AwsService aws) : IClassFixture<AwsService>, I
         await AwsService.WithinAsync(Soon, async () => (await aws.KeyOfAsync(id, 1)).KeyState != KmsState.Enabled);
     }
 
+    /// <summary>Its turn had it before it, as it was: while that waited for another key, it was stopped and brought in line.</summary>
+    [Fact]
+    public async Task A_key_that_was_stopped_is_not_enabled_again_by_a_turn_that_was_under_way()
+    {
+        var (stopped, slow) = (RunningService.NewName("aws"), RunningService.NewName("aws"));
+        var id = (await aws.MakeKeyAsync(stopped))["id"];
+        var key = await aws.KeyOfAsync(id, 1);
+        // Of keys that are due at the same time, the one made last comes first.
+        var slowKey = await aws.KeyOfAsync((await aws.MakeKeyAsync(slow))["id"], 1);
+        using var kms = aws.Kms;
+        foreach (var made in (string[])[key.KeyId, slowKey.KeyId])
+        {
+            await AwsService.WithinAsync(Soon, async () =>
+                (await kms.ListAliasesAsync(new ListAliasesRequest { KeyId = made }, Cancel)).Aliases is { Count: > 0 });
+        }
+
+        var slowness = Fault.Hang("TagResource") with { KeyId = slowKey.KeyId, Region = AwsService.Region, HangFor = TimeSpan.FromSeconds(1), Times = 1 };
+        aws.Emulator.Faults.Add(slowness);
+        // Past the call by which the service repeats the first.
+        aws.Emulator.Faults.Add(slowness with { Skip = 1 });
+        var struck = aws.Emulator.Faults.Struck;
+        await TagAsync(slow, "1");
+        await AwsService.WithinAsync(Soon, () => Task.FromResult(aws.Emulator.Faults.Struck > struck));
+        // Both are due when this turn is over, and then are taken together.
+        await TagAsync(slow, "2");
+        await TagAsync(stopped, "2");
+        await AwsService.WithinAsync(Soon, () => Task.FromResult(aws.Emulator.Faults.Struck > struck + 1));
+        var enabled = aws.Emulator.Calls["EnableKey"].Received;
+        await aws.Admin.MustPostAsync(200, $"/v1/keys/{stopped}/disable");
+        await AwsService.WithinAsync(Soon, async () => (await aws.KeyOfAsync(id, 1)).KeyState == KmsState.Disabled);
+        // A change after this one comes when the turn is past both.
+        await AwsService.WithinAsync(Soon, () => HasTagAsync("2"));
+        await TagAsync(slow, "3");
+        await AwsService.WithinAsync(Soon, () => HasTagAsync("3"));
+        Assert.Equal(enabled, aws.Emulator.Calls["EnableKey"].Received);
+
+        Task TagAsync(string name, string round) => aws.Admin.CallAsync(HttpMethod.Patch, $"/v1/keys/{name}", $$$"""{"tags":{"round":"{{{round}}}"} }""");
+
+        async Task<bool> HasTagAsync(string round) =>
+            (await kms.ListResourceTagsAsync(new ListResourceTagsRequest { KeyId = slowKey.KeyId, Limit = 50 }, Cancel)).Tags
+                .Exists(t => t.TagKey is "round" && string.Equals(t.TagValue, round, StringComparison.Ordinal));
+    }
+
     private static string? BackendStateOf(JsonAnswer key) =>
         key.Json.GetProperty("versions")[0].TryGetProperty("backendState", out var state) ? state.GetString() : null;
 
