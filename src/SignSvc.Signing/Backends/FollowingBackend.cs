@@ -24,28 +24,41 @@ internal static class FollowingBackend
         CancellationToken cancellationToken)
     {
         var from = time.GetTimestamp();
+        SigningException? notYet = null;
         while (true)
         {
             var asked = time.GetTimestamp();
             try
             {
+                if (notYet is not null)
+                {
+                    await Task.Delay(Pause, time, cancellationToken);
+                    asked = time.GetTimestamp();
+                }
+
                 return await backends.SigningFor(key).SignAsync(version, algorithm, digest, cancellationToken);
             }
             catch (SigningException e) when (e.Fault == SigningFault.KeyNotUsable && MayFollow(backends, key, time))
             {
-                var left = CallTerms.Current.Left(UsualPatience - time.GetElapsedTime(from), time);
-                // A try that the deadline cuts off would say that it is late, and not why. The next may take a pause longer than the last.
-                if (left <= Pause + Pause + time.GetElapsedTime(asked))
+                notYet = new SigningException(SigningFault.BackendUnavailable, $"{key.Name} was enabled a moment ago, and {key.Backend} does not know it yet.", e)
                 {
-                    throw new SigningException(SigningFault.BackendUnavailable, $"{key.Name} was enabled a moment ago, and {key.Backend} does not know it yet.", e)
-                    {
-                        RetryAfter = TimeSpan.FromSeconds(1),
-                    };
-                }
-
-                await Task.Delay(Pause, time, cancellationToken);
+                    RetryAfter = TimeSpan.FromSeconds(1),
+                };
+                // No try is begun that the deadline would cut off. The next may take a pause longer than the last.
+                if (Left() <= Pause + Pause + time.GetElapsedTime(asked))
+                    throw notYet;
+            }
+            catch (Exception e) when (notYet is not null && IsLate(e))
+            {
+                // What was late says less than the answer before it.
+                throw notYet;
             }
         }
+
+        TimeSpan Left() => CallTerms.Current.Left(UsualPatience - time.GetElapsedTime(from), time);
+
+        bool IsLate(Exception e) =>
+            e is SigningException { Fault: SigningFault.DeadlineExceeded } || (e is OperationCanceledException && Left() <= TimeSpan.Zero);
     }
 
     private static bool MayFollow(BackendSet backends, Key key, TimeProvider time) =>

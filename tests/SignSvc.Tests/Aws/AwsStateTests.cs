@@ -98,14 +98,14 @@ public sealed class AwsStateTests(AwsService aws) : IClassFixture<AwsService>, I
             await aws.Admin.MustPostAsync(200, $"/v1/keys/{name}/disable");
             await AwsService.WithinAsync(Soon, async () => (await aws.KeyOfAsync(id, 1)).KeyState == KmsState.Disabled);
             await aws.Admin.MustPostAsync(200, $"/v1/keys/{name}/enable");
-            await aws.Admin.MustPostAsync(200, $"/v1/keys/{name}/sign", Digest);
+            await MustSignAsync(name);
         }
 
         Assert.Equal(200, (await aws.Admin.CallAsync(HttpMethod.Delete, $"/v1/keys/{name}", "")).Code);
         await AwsService.WithinAsync(Soon, async () => (await aws.KeyOfAsync(id, 1)).KeyState == KmsState.PendingReplicaDeletion);
         await aws.Admin.MustPostAsync(200, $"/v1/keys/{name}/cancel-deletion");
         await aws.Admin.MustPostAsync(200, $"/v1/keys/{name}/enable");
-        await aws.Admin.MustPostAsync(200, $"/v1/keys/{name}/sign", Digest);
+        await MustSignAsync(name);
     }
 
     [Fact]
@@ -117,20 +117,36 @@ public sealed class AwsStateTests(AwsService aws) : IClassFixture<AwsService>, I
         await AwsService.WithinAsync(Soon, async () => (await aws.KeyOfAsync(id, 1)).KeyState == KmsState.Disabled);
         aws.Emulator.Faults.Add(Fault.Throttle("EnableKey"));
         await aws.Admin.MustPostAsync(200, $"/v1/keys/{name}/enable");
-        var refused = await SignAsync(name, within: "1");
+        var refused = await SignAsync(name, within: "3");
         refused.MustBeProblem(503, "backend-unavailable");
         Assert.Contains("was enabled a moment ago", refused["detail"], StringComparison.Ordinal);
         Assert.True(refused.Headers.RetryAfter?.Delta >= TimeSpan.FromSeconds(1));
 
-        // Where a try, of two calls, takes one of the two seconds, no other is begun: the deadline would cut it off.
+        // Where a try, of two calls, takes one of the three seconds, none is begun that the deadline would cut off.
         aws.Emulator.Latency = new Latency(TimeSpan.FromSeconds(0.5), TimeSpan.FromSeconds(0.5));
-        refused = await SignAsync(name, within: "2");
+        refused = await SignAsync(name, within: "3");
         aws.Emulator.Latency = Latency.None;
         refused.MustBeProblem(503, "backend-unavailable");
         Assert.Contains("was enabled a moment ago", refused["detail"], StringComparison.Ordinal);
 
         aws.Emulator.Faults.Clear();
         await AwsService.WithinAsync(Soon, async () => (await SignAsync(name)).Code == 200);
+    }
+
+    [Fact]
+    public async Task Where_KMS_knew_nothing_of_it_yet_and_then_hangs_the_caller_is_told_when_to_come_back()
+    {
+        var name = RunningService.NewName("aws");
+        var id = (await aws.MakeKeyAsync(name))["id"];
+        await aws.Admin.MustPostAsync(200, $"/v1/keys/{name}/disable");
+        await AwsService.WithinAsync(Soon, async () => (await aws.KeyOfAsync(id, 1)).KeyState == KmsState.Disabled);
+        aws.Emulator.Faults.Add(Fault.Throttle("EnableKey"));
+        aws.Emulator.Faults.Add(Fault.Hang("Sign") with { Skip = 1 });
+        await aws.Admin.MustPostAsync(200, $"/v1/keys/{name}/enable");
+        var refused = await SignAsync(name, within: "3");
+        refused.MustBeProblem(503, "backend-unavailable");
+        Assert.Contains("was enabled a moment ago", refused["detail"], StringComparison.Ordinal);
+        Assert.True(refused.Headers.RetryAfter?.Delta >= TimeSpan.FromSeconds(1));
     }
 
     [Fact]
@@ -247,6 +263,12 @@ public sealed class AwsStateTests(AwsService aws) : IClassFixture<AwsService>, I
         var metrics = await aws.Admin.GetStringAsync("/metrics", Cancel);
         var line = metrics.Split('\n').Single(l => l.StartsWith("signsvc_key_backend_enabled{", StringComparison.Ordinal) && l.Contains($"\"{name}\"", StringComparison.Ordinal));
         return line[(line.LastIndexOf('}') + 1)..];
+    }
+
+    private async Task MustSignAsync(string key)
+    {
+        var answer = await SignAsync(key, within: "30");
+        Assert.True(answer.Code == 200, $"{answer}");
     }
 
     private Task<JsonAnswer> SignAsync(string key, string within = "5")
