@@ -201,7 +201,6 @@ public sealed class AuditLog : IAsyncDisposable
             {
                 await CommitAsync(batch);
                 isCommitted = true;
-                Volatile.Write(ref _refusedAt, 0);
             }
             catch (SigningException e)
             {
@@ -260,6 +259,9 @@ public sealed class AuditLog : IAsyncDisposable
         var revision = await _store.CommitAsync(segment, batch[^1].Changes, CancellationToken.None);
         _nextSequence += segment.Count;
         _previous = segment.Seal;
+        // Whoever has an answer must find that the store is well again.
+        Volatile.Write(ref _refusedAt, 0);
+        Volatile.Write(ref _commitStartedAt, 0);
 
         var sequence = segment.FirstSequence;
         foreach (var entry in batch)
