@@ -31,6 +31,10 @@ public sealed record ApprovalVote(string Principal, string Person, DateTimeOffse
 /// <summary>One request that waits for the approval of others. It is a document, so that it outlives restarts and is used once over all nodes.</summary>
 public sealed record Approval
 {
+    /// <summary>From the oldest on. Ids alone are in no order within a millisecond.</summary>
+    internal static readonly Comparer<Approval> ByAge = Comparer<Approval>.Create((a, b) =>
+        a.CreatedAt.CompareTo(b.CreatedAt) is var order && order != 0 ? order : string.CompareOrdinal(a.Id, b.Id));
+
     /// <summary>UUID version 7.</summary>
     public required string Id { get; init; }
 

@@ -31,9 +31,11 @@ public sealed class ApprovalDecisions(LiveSnapshot live, Decisions decisions, Ti
             {
                 var basis = live.Current;
                 var now = time.GetUtcNow();
+                // One that is kept no more leaves its id, which is of its millisecond.
+                var last = after is null ? null : basis.Approvals.GetValueOrDefault(after);
                 return ValueTask.FromResult(basis.Approvals.Values
-                    .Where(a => after is null || string.CompareOrdinal(a.Id, after) < 0)
-                    .OrderByDescending(a => a.Id, StringComparer.Ordinal)
+                    .Where(a => after is null || (last is null ? string.CompareOrdinal(a.Id, after) : Approval.ByAge.Compare(a, last)) < 0)
+                    .OrderDescending(Approval.ByAge)
                     .Select(a => ApprovalStanding.Of(a, basis, now))
                     .Where(a => state is null || a.State == state)
                     .Take(limit).ToImmutableArray());

@@ -198,7 +198,7 @@ internal sealed class ApprovalGate(LiveSnapshot live, TimeProvider time)
                 && string.Equals(a.Subject.Digest, subject.Digest, StringComparison.Ordinal)
                 && string.Equals((a.Subject with { Version = subject.Version, Kid = subject.Kid }).Hash(), subject.Hash(), StringComparison.Ordinal)
                 && ApprovalStanding.Of(a, snapshot, now).State == ApprovalState.Approved)
-                .MaxBy(a => a.Id, StringComparer.Ordinal);
+                .Max(Approval.ByAge);
     }
 
     /// <param name="superseded">Null, or what was approved for another version.</param>
