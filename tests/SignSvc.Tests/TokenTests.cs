@@ -160,20 +160,21 @@ public sealed class TokenTests(RunningService service)
         Assert.NotNull(answer.Headers.ETag);
         Assert.All(answer.Json.GetProperty("keys").EnumerateArray(), key => Assert.False(key.TryGetProperty("d", out _)));
 
-        // A key that another test makes meanwhile changes the set, so the tag is read again where it has moved.
+        // Another test may change the set meanwhile, and change it back.
         EntityTagHeaderValue? seen;
+        JsonAnswer head;
+        var rounds = 0;
         do
         {
             seen = answer.Headers.ETag;
-            var head = await stranger.CallAsync(new HttpRequestMessage(HttpMethod.Head, "/.well-known/jwks.json"));
+            head = await stranger.CallAsync(new HttpRequestMessage(HttpMethod.Head, "/.well-known/jwks.json"));
             Assert.Equal(200, head.Code);
             Assert.Empty(head.Body);
             answer = await stranger.MustGetAsync("/.well-known/jwks.json");
-            if (Equals(answer.Headers.ETag, seen))
-                Assert.Equal(seen, head.Headers.ETag);
         }
-        while (!Equals(answer.Headers.ETag, seen));
+        while (!(Equals(head.Headers.ETag, seen) && Equals(answer.Headers.ETag, seen)) && ++rounds < 10);
 
+        Assert.Equal(seen, head.Headers.ETag);
         for (var tag = seen; ;)
         {
             var request = new HttpRequestMessage(HttpMethod.Get, "/.well-known/jwks.json");

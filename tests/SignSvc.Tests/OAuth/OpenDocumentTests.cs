@@ -18,9 +18,18 @@ public sealed class OpenDocumentTests(RunningService service)
         await service.Admin.MustPutAsync(200, $"/v1/profiles/{issuer}", $$"""{"key":"tokens","audiences":["a"],"issuer":"{{issuer}}"}""");
         path = path.Replace("ISSUER", issuer, StringComparison.Ordinal);
         using var stranger = service.Process.As(token: null);
-        var get = await stranger.MustGetAsync(path);
+        JsonAnswer get, head, again;
+        var rounds = 0;
+        do
+        {
+            get = await stranger.MustGetAsync(path);
+            head = await stranger.CallRawAsync(new HttpRequestMessage(HttpMethod.Head, path));
+            again = await stranger.MustGetAsync(path);
+        }
+        // Another test may change the service's set meanwhile, and change it back.
+        while (!(IsAs(head, get) && IsAs(again, get)) && ++rounds < 10);
+
         Assert.Equal("ETag", get.Headers.GetValues("Access-Control-Expose-Headers").Single());
-        var head = await stranger.CallRawAsync(new HttpRequestMessage(HttpMethod.Head, path));
         Assert.Equal(200, head.Code);
         Assert.Empty(head.Body);
         Assert.Equal(get.ContentHeaders.ContentType, head.ContentHeaders.ContentType);
@@ -60,6 +69,9 @@ public sealed class OpenDocumentTests(RunningService service)
         await service.Admin.MustPutAsync(200, $"/v1/profiles/{name}-a?force=true", $$"""{"key":"tokens","audiences":["a"],"issuer":"{{name}}"}""");
         Assert.Equal(["ES256", "PS384"], await AlgorithmsAsync($"/issuers/{name}"));
     }
+
+    private static bool IsAs(JsonAnswer one, JsonAnswer other) =>
+        Equals(one.Headers.ETag, other.Headers.ETag) && Equals(one.Headers.CacheControl, other.Headers.CacheControl);
 
     private async Task<string[]> AlgorithmsAsync(string issuer) =>
         [.. (await service.Admin.MustGetAsync($"{issuer}/.well-known/openid-configuration")).Json.GetProperty("id_token_signing_alg_values_supported").EnumerateArray().Select(a => a.GetString()!)];
