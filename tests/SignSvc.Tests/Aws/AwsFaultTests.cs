@@ -120,7 +120,8 @@ public sealed class AwsFaultTests(AwsService aws) : IClassFixture<AwsService>, I
         // No item can meet both of them and more: each has three tries.
         aws.Emulator.Faults.Add(Fault.Throttle("Sign") with { Times = 2 });
         var items = Enumerable.Range(0, 200).Select(i => $$"""{"digest":"{{(i == 77 ? "AAAA" : Expectations.Base64Digest($"{i}"))}}","encoding":"p1363"}""");
-        var batch = await aws.Admin.MustPostAsync(200, $"/v1/keys/{name}/sign-batch", $$"""{"items":[{{string.Join(',', items)}}]}""");
+        var batch = await PostWithinAsync($"/v1/keys/{name}/sign-batch", $$"""{"items":[{{string.Join(',', items)}}]}""", "60");
+        Assert.True(batch.Code == 200, $"{batch}");
         using var key = await aws.Admin.ReadEcdsaAsync(name);
         var results = batch.Json.GetProperty("results").EnumerateArray().ToArray();
         Assert.Equal(200, results.Length);
@@ -139,10 +140,22 @@ public sealed class AwsFaultTests(AwsService aws) : IClassFixture<AwsService>, I
         await aws.Admin.MustPostAsync(
             201, "/v1/keys", $$"""{"name":"{{name}}","purpose":"artifacts","backend":"aws-kms:second","spec":"ECC_NIST_P256"}""");
         var throttled = aws.Emulator.Calls["Sign"].Throttled;
-        var from = TimeProvider.System.GetTimestamp();
-        var answers = await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => SignWithinAsync(name, "3")));
+        JsonAnswer[] answers;
+        TimeSpan took, stoodStill;
+        var round = 0;
+        do
+        {
+            var from = TimeProvider.System.GetTimestamp();
+            using var ran = RunningTime.Start();
+            answers = await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => SignWithinAsync(name, "3")));
+            took = TimeProvider.System.GetElapsedTime(from);
+            stoodStill = took - ran.Elapsed;
+        }
+        // Turns that pass while the machine stands still are nobody's.
+        while (stoodStill > TimeSpan.FromSeconds(1) && ++round < 3);
+
         // Five a second, and half a second's worth that may leave at once.
-        var turns = 1 + (int)Math.Ceiling(5 * (0.5 + TimeProvider.System.GetElapsedTime(from).TotalSeconds));
+        var turns = 1 + (int)Math.Ceiling(5 * (0.5 + took.TotalSeconds));
         // One that got the last turn before its deadline may have had no time left for the answer.
         var refused = answers.Where(a => a.Status is not (HttpStatusCode.OK or HttpStatusCode.GatewayTimeout)).ToArray();
         Assert.InRange(refused.Length, 100 - turns, 96);
@@ -167,11 +180,13 @@ public sealed class AwsFaultTests(AwsService aws) : IClassFixture<AwsService>, I
 
     private Task<JsonAnswer> SignAsync(string key) => aws.Admin.PostJsonAsync($"/v1/keys/{key}/sign", Digest);
 
-    private Task<JsonAnswer> SignWithinAsync(string key, string seconds)
+    private Task<JsonAnswer> SignWithinAsync(string key, string seconds) => PostWithinAsync($"/v1/keys/{key}/sign", Digest, seconds);
+
+    private Task<JsonAnswer> PostWithinAsync(string path, string json, string seconds)
     {
-        var request = new HttpRequestMessage(HttpMethod.Post, $"/v1/keys/{key}/sign")
+        var request = new HttpRequestMessage(HttpMethod.Post, path)
         {
-            Content = new StringContent(Digest, System.Text.Encoding.UTF8, "application/json"),
+            Content = new StringContent(json, System.Text.Encoding.UTF8, "application/json"),
         };
         request.Headers.TryAddWithoutValidation("Request-Timeout", seconds);
         return aws.Admin.CallAsync(request);
