@@ -127,6 +127,21 @@ public sealed class UsageWatchTests
     }
 
     [Fact]
+    public void Who_was_kept_before_an_hour_of_his_was_known_breaks_none_and_has_one_then()
+    {
+        _watch.Note(Record(Ci, Home, grant: null));
+        var next = new UsageWatch(new UsageLimits(), _clock);
+        next.Restore(_watch.Keep());
+        _clock.Advance(TimeSpan.FromDays(8));
+        next.Note(Record(Ci, Home, grant: null));
+        Assert.Empty(next.Tick());
+
+        _clock.Advance(TimeSpan.FromHours(5));
+        next.Note(Record(Ci, Home, grant: null));
+        Assert.Equal(UsageBreakKind.Hour, Assert.Single(next.Tick()).Kind);
+    }
+
+    [Fact]
     public void Two_ways_at_once_make_a_suspect_for_an_hour()
     {
         Work(days: 8);

@@ -138,12 +138,11 @@ internal sealed class UsageBaseline
     private void MeetHour(DateTimeOffset now)
     {
         var hour = now.UtcDateTime.Hour;
-        var isKnown = Enumerable.Range(hour + HoursOfDay - 1, 3).Any(h => now - _hours[h % HoursOfDay] <= Memory);
-        if (!isKnown && IsLearned(now))
-        {
-            var known = string.Join(", ", Enumerable.Range(0, HoursOfDay).Where(h => now - _hours[h] <= Memory));
-            Break(UsageBreakKind.Hour, now, $"used at {hour} h UTC", known.Length == 0 ? "none" : $"the hours {known}");
-        }
+        var known = Enumerable.Range(0, HoursOfDay).Where(h => now - _hours[h] <= Memory).ToArray();
+        var isUsual = Enumerable.Range(hour + HoursOfDay - 1, 3).Any(h => known.Contains(h % HoursOfDay));
+        // Who was used in no whole minute yet has no hour: a past of none says nothing.
+        if (known.Length > 0 && !isUsual && IsLearned(now))
+            Break(UsageBreakKind.Hour, now, $"used at {hour} h UTC", $"the hours {string.Join(", ", known)}");
 
         _hours[hour] = now;
     }
