@@ -31,6 +31,7 @@ internal sealed partial class SettingsReload : BackgroundService
     private readonly Dictionary<string, FlatSettings.Line> _started;
     private Settings _current;
     private string _content;
+    private PosixSignalRegistration? _hangUp;
     private bool _isRefused;
     private int _asked;
 
@@ -49,13 +50,25 @@ internal sealed partial class SettingsReload : BackgroundService
     /// <summary>What stands in the files now is not what is served.</summary>
     public bool IsRefused => Volatile.Read(ref _isRefused);
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    /// <summary>Who sees that the service serves may send SIGHUP at once, and what <see cref="ExecuteAsync"/> does begins some time later.</summary>
+    public override Task StartAsync(CancellationToken cancellationToken)
     {
-        using var hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal =>
+        _hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal =>
         {
             signal.Cancel = true;
             Volatile.Write(ref _asked, 1);
         });
+        return base.StartAsync(cancellationToken);
+    }
+
+    public override void Dispose()
+    {
+        _hangUp?.Dispose();
+        base.Dispose();
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
         using var timer = new PeriodicTimer(BetweenLooks, _time);
         while (await timer.WaitForNextTickAsync(stoppingToken))
         {
@@ -64,11 +77,12 @@ internal sealed partial class SettingsReload : BackgroundService
             if (!isAsked && string.Equals(content, _content, StringComparison.Ordinal))
                 continue;
             _content = content;
-            Volatile.Write(ref _isRefused, !TryTake());
+            TakeOrRefuse();
         }
     }
 
-    private bool TryTake()
+    /// <summary>The flag goes before the log: who reads that settings are refused or in force finds the metric so.</summary>
+    private void TakeOrRefuse()
     {
         try
         {
@@ -81,12 +95,11 @@ internal sealed partial class SettingsReload : BackgroundService
             if (faults.Count > 0)
                 throw new StartException(string.Join(' ', faults));
             Take(settings, [.. _takers().Select(t => t.Prepare(settings))]);
-            return true;
         }
         catch (Exception e) when (e is StartException or InvalidDataException or FormatException or IOException or UnauthorizedAccessException or CryptographicException)
         {
+            Volatile.Write(ref _isRefused, true);
             LogRefused(StartFault.InWords(e));
-            return false;
         }
     }
 
@@ -100,6 +113,7 @@ internal sealed partial class SettingsReload : BackgroundService
             commit();
         // Levels of the log hang on the configuration itself.
         _configuration.Reload();
+        Volatile.Write(ref _isRefused, false);
         LogTaken(taken.Length > 0 ? string.Join(", ", taken) : "none but, perhaps, levels of the log");
         if (waiting.Length > 0)
             LogLater(string.Join(", ", waiting));
