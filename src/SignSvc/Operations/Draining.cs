@@ -9,13 +9,16 @@ namespace SignSvc.Operations;
 /// </summary>
 public sealed class Draining(ShutdownSettings configured, IOptions<HostOptions> host, TimeProvider time) : IHostedLifecycleService, ITakesSettings
 {
-    /// <summary>So long without a request means that nobody asks any more. A client on a busy machine may take its time between two.</summary>
-    private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan BetweenLooks = TimeSpan.FromMilliseconds(50);
 
-    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(50);
+    /// <summary>
+    /// Looks in a row, a second in all, without a request between them mean that nobody asks any more: a client on a busy machine
+    /// may take its time. A machine that stands still makes them late; a clock would call it quiet.
+    /// </summary>
+    private const int QuietLooks = 20;
 
     private volatile ShutdownSettings _settings = configured;
-    private long _lastRequestAt = time.GetTimestamp();
+    private int _requests;
     private volatile bool _hasBegun;
 
     public bool HasBegun => _hasBegun;
@@ -25,7 +28,7 @@ public sealed class Draining(ShutdownSettings configured, IOptions<HostOptions> 
     {
         if (!_hasBegun)
             return;
-        Volatile.Write(ref _lastRequestAt, time.GetTimestamp());
+        Interlocked.Increment(ref _requests);
         if (HttpProtocol.IsHttp11(http.Request.Protocol))
             http.Response.Headers[HeaderNames.Connection] = "close";
     }
@@ -44,9 +47,11 @@ public sealed class Draining(ShutdownSettings configured, IOptions<HostOptions> 
     {
         _hasBegun = true;
         var began = time.GetTimestamp();
-        Volatile.Write(ref _lastRequestAt, began);
-        while (time.GetElapsedTime(began).TotalSeconds < _settings.DrainSeconds && time.GetElapsedTime(Volatile.Read(ref _lastRequestAt)) < Quiet)
-            await Task.Delay(Look, time, cancellationToken);
+        for (var quiet = 0; quiet < QuietLooks && time.GetElapsedTime(began).TotalSeconds < _settings.DrainSeconds;)
+        {
+            await Task.Delay(BetweenLooks, time, cancellationToken);
+            quiet = Interlocked.Exchange(ref _requests, 0) == 0 ? quiet + 1 : 0;
+        }
     }
 
     public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
