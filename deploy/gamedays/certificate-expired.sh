@@ -12,12 +12,12 @@ export SSL_CERT_FILE=$CERTIFICATE urls=https://127.0.0.1:0
 staged
 certificate 1
 start_service "$work/data" "${tls[@]}"
-await "the metrics show it" 10 metric_is signsvc_certificate_remaining_seconds "" '< 86401'
+await "the metrics show it" 60 metric_is signsvc_certificate_remaining_seconds "" '< 86401'
 detected
 
 follow certificate-expired.md Check
 certificate 90
-await "the renewed one is served" 10 curl -sf --cacert "$CERTIFICATE" "$SIGNSVC_URL/healthz/live"
+await "the renewed one is served" 60 curl -sf --cacert "$CERTIFICATE" "$SIGNSVC_URL/healthz/live"
 follow certificate-expired.md "Act: a credential"
 [[ -s $CREDENTIAL.token ]] || fail "there is no new token"
 follow certificate-expired.md Verify

@@ -29,7 +29,7 @@ rmdir tokens && mv away tokens
 follow hsm-failure.md Check
 stop_service
 start_service "$work/data" "${hsm[@]}"
-await "the token is ready" 20 metric_is signsvc_hsm_token_ready "" '== 1'
+await "the token is ready" 60 metric_is signsvc_hsm_token_ready "" '== 1'
 follow hsm-failure.md Verify
 signsvc verify wanted.txt --key "$KEY" --signature wanted.sig > /dev/null || fail "an old signature does not verify"
 restored

@@ -12,7 +12,7 @@ detected
 follow rotation-overdue.md Check
 follow rotation-overdue.md Act
 follow rotation-overdue.md Verify
-await "the successor is published" 20 metric_is signsvc_jwks_keys "" '== 2'
+await "the successor is published" 60 metric_is signsvc_jwks_keys "" '== 2'
 signsvc token issue --audience api://probe > token
 signsvc token verify token --audience api://probe > /dev/null || fail "tokens do not verify"
 restored
