@@ -44,6 +44,8 @@ public sealed class HsmTokens : IAsyncDisposable
         {
             ["SOFTHSM2_CONF"] = At("softhsm2.conf"),
             ["SignSvc__Backends__Pkcs11__ModulePath"] = Module,
+            // Far above what a signature takes: a test of what hangs sets the deadline that it is about.
+            ["SignSvc__Backends__Pkcs11__OperationDeadlineMilliseconds"] = "30000",
         };
         for (var i = 0; i < _labels.Length; i++)
         {

@@ -16,7 +16,7 @@ public sealed class SeveralTokensTests
     {
         var module = await FaultyModule.BuildAsync();
         var options = await module.OptionsAsync("twin-a", "twin-b");
-        options.OperationDeadlineMilliseconds = 3_000;
+        options.OperationDeadlineMilliseconds = 10_000;
         options.Tokens[0].SessionLimit = options.Tokens[1].SessionLimit = 1;
         using var backend = new Pkcs11Backend(options, TimeProvider.System);
         var key = await ImportAsync(backend);

@@ -33,7 +33,8 @@ internal static partial class SoftHsm
     public static async Task<Pkcs11Options> OptionsAsync(params string[] labels)
     {
         var folder = await FolderAsync();
-        var options = new Pkcs11Options { ModulePath = Module, TrustAsHardware = true };
+        // Far above what a signature takes: a test of what hangs sets the deadline that it is about.
+        var options = new Pkcs11Options { ModulePath = Module, TrustAsHardware = true, OperationDeadlineMilliseconds = 30_000 };
         foreach (var label in labels)
             options.Tokens.Add(new Pkcs11TokenOptions { Label = label, PinFile = Path.Combine(folder, "pin") });
         return options;

@@ -52,6 +52,8 @@ public sealed class RunningService : IAsyncLifetime
                 ["SignSvc__PrintBootstrapCredential"] = "false",
                 ["SOFTHSM2_CONF"] = TokenConfiguration,
                 ["SignSvc__Backends__Pkcs11__ModulePath"] = Checkout.SoftHsm,
+                // Far above what a signature takes.
+                ["SignSvc__Backends__Pkcs11__OperationDeadlineMilliseconds"] = "30000",
                 ["SignSvc__Backends__Pkcs11__Tokens__0__Label"] = "clients",
                 ["SignSvc__Backends__Pkcs11__Tokens__0__PinFile"] = Path.Combine(_folder.FullName, "pin"),
                 ["AWS_ACCESS_KEY_ID"] = KmsAccount,
