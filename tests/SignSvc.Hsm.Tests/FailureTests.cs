@@ -25,6 +25,7 @@ public sealed class FailureTests
         await service.MakeVolumeKeyAsync();
         await service.SignAndVerifyAsync("release-hsm", SigningAlgorithm.ES256);
         await service.AssertIssuesAsync();
+        await SaysAsync(service, "The token removable is connected", 1);
 
         module.Pull();
         var refused = await UntilAsync(service, 503, Patience);
@@ -37,14 +38,14 @@ public sealed class FailureTests
         Assert.Equal(200, (await service.As(token: null).GetJsonAsync("/.well-known/jwks.json")).Code);
         Assert.Equal(200, (await service.As(token: null).GetJsonAsync("/healthz/live")).Code);
         // The node is ready for the other keys, and says what is away.
-        Assert.Equal("unavailable", await TokenStateAsync(service));
+        Assert.Equal("unavailable", await service.TokenStateAsync());
         await SaysAsync(service, "The token removable is connected", 1);
         await SaysAsync(service, "The token removable is away, and what needs it is refused: ", 1);
 
         module.PutBack();
         await UntilAsync(service, 200, RecoveryLimit);
         await service.SignAndVerifyAsync("release-hsm", SigningAlgorithm.ES256);
-        Assert.Equal("ready", await TokenStateAsync(service));
+        Assert.Equal("ready", await service.TokenStateAsync());
         await SaysAsync(service, "The token removable was lost and is connected again", 1);
         await SaysAsync(service, "The token removable is away, and what needs it is refused: ", 1);
     }
@@ -137,10 +138,9 @@ public sealed class FailureTests
     public async Task A_key_that_went_with_others_in_use_on_a_second_token_disturbs_those_not_at_all()
     {
         await using var tokens = await HsmTokens.MakeAsync("first", "second");
-        await using var service = await ServiceProcess.StartAsync(tokens.Service());
         await tokens.RunAsync("", "pkcs11-tool", "--module", HsmTokens.Module, "--token-label", "second", "--login", "--pin", HsmTokens.Pin,
             "--keypairgen", "--key-type", "EC:prime256v1", "--id", "5ec0", "--usage-sign");
-        await service.RestartAsync();
+        await using var service = await ServiceProcess.StartAsync(tokens.Service());
         await service.CreateAsync("release-hsm", KeySpec.P256);
         var adopted = await service.CreateAsync("second", KeySpec.P256, ",\"adopt\":\"id:5ec0\"");
         Assert.True(adopted.Code == 201, adopted.ToString());
@@ -233,14 +233,6 @@ public sealed class FailureTests
         await tokens.ToolAsync("--delete-object", "--type", "privkey", "--id", "c10e");
         for (var i = 0; i < 20; i++)
             await service.SignAndVerifyAsync("release-hsm", SigningAlgorithm.ES256);
-    }
-
-    private static async Task<string> TokenStateAsync(ServiceProcess service)
-    {
-        var ready = await service.As(token: null).GetJsonAsync("/healthz/ready");
-        Assert.Equal(200, ready.Code);
-        var backend = Assert.Single(ready.Json.GetProperty("backends").EnumerateArray());
-        return Assert.Single(backend.GetProperty("tokens").EnumerateArray()).GetProperty("state").GetString()!;
     }
 
     private static async Task SaysAsync(ServiceProcess service, string text, int times)

@@ -7,6 +7,9 @@ namespace SignSvc.Hsm.Tests;
 /// <summary>What these tests ask of the service.</summary>
 internal static class ServiceCalls
 {
+    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
     public static Task<JsonAnswer> CreateAsync(this ServiceProcess service, string name, KeySpec spec, string more = "") =>
         service.Client.PostJsonAsync(
             "/v1/keys",
@@ -41,6 +44,29 @@ internal static class ServiceCalls
     /// <summary>The CKA_ID that the service gives its keys.</summary>
     public static async Task<string> CkaIdAsync(this ServiceProcess service, string key) =>
         Convert.ToHexStringLower(SHA256.HashData(await service.PublicKeyAsync(key))[..20]);
+
+    /// <summary>As <c>/healthz/ready</c> tells it, which answers 200 whether the token is there or not.</summary>
+    public static async Task<string> TokenStateAsync(this ServiceProcess service)
+    {
+        var ready = await service.As(token: null).GetJsonAsync("/healthz/ready");
+        Assert.Equal(200, ready.Code);
+        var backend = Assert.Single(ready.Json.GetProperty("backends").EnumerateArray());
+        return Assert.Single(backend.GetProperty("tokens").EnumerateArray()).GetProperty("state").GetString()!;
+    }
+
+    /// <summary>
+    /// The service has logged in, which it does in the background after its start. SoftHSM2 writes the token anew at a login:
+    /// another program that works on it meanwhile may find half of it.
+    /// </summary>
+    public static async Task UntilTokenIsReadyAsync(this ServiceProcess service)
+    {
+        using var waited = RunningTime.Start();
+        while (await service.TokenStateAsync() is not "ready" and var state)
+        {
+            Assert.True(waited.Elapsed < Patience, $"The token stays {state}.");
+            await Task.Delay(Poll, TimeProvider.System);
+        }
+    }
 
     /// <summary>A volume key wrapped by the token, and the profile <c>hsm</c> that issues with it.</summary>
     public static async Task MakeVolumeKeyAsync(this ServiceProcess service)

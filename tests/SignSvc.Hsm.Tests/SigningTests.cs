@@ -14,6 +14,7 @@ public sealed class ServiceOnToken : IAsyncLifetime
     {
         Tokens = await HsmTokens.MakeAsync("service");
         Service = await ServiceProcess.StartAsync(Tokens.Service());
+        await Service.UntilTokenIsReadyAsync();
     }
 
     public async ValueTask DisposeAsync()
