@@ -59,15 +59,15 @@ public sealed class FailureTests
         await service.CreateAsync("release-hsm", KeySpec.P256);
         await service.SignAndVerifyAsync("release-hsm", SigningAlgorithm.ES256);
 
-        module.Hang();
-        var watch = Stopwatch.StartNew();
+        await module.HangAsync();
+        using var waited = RunningTime.Start();
         var answer = await service.Client.PostJsonAsync(
             "/v1/keys/release-hsm/sign-batch", $$"""{"items":[{"digest":"{{Convert.ToBase64String(new byte[32])}}","timeoutSeconds":0.3}]}""");
         Assert.True(answer.Code == 200, answer.ToString());
         Assert.Equal(
             "urn:signsvc:problem:deadline-exceeded", answer.Json.GetProperty("results")[0].GetProperty("problem").GetProperty("type").GetString());
-        // The token itself has 5 s.
-        Assert.True(watch.Elapsed < TimeSpan.FromSeconds(3), $"{watch.Elapsed}");
+        // The token itself has 30 s.
+        Assert.True(waited.Elapsed < TimeSpan.FromSeconds(3), $"{waited.Elapsed}");
     }
 
     [Fact]

@@ -115,14 +115,24 @@ public sealed class HsmTokens : IAsyncDisposable
 }
 
 /// <param name="Away">While this file is there, the token is not.</param>
-/// <param name="Hangs">While this file is there, signing does not return.</param>
+/// <param name="Hangs">While this file is there, signing does not return. The module says so by another one beside it.</param>
 public sealed record RemovableModule(string Path, string Away, string Hangs)
 {
+    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(10);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
     public void Pull() => File.WriteAllText(Away, "");
 
     public void PutBack() => File.Delete(Away);
 
-    public void Hang() => File.WriteAllText(Hangs, "");
+    /// <summary>Signing hangs from when this is done.</summary>
+    public async Task HangAsync()
+    {
+        await File.WriteAllTextAsync(Hangs, "");
+        using var waited = RunningTime.Start();
+        for (; !File.Exists($"{Hangs}.on"); await Task.Delay(Poll, TimeProvider.System))
+            Assert.True(waited.Elapsed < Patience, "The module does not hang.");
+    }
 }
 
 /// <param name="Counts">A number for each function of <c>CK_FUNCTION_LIST</c>, of the calls that the service has made.</param>

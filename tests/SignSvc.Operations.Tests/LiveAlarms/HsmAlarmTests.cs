@@ -20,7 +20,7 @@ public sealed class HsmAlarmTests
         {
             site.Module.PutBack();
             await AlarmWatch.UntilAsync("the token is back", async () => (await site.SignAsync()).Code == 200);
-            site.Module.Hang();
+            await site.Module.HangAsync();
         })
         {
             MeanwhileAsync = site => site.SignAsync(),
