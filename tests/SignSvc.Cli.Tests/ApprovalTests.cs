@@ -76,7 +76,7 @@ public sealed partial class ApprovalTests(RunningService service) : IDisposable
             "approvals", "rules", "put", "guarded-3", "--resource", "key/guarded-3", "--action", "keys:Disable", "--required", "1", "--approver", "credential:*", "--force")).Ended(0);
         var id = IdIn((await _signsvc.RunAsync("keys", "disable", "guarded-3")).Ended(3).Errors);
 
-        Assert.Contains("pending", (await _signsvc.RunAsync("approvals", "show", id, "--wait", "4", "--timeout", "3")).Ended(0).Text, StringComparison.Ordinal);
+        Assert.Contains("pending", (await _signsvc.RunAsync("approvals", "show", id, "--wait", "11", "--timeout", "10")).Ended(0).Text, StringComparison.Ordinal);
     }
 
     private static string IdIn(string errors) => UuidIn().Match(errors).Value;
