@@ -190,7 +190,7 @@ internal sealed class Token : IDisposable
                 worker.Give(null);
         }
 
-        var ended = SpinWait.SpinUntil(() => { lock (_gate) return _workers.Count + _abandoned == 0; }, patience);
+        var ended = Patience.Until(() => { lock (_gate) return _workers.Count + _abandoned == 0; }, patience);
         return _link.Stop(patience, moduleAnswers: ended);
     }
 

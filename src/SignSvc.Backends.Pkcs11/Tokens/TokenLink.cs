@@ -122,7 +122,7 @@ internal sealed class TokenLink
     {
         lock (_gate)
             _stopped = true;
-        var ended = SpinWait.SpinUntil(() => { lock (_gate) return _attempt is null && _abandoned == 0; }, patience);
+        var ended = Patience.Until(() => { lock (_gate) return _attempt is null && _abandoned == 0; }, patience);
         if (ended && moduleAnswers)
             (_connection ?? _former)?.Close();
         return ended && moduleAnswers;
