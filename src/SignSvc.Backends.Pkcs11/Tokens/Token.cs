@@ -54,7 +54,7 @@ internal sealed class Token : IDisposable
     public TokenConnection? Connection => _link.Connection;
 
     /// <summary>Connected, and no thread hangs inside the module for it.</summary>
-    public bool IsSound => Connection is not null && Volatile.Read(ref _abandoned) + _link.Abandoned == 0;
+    public bool IsSound => Connection is not null && Hung == 0;
 
     public Pkcs11TokenStatus Status
     {
@@ -62,12 +62,11 @@ internal sealed class Token : IDisposable
         {
             lock (_gate)
             {
-                var abandoned = _abandoned + _link.Abandoned;
                 var state = Refusal() is not null ? Pkcs11TokenState.Unavailable
                     : Connection is null ? Pkcs11TokenState.Connecting
                     : Pkcs11TokenState.Ready;
                 return new Pkcs11TokenStatus(
-                    Name, state, _sessions, _queue.Count, abandoned, _link.Connections, _link.Trouble?.Message);
+                    Name, state, _sessions, _queue.Count, Hung, _link.Connections, _link.Trouble?.Message);
             }
         }
     }
@@ -85,7 +84,7 @@ internal sealed class Token : IDisposable
         {
             if (Refusal() is { } refusal)
                 return refusal;
-            if (Connection is not null && !_pace.WillSoonServe(_queue.Count) && (_idle.Count > 0 || _workers.Count < _ceiling.Value))
+            if (Connection is not null && !_pace.WillSoonServe(_queue.Count) && HasRoom)
                 StartOn(call);
             else if (!_queue.TryEnqueue(call))
                 return new SigningException(SigningFault.Overloaded, $"{_options.QueueLimit} calls wait for the token {Name}.");
@@ -196,11 +195,14 @@ internal sealed class Token : IDisposable
 
     public void Dispose() => Stop(TimeSpan.FromSeconds(2));
 
+    /// <summary>Threads that were given up inside the module.</summary>
+    private int Hung => Volatile.Read(ref _abandoned) + _link.Abandoned;
+
     private SigningException? Refusal()
     {
         if (_disposed)
             return new SigningException(SigningFault.BackendUnavailable, "The PKCS#11 backend is stopping.");
-        var hung = _abandoned + _link.Abandoned;
+        var hung = Hung;
         if (hung >= _options.WorkerAbandonmentLimit)
         {
             return new SigningException(
@@ -220,6 +222,15 @@ internal sealed class Token : IDisposable
                 worker.Give(null);
         }
     }
+
+    /// <summary>
+    /// A worker is idle, or may be made. Beside threads that hang only as many are made as may hang with them: those inside
+    /// may do so too and only not be seen to yet.
+    /// </summary>
+    private bool HasRoom =>
+        _idle.Count > 0
+        || (_workers.Count < _ceiling.Value
+            && _workers.Count + Hung < Math.Max(_options.WorkerAbandonmentLimit, _ceiling.Value));
 
     private void StartOn(TokenCall call)
     {
@@ -260,12 +271,8 @@ internal sealed class Token : IDisposable
             return;
         }
 
-        while (Connection is not null && _queue.Count > 0)
-        {
-            if (_idle.Count == 0 && _workers.Count >= _ceiling.Value)
-                return;
+        while (Connection is not null && _queue.Count > 0 && HasRoom)
             StartOn(_queue.Dequeue()!);
-        }
     }
 
     /// <summary>Every few ticks of the clock: deadlines, hung threads, the next try to connect.</summary>

@@ -203,6 +203,28 @@ public sealed class RecoveryTests
         await faulty.UntilAsync(s => s is { State: Pkcs11TokenState.Ready, Abandoned: 0 });
     }
 
+    /// <summary>Two calls hang that did not begin at the same time: the first is given up while the second is not yet.</summary>
+    [Fact]
+    public async Task No_more_threads_hang_than_may_however_their_calls_follow_each_other()
+    {
+        await using var faulty = await FaultyToken.OpenAsync(o =>
+        {
+            o.OperationDeadlineMilliseconds = 2_000;
+            o.WorkerAbandonmentLimit = 2;
+            o.Tokens[0].SessionLimit = 2;
+        });
+        await faulty.SignPatientlyAsync();
+        await faulty.UntilAsync(s => s.Abandoned == 0);
+        faulty.Module.Hang(FaultyModule.Sign);
+        var before = faulty.Module.Calls(FaultyModule.Sign);
+        var first = Assert.ThrowsAsync<SigningException>(faulty.SignAsync);
+        await Task.Delay(TimeSpan.FromSeconds(1), TimeProvider.System, Cancel);
+        var others = Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Assert.ThrowsAsync<SigningException>(faulty.SignAsync)));
+        await first;
+        await others;
+        Assert.True(faulty.Module.Calls(FaultyModule.Sign) - before <= 2, $"{faulty.Module.Calls(FaultyModule.Sign) - before} calls");
+    }
+
     [Fact]
     public async Task A_login_that_hangs_is_abandoned_and_tried_again()
     {
