@@ -28,16 +28,18 @@ public static class JsonCalls
     public static Task<JsonAnswer> PostJsonAsync(this HttpClient client, string path, string json = "") =>
         client.CallAsync(HttpMethod.Post, path, json);
 
-    /// <summary>Comes back where it is told to: a node of a cluster refuses a change while the database answers late or its spool drains.</summary>
-    /// <returns>The first answer that is no 503. What was refused may have taken effect: a name is then taken.</returns>
+    /// <summary>Comes again, for a minute: a node of a cluster refuses a change while the database answers late or its spool drains.</summary>
+    /// <returns>The first answer that is no 503 with Retry-After, or the last. What was refused may have taken effect: a name is then taken.</returns>
     public static async Task<JsonAnswer> PostUntilServedAsync(this HttpClient client, string path, string json = "", Action? onRepeat = null)
     {
+        var from = TimeProvider.System.GetTimestamp();
         while (true)
         {
             var answer = await client.PostJsonAsync(path, json);
-            if (answer is not { Code: 503, Headers.RetryAfter: not null })
+            if (answer is not { Code: 503, Headers.RetryAfter: not null } || TimeProvider.System.GetElapsedTime(from) > TimeSpan.FromMinutes(1))
                 return answer;
             onRepeat?.Invoke();
+            await Task.Delay(TimeSpan.FromMilliseconds(50), TimeProvider.System, TestContext.Current.CancellationToken);
         }
     }
 

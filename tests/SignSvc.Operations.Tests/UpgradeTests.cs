@@ -60,7 +60,7 @@ public sealed class UpgradeTests(ITestOutputHelper output) : IAsyncLifetime
             Cancel);
         for (var i = 0; i < 10; i++)
             Assert.Equal(200, (await node.Client.PostJsonAsync("/v1/keys/release/sign", """{"message":"aGk="}""")).Code);
-        Assert.Equal(201, (await node.Client.ChangeAsync("/v1/credentials", """{"name":"late","roles":["signer"]}""")).Code);
+        Assert.Equal(201, (await node.Client.PostUntilServedAsync("/v1/credentials", """{"name":"late","roles":["signer"]}""")).Code);
         Assert.Equal(200, (await node.Client.GetJsonAsync("/healthz/ready")).Code);
 
         await StopAsync(node);
@@ -88,7 +88,7 @@ public sealed class UpgradeTests(ITestOutputHelper output) : IAsyncLifetime
             var next = await StartAsync(i, program: null);
             Volatile.Write(ref urls, [.. urls.Select((url, at) => at == i ? next.Url : url)]);
             // Both versions at once, also with changes.
-            Assert.Equal(201, (await next.Client.ChangeAsync("/v1/credentials", $$"""{"name":"made-{{i}}","roles":["signer"]}""")).Code);
+            Assert.Equal(201, (await next.Client.PostUntilServedAsync("/v1/credentials", $$"""{"name":"made-{{i}}","roles":["signer"]}""")).Code);
             await clients.SignAsync(300);
         }
 

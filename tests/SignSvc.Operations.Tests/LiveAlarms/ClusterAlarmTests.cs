@@ -12,7 +12,7 @@ public sealed class ClusterAlarmTests
             nodes.WayOf(1).Cut();
             return Task.CompletedTask;
         }),
-        new(["SignSvcNodesDiverge"], async nodes => Assert.Equal(200, (await nodes[0].Client.ChangeAsync("/v1/keys/release/disable")).Code)),
+        new(["SignSvcNodesDiverge"], async nodes => Assert.Equal(200, (await nodes[0].Client.PostUntilServedAsync("/v1/keys/release/disable")).Code)),
     ];
 
     [Fact]
