@@ -3,7 +3,7 @@
 # that have nothing else to do. Says in the end what was missed, and exits with 1 if anything was missed, not measured or aborted.
 #
 #   load/check.sh FOLDER            reports go into FOLDER
-#   load/check.sh --quick FOLDER    a quarter of an hour: whether everything runs. Such short runs may miss what the long ones hold
+#   load/check.sh --quick FOLDER    ten minutes: whether everything runs. Such short runs may miss what the long ones hold
 #
 # Needs: what `ratios` needs (tests/install-tools.sh installs it).
 set -euo pipefail
